@@ -1,0 +1,3 @@
+//! softlan: the client-linux program.
+
+fn main() {}

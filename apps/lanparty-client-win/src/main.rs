@@ -1,0 +1,3 @@
+//! softlan: the client-win program.
+
+fn main() {}

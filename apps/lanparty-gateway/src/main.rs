@@ -1,0 +1,3 @@
+//! softlan: the gateway program.
+
+fn main() {}

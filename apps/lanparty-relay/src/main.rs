@@ -1,0 +1,3 @@
+//! softlan: the relay program.
+
+fn main() {}

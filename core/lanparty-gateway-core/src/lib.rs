@@ -1,0 +1,1 @@
+//! The gateway's data path: remote members, LAN safety, CAM refresh.

@@ -1,0 +1,1 @@
+//! The vocabulary of diagnostics: drop reasons, counters, frame events, status lines.

@@ -1,0 +1,1 @@
+//! Segmentation, coalescing, checksums and MSS: frames as network cards leave them, and back.

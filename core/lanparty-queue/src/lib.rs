@@ -1,0 +1,1 @@
+//! Queueing and rate: FQ-CoDel, shaping, and the rate controller.

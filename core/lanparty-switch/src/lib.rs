@@ -1,0 +1,1 @@
+//! The relay's brain: rooms, membership, forwarding, rate limits.

@@ -1,0 +1,1 @@
+//! Relay addresses, certificates, UDP sockets and the QUIC link.

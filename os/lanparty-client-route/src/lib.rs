@@ -1,0 +1,1 @@
+//! Windows routes, metrics, MTU and addresses: plan, journal, apply, undo.

@@ -1,0 +1,1 @@
+//! TAP devices: TAP-Windows6 and /dev/net/tun.

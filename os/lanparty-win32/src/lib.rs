@@ -1,0 +1,1 @@
+//! Safe wrappers over the Win32 calls we use; no policy.

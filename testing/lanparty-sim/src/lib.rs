@@ -1,0 +1,1 @@
+//! A whole party in virtual time.
