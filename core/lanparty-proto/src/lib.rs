@@ -1,1 +1,16 @@
 //! The tunnel contract: Ethernet frames, overlay datagrams, MTU budgets, Layer 2 safety policy.
+//!
+//! Everything here turns bytes into values or values into bytes. Nothing reads a clock, opens a socket or allocates per
+//! frame. `docs/protocol.md` numbers the clauses that this code cites.
+
+pub mod budget;
+pub mod ethernet;
+pub mod mac;
+pub mod overlay;
+pub mod policy;
+pub mod split;
+
+pub use ethernet::{EtherType, Frame, FrameError, Kind};
+pub use mac::{IdentityError, MacAddr};
+pub use overlay::{Overlay, OverlayError, PeerId, RoomId};
+pub use policy::{Direction, Refusal};
