@@ -1,1 +1,11 @@
-//! The vocabulary of diagnostics: drop reasons, counters, frame events, status lines.
+//! The vocabulary of diagnostics, the same in logs, metrics, statistics and tests.
+
+mod counters;
+mod drop_reason;
+mod event;
+mod status;
+
+pub use counters::{Counters, Drops, Traffic};
+pub use drop_reason::DropReason;
+pub use event::{Action, FrameEvent, Way};
+pub use status::StatusLine;
