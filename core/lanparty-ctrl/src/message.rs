@@ -443,6 +443,7 @@ mod mac_text {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
     #[expect(
+        clippy::ref_option,
         clippy::trivially_copy_pass_by_ref,
         reason = "the signature is serde's"
     )]
