@@ -1,0 +1,2 @@
+//! A whole party.
+fn main() {}

@@ -1,0 +1,148 @@
+//! Frames that tests put on the wire, each with a marker in its payload to know it by.
+
+/// The broadcast address.
+pub const BROADCAST: [u8; 6] = [0xff; 6];
+
+/// The shortest frame on a wire, without FCS (IEEE 802.3).
+const MIN_FRAME: usize = 60;
+
+/// Builds an Ethernet frame, padded as a card pads it.
+pub fn ethernet(destination: [u8; 6], source: [u8; 6], ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    let mut frame = [
+        &destination[..],
+        &source,
+        &ether_type.to_be_bytes(),
+        payload,
+    ]
+    .concat();
+    frame.resize(frame.len().max(MIN_FRAME), 0);
+
+    frame
+}
+
+/// Builds a frame with an 802.3 length field in place of an type.
+pub fn length_field(destination: [u8; 6], source: [u8; 6], payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len()).expect("a payload fits a frame");
+
+    ethernet(destination, source, len, payload)
+}
+
+/// Builds an IPX packet (Novell, header of 30 bytes) that says `marker` to the service advertising socket.
+///
+/// Its first two bytes are ones: IPX does without a checksum, and Novell's raw 802.3 frames are known by that.
+pub fn ipx(destination: [u8; 6], source: [u8; 6], marker: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(30 + marker.len()).expect("a marker is short");
+    let mut packet = vec![0xff, 0xff];
+    packet.extend(len.to_be_bytes());
+    packet.extend([0, 4]); // hops, packet exchange
+    for (node, socket) in [(destination, 0x869b_u16), (source, 0x869b)] {
+        packet.extend([0; 4]); // this network
+        packet.extend(node);
+        packet.extend(socket.to_be_bytes());
+    }
+    packet.extend(marker);
+
+    packet
+}
+
+/// Builds an IPv4 UDP packet with correct checksums.
+pub fn udp4(source: ([u8; 4], u16), destination: ([u8; 4], u16), data: &[u8]) -> Vec<u8> {
+    let udp_len = u16::try_from(8 + data.len()).expect("data fits a packet");
+    let mut udp = [
+        source.1.to_be_bytes(),
+        destination.1.to_be_bytes(),
+        udp_len.to_be_bytes(),
+        [0; 2],
+    ]
+    .concat();
+    udp.extend(data);
+    let pseudo = [
+        &source.0[..],
+        &destination.0,
+        &[0, 17],
+        &udp_len.to_be_bytes(),
+        &udp,
+    ]
+    .concat();
+    let sum = checksum(&pseudo).to_be_bytes();
+    udp.splice(6..8, sum);
+
+    let mut packet = vec![0x45, 0];
+    packet.extend((20 + udp_len).to_be_bytes());
+    packet.extend([0, 0, 0x40, 0, 64, 17, 0, 0]); // no identification, DF, TTL 64, UDP, checksum to come
+    packet.extend(source.0);
+    packet.extend(destination.0);
+    let sum = checksum(&packet).to_be_bytes();
+    packet.splice(10..12, sum);
+    packet.extend(udp);
+
+    packet
+}
+
+/// Builds an `ICMPv6` packet (hop limit 255, as neighbour discovery demands) with a correct checksum.
+pub fn icmp6(source: [u8; 16], destination: [u8; 16], message: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(message.len()).expect("a message fits a packet");
+    let pseudo = [
+        &source[..],
+        &destination,
+        &[0, 0],
+        &len.to_be_bytes(),
+        &[0, 0, 0, 58],
+        message,
+    ]
+    .concat();
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(len.to_be_bytes());
+    packet.extend([58, 255]);
+    packet.extend(source);
+    packet.extend(destination);
+    packet.extend(message);
+    let sum = checksum(&pseudo).to_be_bytes();
+    packet.splice(42..44, sum);
+
+    packet
+}
+
+/// The Internet checksum (RFC 1071).
+pub fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 = bytes
+        .chunks(2)
+        .map(|pair| match *pair {
+            [high, low] => u32::from(u16::from_be_bytes([high, low])),
+            [high] => u32::from(high) << 8,
+            _ => 0,
+        })
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+
+    !u16::try_from(sum).expect("folded")
+}
+
+/// Returns whether `frame` carries `marker` anywhere.
+pub fn contains(frame: &[u8], marker: &[u8]) -> bool {
+    frame.windows(marker.len()).any(|window| window == marker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksum_of_a_packet_with_its_checksum_is_zero() {
+        let packet = udp4(([192, 168, 77, 1], 5353), ([224, 0, 0, 251], 5353), b"odd");
+
+        assert_eq!(checksum(&packet[..20]), 0);
+        let pseudo = [&packet[12..20], &[0, 17, 0, 11], &packet[20..]].concat();
+        assert_eq!(checksum(&pseudo), 0);
+    }
+
+    #[test]
+    fn short_frames_are_padded_and_keep_their_length_field() {
+        let frame = length_field(BROADCAST, [2, 0, 0, 0, 0, 1], &[0xe0, 0xe0, 3]);
+
+        assert_eq!(frame.len(), 60);
+        assert_eq!(frame[12..14], [0, 3]);
+    }
+}

@@ -1,0 +1,382 @@
+//! A program that runs in a namespace: started, watched, signalled, and gone when dropped.
+
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::bed::{Bed, Side};
+
+/// How long a program may take to print what a test waits for: generous, machines may be busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whoever gets SIGTERM this long and still runs is killed.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A child process with its output in files.
+///
+/// When dropped it is asked to end, then killed; if the test is failing, its output is shown.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Program {
+    /// Starts `command`; what it prints goes to `DIR/NAME.out` and `DIR/NAME.err`.
+    ///
+    /// A program started again under a name continues its files, so a restart keeps the story.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it cannot be started.
+    pub fn start(dir: &Path, name: &str, mut command: Command) -> Result<Self> {
+        let stdout = dir.join(format!("{name}.out"));
+        let stderr = dir.join(format!("{name}.err"));
+        let open = |path: &Path| File::options().create(true).append(true).open(path);
+        // A group of its own: Ctrl-C reaches the program through us, in the right order.
+        command
+            .process_group(0)
+            .current_dir(dir)
+            .stdout(open(&stdout)?)
+            .stderr(open(&stderr)?);
+        let child = command
+            .spawn()
+            .with_context(|| format!("failed to start {name}"))?;
+
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Returns the process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns everything it printed on standard output.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(&self.stdout).unwrap_or_default()
+    }
+
+    /// Returns everything it printed on standard error: logs and sentences.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Waits for a line on standard output that contains `part`, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with all output if the program ends before, or says nothing for half a minute.
+    pub fn wait_line(&mut self, part: &str) -> Result<String> {
+        self.wait_for(part, Self::stdout)
+    }
+
+    /// Waits for a line on standard error that contains `part`, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::wait_line`].
+    pub fn wait_log(&mut self, part: &str) -> Result<String> {
+        self.wait_for(part, Self::stderr)
+    }
+
+    fn wait_for(&mut self, part: &str, text: impl Fn(&Self) -> String) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            // First the end, then the text: a last line before the end is not missed.
+            let ended = self.child.try_wait()?;
+            if let Some(line) = text(self).lines().find(|line| line.contains(part)) {
+                return Ok(line.to_owned());
+            }
+            if let Some(status) = ended {
+                bail!(
+                    "{} ended ({status}) before it said {part:?}{}",
+                    self.name,
+                    self.story()
+                );
+            }
+            if start.elapsed() > PATIENCE {
+                bail!(
+                    "{} did not say {part:?} in {PATIENCE:?}{}",
+                    self.name,
+                    self.story()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the process is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .context("not a process id")?;
+        kill_process(pid, signal).with_context(|| format!("failed to signal {}", self.name))?;
+
+        Ok(())
+    }
+
+    /// Returns whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with all output if it still runs after `patience`.
+    pub fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if start.elapsed() > patience {
+                bail!(
+                    "{} still runs after {patience:?}{}",
+                    self.name,
+                    self.story()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Sends `signal` and waits for a clean end (exit code 0) within `patience`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with all output if it ends otherwise or not at all.
+    pub fn stop(&mut self, signal: Signal, patience: Duration) -> Result<()> {
+        self.signal(signal)?;
+        let status = self.wait(patience)?;
+        if !status.success() {
+            bail!(
+                "{} ended with {status} (signal {:?}){}",
+                self.name,
+                status.signal(),
+                self.story()
+            );
+        }
+
+        Ok(())
+    }
+
+    /// Kills it as `kill -9` does, and waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it does not die.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+
+        Ok(())
+    }
+
+    /// Returns all it said, for a failure's report.
+    pub fn story(&self) -> String {
+        format!(
+            "\n--- {} says:\n{}--- {} logs:\n{}",
+            self.name,
+            self.stdout(),
+            self.name,
+            self.stderr()
+        )
+    }
+}
+
+impl Drop for Program {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a failing test shows what its programs said"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.story());
+        }
+        if self.is_running() && self.signal(Signal::TERM).is_ok() {
+            drop(self.wait(GRACE));
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Returns the path of one of softlan's programs.
+///
+/// Programs lie beside the test's own folder (`target/debug`); `SOFTLAN_BIN_DIR` names another folder.
+///
+/// # Errors
+///
+/// Returns an error that says how to build it.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os("SOFTLAN_BIN_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => own_folder()?,
+    };
+    let path = folder.join(name);
+    if !path.is_file() {
+        bail!(
+            "{} is not built: run `cargo build --workspace` first",
+            path.display()
+        );
+    }
+
+    Ok(path)
+}
+
+/// Returns `target/PROFILE` for a test (in `deps/`) and for a program alike.
+fn own_folder() -> Result<PathBuf> {
+    let executable = std::env::current_exe().context("failed to find the own executable")?;
+    let folder = executable
+        .parent()
+        .context("an executable lies in a folder")?;
+
+    Ok(if folder.ends_with("deps") {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    }
+    .to_owned())
+}
+
+/// The relay's port in beds.
+pub const RELAY_PORT: u16 = 4433;
+
+/// The room in beds.
+pub const ROOM: &str = "ROOM1";
+
+impl Bed {
+    /// Returns where the relay writes its certificate, and where everybody reads it.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir().join("relay-cert.der")
+    }
+
+    /// Returns a command for softlan's program `name` on `side`, with a state folder of its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program is not built.
+    pub fn program(&self, side: Side, name: &str) -> Result<Command> {
+        let state = self.dir().join(format!("state-{}", side.router_port()));
+        fs::create_dir_all(&state)?;
+        let mut command = self.on(side).command(binary(name)?);
+        command
+            .env("STATE_DIRECTORY", &state)
+            .env("XDG_STATE_HOME", &state)
+            .env("HOME", &state);
+
+        Ok(command)
+    }
+
+    /// Returns the relay's command line.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program is not built.
+    pub fn relay_command(&self) -> Result<Command> {
+        let mut command = self.program(Side::Relay, "lanparty-relay")?;
+        command
+            .args(["--listen", &format!("0.0.0.0:{RELAY_PORT}")])
+            .arg("--dev-cert-der-out")
+            .arg(self.certificate());
+
+        Ok(command)
+    }
+
+    /// Returns the command line of gateway box `n` for `room`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program is not built.
+    pub fn gateway_command(&self, n: usize, room: &str) -> Result<Command> {
+        let mut command = self.program(Side::Gateway(n), "lanparty-gateway")?;
+        self.member(&mut command, room);
+        command.args(["--interface", crate::bed::LAN]);
+
+        Ok(command)
+    }
+
+    /// Returns the command line of the Linux client on remote PC `n` for `room`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program is not built.
+    pub fn client_command(&self, n: usize, room: &str) -> Result<Command> {
+        let mut command = self.program(Side::Remote(n), "lanparty-client-linux")?;
+        self.member(&mut command, room);
+
+        Ok(command)
+    }
+
+    fn member(&self, command: &mut Command, room: &str) {
+        command.args(["--relay", &Self::relay_address(RELAY_PORT).to_string()]);
+        command.args(["--server-name", "lanparty-relay.local"]);
+        command
+            .arg("--relay-ca-cert")
+            .arg(self.certificate())
+            .args(["--room", room]);
+    }
+
+    /// Starts the relay and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with its output if it does not get ready.
+    pub fn start_relay(&self) -> Result<Program> {
+        let mut relay = Program::start(self.dir(), "relay", self.relay_command()?)?;
+        relay.wait_line("relay ready")?;
+
+        Ok(relay)
+    }
+
+    /// Starts the gateway of box `n` in `room` and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with its output if it does not get ready.
+    pub fn start_gateway(&self, n: usize, room: &str) -> Result<Program> {
+        let mut gateway = Program::start(
+            self.dir(),
+            &format!("gateway{n}"),
+            self.gateway_command(n, room)?,
+        )?;
+        gateway.wait_line("gateway ready")?;
+
+        Ok(gateway)
+    }
+
+    /// Starts the client of remote PC `n` in `room` and waits until it has joined.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with its output if it does not join.
+    pub fn start_client(&self, n: usize, room: &str) -> Result<Program> {
+        let mut client = Program::start(
+            self.dir(),
+            &format!("client{n}"),
+            self.client_command(n, room)?,
+        )?;
+        client.wait_line("joined")?;
+
+        Ok(client)
+    }
+}
