@@ -46,6 +46,8 @@ pub enum DropReason {
     NotForUs,
     /// For the gateway while there is none.
     NoGateway,
+    /// For a member whose connection broke and whose place is kept.
+    TargetDetached,
     /// Over the rate of broadcast and multicast frames.
     RateBroadcast,
     /// Over the rate of unknown unicast frames.
@@ -94,6 +96,7 @@ impl DropReason {
             Self::NotRemote => "not_remote",
             Self::NotForUs => "not_for_us",
             Self::NoGateway => "no_gateway",
+            Self::TargetDetached => "target_detached",
             Self::RateBroadcast => "rate_broadcast",
             Self::RateUnknown => "rate_unknown",
             Self::RateArp => "rate_arp",
