@@ -24,8 +24,8 @@ pub fn ip_mtu(budget: usize) -> u16 {
 }
 
 /// Returns the budget that an untagged frame with `ip_mtu` bytes of payload needs.
-pub fn datagram_len(ip_mtu: u16) -> usize {
-    usize::from(ip_mtu) + OVERHEAD
+pub const fn datagram_len(ip_mtu: u16) -> usize {
+    ip_mtu as usize + OVERHEAD
 }
 
 #[cfg(test)]

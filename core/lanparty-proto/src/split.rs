@@ -81,6 +81,11 @@ impl<'a> Part<'a> {
         })
     }
 
+    /// Returns the number that both halves of a frame share.
+    pub const fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
     /// Returns whether this is the first half, which carries the Ethernet header.
     pub const fn is_first(&self) -> bool {
         !self.second
