@@ -1,1 +1,45 @@
 //! The relay's brain: rooms, membership, forwarding, rate limits.
+//!
+//! A [`Switch`] decides and never acts. It is told about hellos, datagrams, ends of connections and the time; it answers with a
+//! [`Verdict`] or with [`Output`]s, which the caller carries out. Drive it like this:
+//!
+//! 1. [`Switch::handle_hello`] for a connection's first message; on success keep the [`Attachment`] beside the connection, else
+//!    send the reject and close.
+//! 2. [`Switch::handle_datagram`] for every datagram, and send what the verdict says.
+//! 3. [`Switch::handle_budget`], [`Switch::handle_stats`], [`Switch::handle_leave`] and [`Switch::handle_lost`] as they happen.
+//! 4. [`Switch::poll_output`] until it returns `None`, after any of the above.
+//! 5. [`Switch::handle_timeout`] once the time in [`Switch::poll_timeout`] has come.
+//!
+//! A datagram that passes is forwarded unchanged: its header was checked to be the truth, so there is nothing to stamp, and every
+//! target gets the same bytes.
+//!
+//! # Mode and MTU of a room
+//!
+//! Both are settled by the first member and never change. A room whose first member can do full-frame mode has an MTU of 1500 and
+//! takes everybody who can as well, whatever their path carries. Any other room has what the first member's path carries, but not
+//! more than [`Limits::native_mtu`], which is small enough that hardly anybody is turned away for it.
+
+mod admission;
+mod bucket;
+mod fights;
+mod halves;
+mod join;
+mod limits;
+mod member;
+mod narrow;
+mod room;
+mod rooms;
+mod roster;
+mod snapshot;
+mod stations;
+mod switch;
+mod verdict;
+
+pub use bucket::Rate;
+pub use join::Joiner;
+pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
+pub use member::{Attachment, ConnId, Token};
+pub use narrow::{RELAY_SEQUENCE, split_datagram};
+pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
+pub use switch::{Left, Output, Switch};
+pub use verdict::{Fit, Forward, Target, Verdict};

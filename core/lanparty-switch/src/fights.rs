@@ -1,0 +1,93 @@
+//! Two machines with one identity.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// How many times a place may go back to the address it was just taken from before that is a fight.
+const MAX_RETURNS: u32 = 2;
+
+/// In what time those returns count, and for how long the loser of a fight is kept out.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// Notices that two machines take one place from each other.
+///
+/// A player who changes networks goes from one address to another and stays there for a while. A copied disk or identity file
+/// gives two machines that alternate: A, B, A, B. Whoever has the place then keeps it, and the other is told why.
+#[derive(Debug, Default)]
+pub(crate) struct Fights {
+    previous: Option<IpAddr>,
+    returns: u32,
+    since: Option<Instant>,
+    peace_until: Option<Instant>,
+}
+
+impl Fights {
+    /// Decides whether a live place of `current` may be taken by `newcomer`.
+    pub(crate) fn may_take(&mut self, current: IpAddr, newcomer: IpAddr, now: Instant) -> bool {
+        if current == newcomer {
+            return true;
+        }
+        if self.peace_until.is_some_and(|until| now < until) {
+            return false;
+        }
+
+        let is_old = self
+            .since
+            .is_none_or(|since| now.saturating_duration_since(since) > WINDOW);
+        if is_old {
+            self.since = Some(now);
+            self.returns = 0;
+        }
+        if self.previous == Some(newcomer) {
+            self.returns += 1;
+        }
+        if self.returns > MAX_RETURNS {
+            self.peace_until = now.checked_add(WINDOW);
+            return false;
+        }
+        self.previous = Some(current);
+
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn one_machine_may_return_as_often_as_it_likes() {
+        let mut fights = Fights::default();
+
+        assert!((0..10_000).all(|_| fights.may_take(HOME, HOME, start())));
+    }
+
+    #[test]
+    fn two_machines_that_alternate_are_stopped_and_may_try_again_later() {
+        let mut fights = Fights::default();
+        let now = start();
+        let mut current = HOME;
+        let mut swaps = 0;
+        for newcomer in [AWAY, HOME].into_iter().cycle().take(20) {
+            if newcomer != current && fights.may_take(current, newcomer, now) {
+                current = newcomer;
+                swaps += 1;
+            }
+        }
+        assert_eq!(swaps, 3);
+
+        let other = if current == HOME { AWAY } else { HOME };
+        assert!(fights.may_take(current, other, now + WINDOW * 2));
+    }
+}

@@ -1,0 +1,116 @@
+//! A member's place in a room.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use lanparty_ctrl::{PeerInfo, Role, Stats};
+use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::{MacAddr, PeerId};
+
+use crate::bucket::Bucket;
+use crate::fights::Fights;
+use crate::halves::Halves;
+
+/// A connection, as whoever drives the switch names it. Never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// What proves that a connection may take a place again: random bytes, known to the member alone.
+pub type Token = [u8; 16];
+
+/// A connection's hold on a member's place.
+///
+/// Every admission makes a new one, and only the newest of a place is good for anything: what an old connection still does or
+/// has done to it cannot touch the place that a newer connection has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attachment {
+    pub(crate) room: usize,
+    pub(crate) seat: usize,
+    pub(crate) serial: u64,
+}
+
+/// A member's place in a room.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) identity: Identity,
+    pub(crate) token: Token,
+    pub(crate) generation: u64,
+    /// The [`Attachment`] that is good.
+    pub(crate) serial: u64,
+    /// The connection, unless it broke.
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) origin: IpAddr,
+    pub(crate) fights: Fights,
+    /// The largest overlay datagram that was agreed on; more may not be sent by the member.
+    pub(crate) agreed: usize,
+    /// What the connection carries now; never more than `agreed`.
+    pub(crate) budget: usize,
+    pub(crate) joined: Instant,
+    pub(crate) last_seen: Instant,
+    pub(crate) program: String,
+    pub(crate) stats: Option<Stats>,
+    pub(crate) buckets: Buckets,
+    pub(crate) strikes: u32,
+    pub(crate) halves: Halves,
+    pub(crate) split_sequence: u32,
+    pub(crate) up: Traffic,
+    pub(crate) down: Traffic,
+    pub(crate) drops: Drops,
+}
+
+/// What stays the same while a member is in the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// A remote PC.
+    Client {
+        /// Its id.
+        peer: PeerId,
+        /// Its tunnel MAC.
+        mac: MacAddr,
+    },
+    /// The box at the party.
+    Gateway {
+        /// Its id.
+        peer: PeerId,
+    },
+}
+
+impl Identity {
+    pub(crate) const fn peer(self) -> PeerId {
+        match self {
+            Self::Client { peer, .. } | Self::Gateway { peer } => peer,
+        }
+    }
+
+    pub(crate) const fn role(self) -> Role {
+        match self {
+            Self::Client { .. } => Role::Client,
+            Self::Gateway { .. } => Role::Gateway,
+        }
+    }
+
+    pub(crate) const fn mac(self) -> Option<MacAddr> {
+        match self {
+            Self::Client { mac, .. } => Some(mac),
+            Self::Gateway { .. } => None,
+        }
+    }
+
+    pub(crate) const fn info(self) -> PeerInfo {
+        PeerInfo {
+            peer: self.peer(),
+            role: self.role(),
+            mac: self.mac(),
+        }
+    }
+}
+
+/// A member's token buckets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Buckets {
+    pub(crate) broadcast: Bucket,
+    pub(crate) unknown: Bucket,
+    pub(crate) arp: Bucket,
+    pub(crate) bytes: Bucket,
+    pub(crate) strikes: Bucket,
+}

@@ -1,0 +1,314 @@
+//! One room: what it carries, and where its frames go.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use lanparty_ctrl::{Mode, Role, RoomCode};
+use lanparty_obs::DropReason;
+use lanparty_proto::overlay::Overlay;
+use lanparty_proto::split::Part;
+use lanparty_proto::{Direction, EtherType, Frame, Kind, RoomId, policy};
+
+use crate::halves::Paired;
+use crate::limits::Limits;
+use crate::member::{Identity, Member};
+use crate::roster::Roster;
+use crate::stations::Stations;
+use crate::verdict::{Fit, To, fit};
+
+/// One room.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) id: RoomId,
+    pub(crate) code: RoomCode,
+    /// Fixed when the room is made, so that no frame of it can meet another (SPEC R5).
+    pub(crate) mode: Mode,
+    /// The IP MTU, fixed like the mode.
+    pub(crate) mtu: u16,
+    pub(crate) roster: Roster,
+    pub(crate) stations: Stations,
+    pub(crate) created: Instant,
+}
+
+/// What is done with a datagram.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    Drop(DropReason),
+    Hold { lost: bool },
+    Go(Going),
+}
+
+/// A frame that goes somewhere.
+#[derive(Debug)]
+pub(crate) struct Going {
+    pub(crate) to: To,
+    /// The half that waited for this one.
+    pub(crate) held: Option<Bytes>,
+    /// Bytes of the frame.
+    pub(crate) frame_len: usize,
+}
+
+/// What rates tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// ARP and IPv6 neighbour discovery, to whomever.
+    AddressResolution,
+    /// Other broadcast and multicast.
+    Group,
+    /// For one station.
+    Unicast,
+}
+
+impl Room {
+    /// Decides where a datagram of the member on `seat` goes; `frame` is scratch space.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        seat: usize,
+        datagram: &[u8],
+        limits: &Limits,
+        frame: &mut Vec<u8>,
+        now: Instant,
+    ) -> Decision {
+        let Some(member) = self.roster.get_mut(seat) else {
+            return Decision::Drop(DropReason::UnknownPeer);
+        };
+        member.last_seen = now;
+        if datagram.len() > member.agreed {
+            return Decision::Drop(DropReason::DatagramBudget);
+        }
+
+        let overlay = match Overlay::parse(datagram, self.mode == Mode::Full) {
+            Ok(overlay) => overlay,
+            Err(error) => return Decision::Drop(error.into()),
+        };
+        if overlay.room != self.id {
+            return Decision::Drop(DropReason::ForeignRoom);
+        }
+        if overlay.source != member.identity.peer() {
+            return Decision::Drop(DropReason::ForeignSource);
+        }
+
+        let (bytes, held) = if overlay.is_part {
+            let Some(part) = Part::parse(overlay.payload) else {
+                return Decision::Drop(DropReason::MalformedPart);
+            };
+            match member.halves.pair(&part, datagram, frame, now) {
+                Paired::Both(held) => (frame.as_slice(), Some(held)),
+                Paired::Waiting { lost } => return Decision::Hold { lost },
+            }
+        } else {
+            (overlay.payload, None)
+        };
+
+        match self.decide(seat, bytes, limits, now) {
+            Ok(to) => Decision::Go(Going {
+                to,
+                held,
+                frame_len: bytes.len(),
+            }),
+            Err(reason) => Decision::Drop(reason),
+        }
+    }
+
+    /// Decides where a whole frame goes.
+    fn decide(
+        &mut self,
+        seat: usize,
+        bytes: &[u8],
+        limits: &Limits,
+        now: Instant,
+    ) -> Result<To, DropReason> {
+        let identity = self
+            .roster
+            .get(seat)
+            .ok_or(DropReason::UnknownPeer)?
+            .identity;
+        let frame = Frame::parse(bytes)?;
+        let direction = match identity.role() {
+            Role::Client => Direction::FromRemote,
+            Role::Gateway => Direction::FromLan,
+        };
+        policy::check(direction, &frame, self.mtu)?;
+
+        match identity {
+            Identity::Client { mac, .. } if frame.source() != mac => {
+                return Err(DropReason::SpoofedSource);
+            }
+            Identity::Client { .. } => {}
+            Identity::Gateway { .. } if self.roster.seat_of(frame.source()).is_some() => {
+                return Err(DropReason::RemoteMacOnLan);
+            }
+            Identity::Gateway { .. } => self.stations.learn(frame.source(), now),
+        }
+        let (to, is_known) = self.route(seat, identity.role(), &frame, now)?;
+        let member = self.roster.get_mut(seat).ok_or(DropReason::UnknownPeer)?;
+        check_rates(member, class(&frame), is_known, bytes.len(), limits, now)?;
+
+        Ok(to)
+    }
+
+    /// Names the targets, and tells whether the station is one that somebody is known to have (SPEC R7).
+    fn route(
+        &self,
+        seat: usize,
+        role: Role,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Result<(To, bool), DropReason> {
+        let destination = frame.destination();
+        if destination.is_group() {
+            return Ok((To::AllBut(seat), true));
+        }
+
+        let (target, is_known) = match (self.roster.seat_of(destination), role) {
+            (Some(target), _) if target == seat => return Err(DropReason::OwnFrame),
+            (Some(target), _) => (target, true),
+            (None, Role::Gateway) => return Err(DropReason::UnknownDestination),
+            (None, Role::Client) => {
+                let gateway = self.roster.gateway().ok_or(DropReason::NoGateway)?;
+                (gateway, self.stations.knows(destination, now))
+            }
+        };
+        let is_connected = self
+            .roster
+            .get(target)
+            .is_some_and(|member| member.conn.is_some());
+        if !is_connected {
+            return Err(DropReason::TargetDetached);
+        }
+
+        Ok((To::One(target), is_known))
+    }
+
+    /// Counts a frame that went to its targets, and returns how many they were.
+    pub(crate) fn count(&mut self, seat: usize, going: &Going, datagram_len: usize) -> Counted {
+        let can_split = self.can_split(going);
+        let mut counted = Counted::default();
+        if let Some(member) = self.roster.get_mut(seat) {
+            member.up.add(going.frame_len);
+        }
+
+        let mut count = |member: &mut Member| {
+            if member.conn.is_none() {
+                return;
+            }
+            match fit(member, datagram_len, can_split) {
+                Fit::Whole => counted.sent += 1,
+                Fit::Split => {
+                    counted.sent += 1;
+                    counted.split = true;
+                }
+                Fit::TooLarge => {
+                    member.drops.add(DropReason::TargetBudget);
+                    counted.skipped += 1;
+                    return;
+                }
+            }
+            member.down.add(going.frame_len);
+        };
+        match going.to {
+            To::One(target) => {
+                if let Some(member) = self.roster.get_mut(target) {
+                    count(member);
+                }
+            }
+            To::AllBut(seat) => self
+                .roster
+                .iter_mut()
+                .filter(|(other, _)| *other != seat)
+                .for_each(|(_, member)| count(member)),
+        }
+
+        counted
+    }
+
+    /// Returns whether the relay may split the datagram for a target that cannot take it whole.
+    pub(crate) const fn can_split(&self, going: &Going) -> bool {
+        matches!(self.mode, Mode::Full) && going.held.is_none()
+    }
+}
+
+/// What became of one frame at its targets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counted {
+    /// Targets that get it.
+    pub(crate) sent: u64,
+    /// Targets that it is too large for.
+    pub(crate) skipped: u64,
+    /// Whether a target gets it in halves that the relay makes.
+    pub(crate) split: bool,
+}
+
+/// Takes the frame's tokens (SPEC R10).
+fn check_rates(
+    member: &mut Member,
+    class: Class,
+    is_known: bool,
+    len: usize,
+    limits: &Limits,
+    now: Instant,
+) -> Result<(), DropReason> {
+    let buckets = &mut member.buckets;
+    if member.identity.role() == Role::Gateway {
+        let is_group = class != Class::Unicast;
+        if is_group && !buckets.broadcast.take(limits.lan_broadcast, 1, now) {
+            return Err(DropReason::RateBroadcast);
+        }
+        return Ok(());
+    }
+
+    let (bucket, rate, reason) = match class {
+        Class::AddressResolution => (&mut buckets.arp, limits.arp, DropReason::RateArp),
+        Class::Group => (
+            &mut buckets.broadcast,
+            limits.broadcast,
+            DropReason::RateBroadcast,
+        ),
+        Class::Unicast if is_known => (
+            &mut buckets.unknown,
+            crate::Rate::UNLIMITED,
+            DropReason::RateUnknown,
+        ),
+        Class::Unicast => (
+            &mut buckets.unknown,
+            limits.unknown,
+            DropReason::RateUnknown,
+        ),
+    };
+    if !bucket.take(rate, 1, now) {
+        return Err(reason);
+    }
+    let amount = u64::try_from(len).unwrap_or(u64::MAX);
+    if !buckets.bytes.take(limits.bytes, amount, now) {
+        return Err(DropReason::RateBytes);
+    }
+
+    Ok(())
+}
+
+fn class(frame: &Frame<'_>) -> Class {
+    let is_arp = frame.kind() == Kind::Type(EtherType::ARP);
+    if is_arp || is_neighbour_discovery(frame) {
+        Class::AddressResolution
+    } else if frame.destination().is_group() {
+        Class::Group
+    } else {
+        Class::Unicast
+    }
+}
+
+/// Returns whether this is a neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4) without extension headers.
+fn is_neighbour_discovery(frame: &Frame<'_>) -> bool {
+    const NEXT_HEADER_AT: usize = 6;
+    const ICMPV6: u8 = 58;
+    const ICMPV6_AT: usize = 40;
+    const SOLICITATION: u8 = 135;
+    const ADVERTISEMENT: u8 = 136;
+
+    frame.kind() == Kind::Type(EtherType::IPV6)
+        && frame.payload().get(NEXT_HEADER_AT) == Some(&ICMPV6)
+        && matches!(
+            frame.payload().get(ICMPV6_AT),
+            Some(&(SOLICITATION | ADVERTISEMENT))
+        )
+}

@@ -1,0 +1,403 @@
+//! The switch itself: data path and what drives it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use lanparty_ctrl::{LeaveReason, Message, PeerRef, Stats};
+use lanparty_obs::DropReason;
+use lanparty_proto::RoomId;
+
+use crate::limits::{Limits, ROOM_COUNTER_BITS};
+use crate::member::{Attachment, ConnId, Member};
+use crate::narrow::RELAY_SEQUENCE;
+use crate::room::{Decision, Going, Room};
+use crate::rooms::Rooms;
+use crate::snapshot::{MemberSnapshot, RoomSnapshot, Totals};
+use crate::verdict::{Forward, Verdict};
+
+/// Something that has to be sent or done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send `message` on the control stream of `conn`.
+    Send {
+        /// The connection.
+        conn: ConnId,
+        /// The message.
+        message: Message,
+    },
+    /// Tell `conn` to go and close it; its place is gone or somebody else's already.
+    Close {
+        /// The connection.
+        conn: ConnId,
+        /// Why, for programs.
+        reason: LeaveReason,
+        /// Why, for a person.
+        message: &'static str,
+    },
+}
+
+/// Who left, and what that meant for the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Who.
+    pub member: lanparty_proto::PeerId,
+    /// What it was.
+    pub role: lanparty_ctrl::Role,
+    /// A client's MAC, which is free again.
+    pub mac: Option<lanparty_proto::MacAddr>,
+    /// The room.
+    pub room: RoomId,
+    /// Whether the room went with its last member.
+    pub room_gone: bool,
+}
+
+/// Rooms, their members, and where every datagram goes. See the crate's documentation for how to drive it.
+#[derive(Debug)]
+pub struct Switch {
+    pub(crate) limits: Limits,
+    worker: u8,
+    rooms_made: u32,
+    pub(crate) rooms: Rooms,
+    pub(crate) members: usize,
+    serial: u64,
+    pub(crate) is_closing: bool,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Detached places in the order in which they go; one that was taken up again has another serial by then.
+    expiries: VecDeque<(Instant, Attachment)>,
+    /// Where halves become a frame.
+    frame: Vec<u8>,
+    pub(crate) totals: Totals,
+}
+
+impl Switch {
+    /// Makes a switch without rooms; `worker` becomes the first byte of every room id.
+    pub fn new(limits: Limits, worker: u8) -> Self {
+        Self {
+            limits,
+            worker,
+            rooms_made: 0,
+            rooms: Rooms::default(),
+            members: 0,
+            serial: 0,
+            is_closing: false,
+            outputs: VecDeque::new(),
+            expiries: VecDeque::new(),
+            frame: Vec::new(),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Decides where a datagram that came in by `from` goes.
+    ///
+    /// A member that sent too many malformed ones is gone afterwards; its [`Output::Close`] says so.
+    pub fn handle_datagram(
+        &mut self,
+        from: Attachment,
+        datagram: &[u8],
+        now: Instant,
+    ) -> Verdict<'_> {
+        if self.member(from).is_none() {
+            self.totals.drops.add(DropReason::UnknownPeer);
+            return Verdict::Drop(DropReason::UnknownPeer);
+        }
+        let Some(room) = self.rooms.get_mut(from.room) else {
+            return Verdict::Drop(DropReason::UnknownPeer);
+        };
+
+        let decision =
+            room.handle_datagram(from.seat, datagram, &self.limits, &mut self.frame, now);
+        match decision {
+            Decision::Go(going) => self.forward(from, going, datagram.len()),
+            Decision::Hold { lost } => {
+                if lost {
+                    self.count_drop(from, DropReason::PartLost);
+                }
+                Verdict::Hold
+            }
+            Decision::Drop(reason) => {
+                self.count_drop(from, reason);
+                if reason.is_malformed() {
+                    self.strike(from, now);
+                }
+                Verdict::Drop(reason)
+            }
+        }
+    }
+
+    /// Takes note that the largest overlay datagram which the connection carries is `budget` bytes now.
+    pub fn handle_budget(&mut self, from: Attachment, budget: usize) {
+        if let Some(member) = self.member_mut(from) {
+            member.budget = budget.min(member.agreed);
+        }
+    }
+
+    /// Takes note of a member's own counters.
+    pub fn handle_stats(&mut self, from: Attachment, stats: Stats, now: Instant) {
+        if let Some(member) = self.member_mut(from) {
+            member.last_seen = now;
+            member.stats = Some(stats);
+        }
+    }
+
+    /// Removes a member at once: it said so, or was thrown out.
+    ///
+    /// Returns `None` if the place is somebody else's by now, or nobody's: then nothing happens.
+    pub fn handle_leave(&mut self, from: Attachment, reason: LeaveReason) -> Option<Left> {
+        self.member(from)?;
+        let room = self.rooms.get_mut(from.room)?;
+        let member = room.roster.remove(from.seat)?;
+        self.members -= 1;
+        if room.roster.gateway().is_none() {
+            room.stations.clear();
+        }
+        let id = room.id;
+        let room_gone = room.roster.len() == 0;
+        let peer = member.identity.peer();
+        if room_gone {
+            self.rooms.remove(from.room);
+        } else {
+            self.tell_others(
+                from,
+                &Message::PeerLeft(lanparty_ctrl::PeerLeft { peer, reason }),
+            );
+        }
+
+        Some(Left {
+            member: peer,
+            role: member.identity.role(),
+            mac: member.identity.mac(),
+            room: id,
+            room_gone,
+        })
+    }
+
+    /// Keeps the place of a member whose connection broke, for a while.
+    ///
+    /// Does nothing if a newer connection has the place: the end of an old connection cannot evict the new one.
+    pub fn handle_lost(&mut self, from: Attachment, now: Instant) {
+        let serial = self.next_serial();
+        let Some(member) = self.member_mut(from) else {
+            return;
+        };
+        member.conn = None;
+        member.halves.clear();
+        member.serial = serial;
+        let peer = member.identity.peer();
+        let kept = Attachment { serial, ..from };
+        self.tell_others(kept, &Message::PeerDetached(PeerRef { peer }));
+
+        let expiry = now
+            .checked_add(self.limits.detached_lifetime)
+            .unwrap_or(now);
+        self.expiries.push_back((expiry, kept));
+    }
+
+    /// Tells every member to go, and admits nobody from now on.
+    pub fn close(&mut self) {
+        self.is_closing = true;
+        let rooms = std::mem::take(&mut self.rooms);
+        self.members = 0;
+        self.expiries.clear();
+        let members = rooms.iter().flat_map(|(_, room)| room.roster.iter());
+        let conns = members.filter_map(|(_, member)| member.conn);
+        self.outputs.extend(conns.map(|conn| Output::Close {
+            conn,
+            reason: LeaveReason::Shutdown,
+            message: "the relay is shutting down",
+        }));
+    }
+
+    /// Gives what has to be sent or done, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Returns when [`Switch::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.expiries.front().map(|(at, _)| *at)
+    }
+
+    /// Removes members that were away for too long.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, place)) = self.expiries.front().copied() {
+            if at > now {
+                return;
+            }
+            self.expiries.pop_front();
+            self.handle_leave(place, LeaveReason::Timeout);
+        }
+    }
+
+    /// Returns how many rooms there are.
+    pub fn rooms(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Returns how many members there are, those included whose connection broke.
+    pub const fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Returns what was counted since the start.
+    pub const fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Returns how many bytes of halves wait for each other.
+    pub fn waiting_bytes(&self) -> usize {
+        let members = self.rooms.iter().flat_map(|(_, room)| room.roster.iter());
+
+        members.map(|(_, member)| member.halves.bytes()).sum()
+    }
+
+    /// Describes every room.
+    pub fn snapshot(&self, now: Instant) -> Vec<RoomSnapshot> {
+        self.rooms
+            .iter()
+            .map(|(_, room)| RoomSnapshot {
+                id: room.id,
+                code: room.code.clone(),
+                mode: room.mode,
+                mtu: room.mtu,
+                age: now.saturating_duration_since(room.created),
+                lan_stations: room.stations.len(),
+                members: room
+                    .roster
+                    .iter()
+                    .map(|(_, member)| describe(member, now))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// Returns the member that `from` holds the place of, if it still does.
+    pub(crate) fn member(&self, from: Attachment) -> Option<&Member> {
+        let member = self.rooms.get(from.room)?.roster.get(from.seat)?;
+
+        (member.serial == from.serial).then_some(member)
+    }
+
+    pub(crate) fn member_mut(&mut self, from: Attachment) -> Option<&mut Member> {
+        let member = self.rooms.get_mut(from.room)?.roster.get_mut(from.seat)?;
+
+        (member.serial == from.serial).then_some(member)
+    }
+
+    pub(crate) fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+
+        self.serial
+    }
+
+    /// Returns a room id that no room has, and that none had for a long time.
+    pub(crate) fn next_room_id(&mut self) -> RoomId {
+        let counter_mask = (1 << ROOM_COUNTER_BITS) - 1;
+        loop {
+            self.rooms_made = self.rooms_made.wrapping_add(1) & counter_mask;
+            let id = RoomId(u32::from(self.worker) << ROOM_COUNTER_BITS | self.rooms_made);
+            if self.rooms_made != 0 && !self.rooms.has_id(id) {
+                return id;
+            }
+        }
+    }
+
+    /// Sends `message` to every connected member of the room of `place` but the one that holds it.
+    pub(crate) fn tell_others(&mut self, place: Attachment, message: &Message) {
+        let Some(room) = self.rooms.get(place.room) else {
+            return;
+        };
+        let others = room.roster.iter().filter(|(seat, _)| *seat != place.seat);
+        let messages = others.filter_map(|(_, member)| {
+            Some(Output::Send {
+                conn: member.conn?,
+                message: message.clone(),
+            })
+        });
+        self.outputs.extend(messages);
+    }
+
+    fn forward(&mut self, from: Attachment, going: Going, len: usize) -> Verdict<'_> {
+        let Some(room) = self.rooms.get_mut(from.room) else {
+            return Verdict::Drop(DropReason::UnknownPeer);
+        };
+        let can_split = room.can_split(&going);
+        let counted = room.count(from.seat, &going, len);
+        let copies = usize::try_from(counted.sent).unwrap_or(usize::MAX);
+        self.totals.ingress.add(going.frame_len);
+        self.totals
+            .egress
+            .add_many(copies, copies.saturating_mul(going.frame_len));
+        self.totals
+            .drops
+            .add_many(DropReason::TargetBudget, counted.skipped);
+        let split_sequence = split_sequence(room, from.seat, counted.split);
+
+        Verdict::Forward(Forward {
+            held: going.held,
+            split_sequence,
+            roster: &room.roster,
+            to: going.to,
+            len,
+            can_split,
+        })
+    }
+
+    fn count_drop(&mut self, from: Attachment, reason: DropReason) {
+        self.totals.drops.add(reason);
+        if let Some(member) = self.member_mut(from) {
+            member.drops.add(reason);
+        }
+    }
+
+    /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12).
+    fn strike(&mut self, from: Attachment, now: Instant) {
+        let (rate, most) = (self.limits.strikes, self.limits.strikes_in_total);
+        let Some(member) = self.member_mut(from) else {
+            return;
+        };
+        member.strikes = member.strikes.saturating_add(1);
+        let is_in_rate = member.buckets.strikes.take(rate, 1, now);
+        if is_in_rate && member.strikes <= most {
+            return;
+        }
+
+        let conn = member.conn;
+        self.totals.struck_out += 1;
+        self.handle_leave(from, LeaveReason::Malformed);
+        self.outputs.extend(conn.map(|conn| Output::Close {
+            conn,
+            reason: LeaveReason::Malformed,
+            message: "too many datagrams that are not of this protocol",
+        }));
+    }
+}
+
+/// Returns the number for halves that the relay makes, a new one if `is_used`.
+fn split_sequence(room: &mut Room, seat: usize, is_used: bool) -> u32 {
+    let Some(member) = room.roster.get_mut(seat) else {
+        return RELAY_SEQUENCE;
+    };
+    if is_used {
+        member.split_sequence = member.split_sequence.wrapping_add(1);
+    }
+
+    RELAY_SEQUENCE | member.split_sequence
+}
+
+fn describe(member: &Member, now: Instant) -> MemberSnapshot {
+    MemberSnapshot {
+        peer: member.identity.peer(),
+        role: member.identity.role(),
+        mac: member.identity.mac(),
+        conn: member.conn,
+        program: member.program.clone(),
+        age: now.saturating_duration_since(member.joined),
+        last_seen: now.saturating_duration_since(member.last_seen),
+        budget: member.budget,
+        up: member.up,
+        down: member.down,
+        drops: member.drops.clone(),
+        strikes: member.strikes,
+        stats: member.stats.clone(),
+    }
+}

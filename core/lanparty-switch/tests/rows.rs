@@ -1,0 +1,969 @@
+//! What the relay promises, row by row (the R rows of the specification).
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests fail like tests"
+)]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use lanparty_ctrl::{
+    Capability, Hello, LeaveReason, Message, Mode, PROTOCOL_VERSION, RejectCode, Role, Stats,
+    Welcome,
+};
+use lanparty_obs::DropReason;
+use lanparty_proto::split::{first_half_len, part_header};
+use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_switch::{
+    Attachment, ConnId, DEFAULT_NATIVE_MTU, Fit, Joiner, Limits, MAX_BUDGET, Output, RoomMode,
+    Switch, Verdict,
+};
+
+const A: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xa]);
+const B: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xb]);
+const C: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xc]);
+const SERVER: MacAddr = MacAddr([0, 0x11, 0x22, 0x33, 0x44, 0x55]);
+const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// A switch, a clock and what was sent, in order.
+struct Party {
+    switch: Switch,
+    now: Instant,
+    conns: u64,
+    sent: Vec<(ConnId, Message)>,
+    closed: Vec<(ConnId, LeaveReason)>,
+}
+
+/// A member as its connection sees it.
+#[derive(Debug, Clone)]
+struct Seat {
+    at: Attachment,
+    conn: ConnId,
+    welcome: Welcome,
+}
+
+impl Party {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
+    fn new(limits: Limits) -> Self {
+        Self {
+            switch: Switch::new(limits, 0),
+            now: Instant::now(),
+            conns: 0,
+            sent: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    fn try_join(&mut self, hello: &Hello, budget: usize) -> Result<Seat, RejectCode> {
+        self.conns += 1;
+        let conn = ConnId(self.conns);
+        let joiner = Joiner {
+            conn,
+            budget,
+            origin: HOME,
+            token: u128::from(self.conns).to_be_bytes(),
+        };
+        let before = self.sent.len();
+        let joined = self.switch.handle_hello(joiner, hello, self.now);
+        self.drain();
+        let at = joined.map_err(|reject| {
+            assert!(!reject.message.is_empty());
+            reject.code
+        })?;
+        let welcome = self.sent[before..]
+            .iter()
+            .find_map(|(to, message)| match message {
+                Message::Welcome(welcome) if *to == conn => Some(welcome.clone()),
+                _ => None,
+            });
+
+        Ok(Seat {
+            at,
+            conn,
+            welcome: welcome.unwrap(),
+        })
+    }
+
+    fn join(&mut self, hello: &Hello) -> Seat {
+        self.try_join(hello, MAX_BUDGET).unwrap()
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Send { conn, message } => self.sent.push((conn, message)),
+                Output::Close { conn, reason, .. } => self.closed.push((conn, reason)),
+            }
+        }
+    }
+
+    /// Returns who gets `frame` of `from`, or why nobody does.
+    fn send(&mut self, from: &Seat, frame: &[u8]) -> Result<Vec<ConnId>, DropReason> {
+        self.send_raw(from, &datagram(from, frame))
+    }
+
+    fn send_raw(&mut self, from: &Seat, datagram: &[u8]) -> Result<Vec<ConnId>, DropReason> {
+        let verdict = self.switch.handle_datagram(from.at, datagram, self.now);
+        let result = match verdict {
+            Verdict::Drop(reason) => Err(reason),
+            Verdict::Hold => Ok(Vec::new()),
+            Verdict::Forward(forward) => Ok(forward
+                .targets()
+                .filter(|target| target.fit != Fit::TooLarge)
+                .map(|target| target.conn)
+                .collect()),
+        };
+        self.drain();
+
+        result
+    }
+
+    /// Returns what was sent since the last call, to whom.
+    fn news(&mut self) -> Vec<(ConnId, Message)> {
+        std::mem::take(&mut self.sent)
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.switch.handle_timeout(self.now);
+        self.drain();
+    }
+}
+
+fn client(mac: MacAddr) -> Hello {
+    Hello {
+        version: PROTOCOL_VERSION,
+        role: Role::Client,
+        room: "ROOM1".parse().unwrap(),
+        mac: Some(mac),
+        budget: u16::MAX,
+        capabilities: vec![Capability::FullFrame],
+        generation: 1,
+        resume: None,
+        down_rate: None,
+        program: "test".into(),
+        program_version: "1".into(),
+    }
+}
+
+fn gateway() -> Hello {
+    Hello {
+        role: Role::Gateway,
+        mac: None,
+        ..client(A)
+    }
+}
+
+fn native(hello: Hello) -> Hello {
+    Hello {
+        capabilities: Vec::new(),
+        ..hello
+    }
+}
+
+fn in_room(hello: Hello, room: &str) -> Hello {
+    Hello {
+        room: room.parse().unwrap(),
+        ..hello
+    }
+}
+
+/// An IPX frame: the policy lets it pass in both directions and looks no deeper.
+fn frame(destination: MacAddr, source: MacAddr, len: usize) -> Vec<u8> {
+    let mut bytes = [&destination.0[..], &source.0, &[0x81, 0x37]].concat();
+    bytes.resize(len, 0);
+    bytes[14..16].copy_from_slice(&[0xff; 2]);
+    let ipx_length = u16::try_from(len - 14).unwrap().to_be_bytes();
+    bytes[16..18].copy_from_slice(&ipx_length);
+
+    bytes
+}
+
+fn datagram(from: &Seat, payload: &[u8]) -> Vec<u8> {
+    framed(from, payload, false)
+}
+
+fn framed(from: &Seat, payload: &[u8], is_part: bool) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).unwrap();
+    let header = overlay::header(from.welcome.room, from.welcome.peer, is_part, length);
+
+    [&header[..], payload].concat()
+}
+
+fn halves(from: &Seat, frame: &[u8], sequence: u32) -> [Vec<u8>; 2] {
+    let total = u16::try_from(frame.len()).unwrap();
+    let (first, second) = frame.split_at(first_half_len(frame.len()));
+    let part = |half: &[u8], is_second| {
+        framed(
+            from,
+            &[&part_header(sequence, total, is_second)[..], half].concat(),
+            true,
+        )
+    };
+
+    [part(first, false), part(second, true)]
+}
+
+fn defaults() -> Party {
+    Party::new(Limits::default())
+}
+
+#[test]
+fn r3_clamps_a_budget_to_what_the_connection_and_the_relay_carry() {
+    let mut party = defaults();
+
+    let a = party.try_join(&client(A), 1162).unwrap();
+
+    assert_eq!(usize::from(a.welcome.budget), MAX_BUDGET);
+    assert_eq!(
+        party.switch.snapshot(party.now)[0].members[0].budget,
+        1162,
+        "what goes out follows the path"
+    );
+}
+
+#[test]
+fn r4_a_room_comes_with_its_first_member_and_goes_with_its_last() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    assert_eq!(party.switch.rooms(), 1);
+
+    let left = party.switch.handle_leave(a.at, LeaveReason::Disconnect);
+    assert!(!left.unwrap().room_gone);
+    let left = party.switch.handle_leave(b.at, LeaveReason::Disconnect);
+
+    assert!(left.unwrap().room_gone);
+    assert_eq!((party.switch.rooms(), party.switch.members()), (0, 0));
+}
+
+#[test]
+fn r4_admits_one_gateway_and_every_mac_once() {
+    let mut party = defaults();
+    party.join(&gateway());
+    party.join(&client(A));
+
+    assert_eq!(
+        party.try_join(&gateway(), MAX_BUDGET).unwrap_err(),
+        RejectCode::GatewayPresent
+    );
+    assert_eq!(
+        party.try_join(&client(A), MAX_BUDGET).unwrap_err(),
+        RejectCode::MacInUse
+    );
+    assert!(
+        party
+            .try_join(&in_room(client(A), "ROOM2"), MAX_BUDGET)
+            .is_ok()
+    );
+}
+
+#[test]
+fn r4_keeps_every_limit_and_says_which() {
+    let mut party = Party::new(Limits {
+        rooms: 2,
+        members: 4,
+        clients_per_room: 2,
+        ..Limits::default()
+    });
+    party.join(&client(A));
+    party.join(&client(B));
+
+    assert_eq!(
+        party.try_join(&client(C), MAX_BUDGET).unwrap_err(),
+        RejectCode::RoomFull
+    );
+    party.join(&gateway());
+    party.join(&in_room(client(A), "ROOM2"));
+    for room in ["ROOM2", "ROOM3"] {
+        let hello = in_room(client(C), room);
+        assert_eq!(
+            party.try_join(&hello, MAX_BUDGET).unwrap_err(),
+            RejectCode::RelayFull
+        );
+    }
+}
+
+#[test]
+fn r4_refuses_other_versions_and_macs_that_are_no_identity() {
+    let mut party = defaults();
+    let old = Hello {
+        version: 9,
+        ..client(A)
+    };
+
+    assert_eq!(
+        party.try_join(&old, MAX_BUDGET).unwrap_err(),
+        RejectCode::UnsupportedVersion
+    );
+    assert_eq!(
+        party.try_join(&client(SERVER), MAX_BUDGET).unwrap_err(),
+        RejectCode::BadMac
+    );
+}
+
+#[test]
+fn r5_a_native_room_keeps_its_mtu_and_turns_away_who_cannot_carry_it() {
+    let mut party = defaults();
+    let a = party.join(&native(client(A)));
+    assert_eq!(
+        (a.welcome.mode, a.welcome.mtu),
+        (Mode::Native, DEFAULT_NATIVE_MTU)
+    );
+
+    let narrow = party.try_join(&native(client(B)), 1162);
+    assert_eq!(narrow.unwrap_err(), RejectCode::MtuTooSmall);
+    let wide = party.join(&client(B));
+
+    assert_eq!(
+        (wide.welcome.mode, wide.welcome.mtu),
+        (Mode::Native, DEFAULT_NATIVE_MTU)
+    );
+}
+
+#[test]
+fn r5_a_native_room_has_what_its_first_member_carries() {
+    let mut party = defaults();
+
+    let a = party.try_join(&native(client(A)), 1162).unwrap();
+    assert_eq!(a.welcome.mtu, 1136);
+    assert_eq!(party.join(&native(client(B))).welcome.mtu, 1136);
+}
+
+#[test]
+fn r5_a_full_room_takes_every_path_and_turns_away_who_cannot_split() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    assert_eq!((a.welcome.mode, a.welcome.mtu), (Mode::Full, 1500));
+
+    assert!(party.try_join(&client(B), 1162).is_ok());
+    let unable = party.try_join(&native(client(C)), MAX_BUDGET);
+
+    assert_eq!(unable.unwrap_err(), RejectCode::ModeUnsupported);
+}
+
+#[test]
+fn r5_an_option_keeps_rooms_native() {
+    let mut party = Party::new(Limits {
+        mode: RoomMode::Native,
+        ..Limits::default()
+    });
+
+    assert_eq!(party.join(&client(A)).welcome.mode, Mode::Native);
+}
+
+#[test]
+fn r6_those_who_are_there_hear_of_the_joiner_before_it_is_welcome() {
+    let mut party = defaults();
+    let gateway = party.join(&gateway());
+    party.news();
+
+    let a = party.join(&client(A));
+    let news = party.news();
+
+    assert!(a.welcome.gateway);
+    let types: Vec<_> = news
+        .iter()
+        .map(|(to, message)| match message {
+            Message::PeerJoined(info) => (*to, "joined", info.mac),
+            Message::Welcome(_) => (*to, "welcome", None),
+            _ => (*to, "other", None),
+        })
+        .collect();
+    assert_eq!(
+        types,
+        [
+            (gateway.conn, "joined", Some(A)),
+            (a.conn, "welcome", None),
+            (a.conn, "joined", None)
+        ]
+    );
+}
+
+#[test]
+fn r7_sends_every_kind_of_frame_to_whom_it_is_for_and_to_nobody_else() {
+    let mut party = defaults();
+    let g = party.join(&gateway());
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    let stranger = party.join(&in_room(client(C), "ROOM2"));
+    let multicast = MacAddr([1, 0, 0x5e, 0, 0, 0xfb]);
+
+    let mut sent = |from, to, source| party.send(from, &frame(to, source, 60));
+    for group in [MacAddr::BROADCAST, multicast] {
+        assert_eq!(sent(&a, group, A), Ok(vec![g.conn, b.conn]));
+        assert_eq!(sent(&g, group, SERVER), Ok(vec![a.conn, b.conn]));
+    }
+    assert_eq!(sent(&a, B, A), Ok(vec![b.conn]));
+    assert_eq!(sent(&g, B, SERVER), Ok(vec![b.conn]));
+    assert_eq!(sent(&a, SERVER, A), Ok(vec![g.conn]));
+    assert_eq!(
+        sent(&g, SERVER, MacAddr([0, 9, 9, 9, 9, 9])),
+        Err(DropReason::UnknownDestination)
+    );
+    assert_eq!(sent(&a, A, A), Err(DropReason::OwnFrame));
+    assert_eq!(
+        sent(&a, C, A),
+        Ok(vec![g.conn]),
+        "another room's member is nobody here"
+    );
+    assert_eq!(
+        sent(&stranger, SERVER, C),
+        Err(DropReason::NoGateway),
+        "another room's gateway is nobody there"
+    );
+}
+
+#[test]
+fn r8_a_client_sends_with_its_own_mac_and_the_lan_with_no_clients() {
+    let mut party = defaults();
+    let g = party.join(&gateway());
+    let a = party.join(&client(A));
+    party.join(&client(B));
+
+    let mut sent = |from, source| party.send(from, &frame(MacAddr::BROADCAST, source, 60));
+    assert_eq!(sent(&a, B), Err(DropReason::SpoofedSource));
+    assert_eq!(sent(&a, SERVER), Err(DropReason::SpoofedSource));
+    assert_eq!(sent(&g, A), Err(DropReason::RemoteMacOnLan));
+    assert!(sent(&g, SERVER).is_ok());
+}
+
+#[test]
+fn r9_asks_the_safety_policy_for_both_directions() {
+    let mut party = defaults();
+    let g = party.join(&gateway());
+    let a = party.join(&client(A));
+    let tagged = |source: MacAddr| {
+        [
+            &[0xff; 6][..],
+            &source.0,
+            &[0x81, 0, 0, 1, 0x81, 0x37],
+            &[0; 46],
+        ]
+        .concat()
+    };
+
+    let is_filtered = |result: Result<_, DropReason>| result.is_err_and(DropReason::is_safety);
+    assert!(is_filtered(party.send(&a, &tagged(A))));
+    assert!(is_filtered(
+        party.send(&a, &frame(A, MacAddr::BROADCAST, 60))
+    ));
+    assert!(is_filtered(party.send(&g, &frame(A, MacAddr::ZERO, 60))));
+}
+
+#[test]
+fn r10_limits_broadcast_and_address_resolution_apart() {
+    let mut party = defaults();
+    party.join(&gateway());
+    let a = party.join(&client(A));
+    party.join(&client(B));
+    let arp = [
+        &[0xff; 6][..],
+        &A.0,
+        &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1],
+        &A.0,
+        &[0; 14],
+        &[0; 18],
+    ]
+    .concat();
+
+    let passed = |party: &mut Party, frame: &[u8]| {
+        (0..500).filter(|_| party.send(&a, frame).is_ok()).count()
+    };
+    assert_eq!(passed(&mut party, &frame(MacAddr::BROADCAST, A, 60)), 128);
+    assert_eq!(passed(&mut party, &arp), 64);
+    party.pass(Duration::from_secs(1));
+    assert_eq!(passed(&mut party, &frame(MacAddr::BROADCAST, A, 60)), 64);
+    assert_eq!(passed(&mut party, &arp), 32);
+}
+
+#[test]
+fn r10_limits_frames_for_stations_that_nobody_has_and_no_others() {
+    let mut party = defaults();
+    let g = party.join(&gateway());
+    let a = party.join(&client(A));
+    party.join(&client(B));
+    let passed = |party: &mut Party, to| {
+        (0..1000)
+            .filter(|_| party.send(&a, &frame(to, A, 60)).is_ok())
+            .count()
+    };
+
+    assert_eq!(passed(&mut party, SERVER), 64, "nobody has seen the server");
+    party.send(&g, &frame(A, SERVER, 60)).unwrap();
+    assert_eq!(passed(&mut party, SERVER), 1000, "the server has spoken");
+    assert_eq!(passed(&mut party, B), 1000, "a member is always known");
+}
+
+#[test]
+fn r10_limits_bytes_of_a_client_and_the_lan_s_broadcast() {
+    let mut party = Party::new(Limits {
+        bytes: lanparty_switch::Rate {
+            per_second: 60_000,
+            burst: 6_000,
+        },
+        ..Limits::default()
+    });
+    let g = party.join(&gateway());
+    let a = party.join(&client(A));
+    party.join(&client(B));
+
+    let passed = |party: &mut Party, from: &Seat, frame: &[u8]| {
+        (0..2000)
+            .filter(|_| party.send(from, frame).is_ok())
+            .count()
+    };
+    assert_eq!(passed(&mut party, &a, &frame(B, A, 60)), 100);
+    assert_eq!(
+        passed(&mut party, &g, &frame(MacAddr::BROADCAST, SERVER, 60)),
+        1024
+    );
+    assert_eq!(passed(&mut party, &g, &frame(A, SERVER, 60)), 2000);
+}
+
+#[test]
+fn r11_drops_what_is_over_the_sender_s_budget_before_reading_it() {
+    let mut party = defaults();
+    let a = party.join(&Hello {
+        budget: 1300,
+        ..client(A)
+    });
+
+    assert_eq!(
+        party.send_raw(&a, &vec![0xff; 1301]),
+        Err(DropReason::DatagramBudget)
+    );
+    assert_eq!(
+        party.send_raw(&a, &vec![0xff; 1300]),
+        Err(DropReason::MalformedDatagram)
+    );
+}
+
+#[test]
+fn r11_skips_a_target_whose_budget_is_too_small_and_no_other() {
+    let mut party = defaults();
+    let a = party.join(&native(client(A)));
+    let b = party.join(&native(client(B)));
+    let c = party.join(&native(client(C)));
+    party.switch.handle_budget(b.at, 1000);
+
+    let to = party.send(&a, &frame(MacAddr::BROADCAST, A, 1200));
+    assert_eq!(to, Ok(vec![c.conn]));
+    assert_eq!(party.send(&a, &frame(B, A, 1200)), Ok(vec![]));
+
+    let snapshot = party.switch.snapshot(party.now);
+    let skipped = snapshot[0].members[1].drops.get(DropReason::TargetBudget);
+    assert_eq!(skipped, 2);
+    party.switch.handle_budget(b.at, 1434);
+    assert_eq!(party.send(&a, &frame(B, A, 1200)), Ok(vec![b.conn]));
+}
+
+#[test]
+fn r11_a_full_room_splits_for_a_narrow_target() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.try_join(&client(B), 1162).unwrap();
+    let c = party.join(&client(C));
+    let datagram = datagram(&a, &frame(MacAddr::BROADCAST, A, 1400));
+
+    let verdict = party.switch.handle_datagram(a.at, &datagram, party.now);
+    let Verdict::Forward(forward) = verdict else {
+        panic!("the frame is for everybody");
+    };
+
+    let fits: Vec<_> = forward.targets().map(|t| (t.conn, t.fit)).collect();
+    assert_eq!(fits, [(b.conn, Fit::Split), (c.conn, Fit::Whole)]);
+    let halves = lanparty_switch::split_datagram(&datagram, forward.split_sequence).unwrap();
+    assert!(halves.iter().all(|half| half.len() <= 1162));
+}
+
+#[test]
+fn halves_leave_together_in_whatever_order_they_come() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    let frame = frame(B, A, 1514);
+
+    for (sequence, reorder) in [(1, false), (2, true)] {
+        let [mut first, mut second] = halves(&a, &frame, sequence);
+        if reorder {
+            std::mem::swap(&mut first, &mut second);
+        }
+        assert_eq!(party.send_raw(&a, &first), Ok(vec![]));
+        let verdict = party.switch.handle_datagram(a.at, &second, party.now);
+        let Verdict::Forward(forward) = verdict else {
+            panic!("both halves are there");
+        };
+        assert_eq!(forward.held.as_deref(), Some(&first[..]));
+        let to: Vec<_> = forward.targets().map(|t| (t.conn, t.fit)).collect();
+        assert_eq!(to, [(b.conn, Fit::Whole)]);
+    }
+    assert_eq!(party.switch.waiting_bytes(), 0);
+}
+
+#[test]
+fn a_split_frame_hides_nothing_from_policy_and_rates() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    party.join(&client(B));
+    let whole = |party: &mut Party, frame: &[u8], sequence| {
+        let [first, second] = halves(&a, frame, sequence);
+        party.send_raw(&a, &first).unwrap();
+        party.send_raw(&a, &second)
+    };
+
+    assert_eq!(
+        whole(&mut party, &frame(B, SERVER, 800), 1),
+        Err(DropReason::SpoofedSource)
+    );
+    assert!(whole(&mut party, &frame(B, A, 1515), 2).is_err_and(DropReason::is_safety));
+    let passed = (0..500)
+        .filter(|n| whole(&mut party, &frame(MacAddr::BROADCAST, A, 1200), 3 + n).is_ok())
+        .count();
+    assert_eq!(passed, 128);
+}
+
+#[test]
+fn halves_that_never_meet_are_counted_and_bounded() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    party.join(&client(B));
+    let frame = frame(B, A, 1514);
+    for sequence in 0..10_000 {
+        let [first, _] = halves(&a, &frame, sequence);
+        party.send_raw(&a, &first).unwrap();
+    }
+
+    assert!(party.switch.waiting_bytes() < 32 * 1024);
+    let lost = party.switch.totals().drops.get(DropReason::PartLost);
+    assert_eq!(lost, 10_000 - 32);
+}
+
+#[test]
+fn r12_a_member_that_goes_on_sending_garbage_is_thrown_out_with_the_reason() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    party.news();
+
+    for _ in 0..16 {
+        party.send_raw(&a, &[]).unwrap_err();
+    }
+    assert!(party.closed.is_empty());
+    party.send_raw(&a, &[1, 2, 3]).unwrap_err();
+
+    assert_eq!(party.closed, [(a.conn, LeaveReason::Malformed)]);
+    let [(to, Message::PeerLeft(left))] = &party.news()[..] else {
+        panic!("the other is told");
+    };
+    assert_eq!((*to, left.reason), (b.conn, LeaveReason::Malformed));
+    assert_eq!(
+        party.send(&a, &frame(B, A, 60)),
+        Err(DropReason::UnknownPeer)
+    );
+}
+
+#[test]
+fn r12_a_slow_trickle_of_garbage_ends_as_well() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+
+    let survived = (0..1000)
+        .take_while(|_| {
+            party.pass(Duration::from_mins(1));
+            party.send_raw(&a, &[0; 12]).unwrap_err();
+            party.closed.is_empty()
+        })
+        .count();
+
+    assert_eq!(survived, 64);
+}
+
+#[test]
+fn d3_what_a_member_writes_as_room_and_sender_is_checked_and_not_believed() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    let frame = frame(MacAddr::BROADCAST, A, 60);
+    let lie = |room, peer| {
+        let header = overlay::header(room, peer, false, 60);
+        [&header[..], &frame].concat()
+    };
+
+    let other_room = lie(RoomId(a.welcome.room.0 + 1), a.welcome.peer);
+    assert_eq!(
+        party.send_raw(&a, &other_room),
+        Err(DropReason::ForeignRoom)
+    );
+    let other_peer = lie(a.welcome.room, b.welcome.peer);
+    assert_eq!(
+        party.send_raw(&a, &other_peer),
+        Err(DropReason::ForeignSource)
+    );
+}
+
+#[test]
+fn r13_a_mac_is_free_at_once_and_the_clients_stay_when_the_gateway_goes() {
+    let mut party = defaults();
+    let g = party.join(&gateway());
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+
+    party
+        .switch
+        .handle_leave(a.at, LeaveReason::Disconnect)
+        .unwrap();
+    let again = party.join(&client(A));
+    assert_ne!(again.welcome.peer, a.welcome.peer, "ids are not reused");
+    party
+        .switch
+        .handle_leave(g.at, LeaveReason::Disconnect)
+        .unwrap();
+
+    assert_eq!(
+        party.send(&again, &frame(SERVER, A, 60)),
+        Err(DropReason::NoGateway)
+    );
+    assert_eq!(party.send(&again, &frame(B, A, 60)), Ok(vec![b.conn]));
+    let g = party.join(&gateway());
+    assert_eq!(party.send(&b, &frame(SERVER, B, 60)), Ok(vec![g.conn]));
+}
+
+#[test]
+fn r14_a_leave_carries_its_reason() {
+    for reason in [
+        LeaveReason::Disconnect,
+        LeaveReason::Timeout,
+        LeaveReason::Kicked,
+    ] {
+        let mut party = defaults();
+        let a = party.join(&client(A));
+        party.join(&client(B));
+        party.news();
+
+        party.switch.handle_leave(a.at, reason).unwrap();
+        party.drain();
+
+        let [(_, Message::PeerLeft(left))] = &party.news()[..] else {
+            panic!("the other is told");
+        };
+        assert_eq!((left.peer, left.reason), (a.welcome.peer, reason));
+    }
+}
+
+#[test]
+fn r14_a_shutdown_tells_everybody_and_admits_nobody() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let g = party.join(&gateway());
+
+    party.switch.close();
+    party.drain();
+
+    let mut closed = party.closed.clone();
+    closed.sort_by_key(|(conn, _)| *conn);
+    assert_eq!(
+        closed,
+        [
+            (a.conn, LeaveReason::Shutdown),
+            (g.conn, LeaveReason::Shutdown)
+        ]
+    );
+    assert_eq!(
+        party.try_join(&client(B), MAX_BUDGET).unwrap_err(),
+        RejectCode::ShuttingDown
+    );
+}
+
+#[test]
+fn r15_snapshots_show_stats_and_when_a_member_was_last_seen() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    party.pass(Duration::from_secs(7));
+    let stats = Stats {
+        frames_up: 42,
+        ..Stats::default()
+    };
+    party.switch.handle_stats(a.at, stats.clone(), party.now);
+    party.pass(Duration::from_secs(5));
+
+    let snapshot = party.switch.snapshot(party.now);
+    let member = &snapshot[0].members[0];
+
+    assert_eq!(member.stats, Some(stats));
+    assert_eq!(member.last_seen, Duration::from_secs(5));
+    assert_eq!(member.age, Duration::from_secs(12));
+    assert_eq!((member.peer, member.mac), (PeerId(1), Some(A)));
+}
+
+fn resume(hello: Hello, seat: &Seat, generation: u64) -> Hello {
+    Hello {
+        resume: seat.welcome.resume.clone().map(|resume| resume.token),
+        generation,
+        ..hello
+    }
+}
+
+#[test]
+fn a_broken_connection_keeps_its_place_and_others_see_no_leave() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    party.news();
+
+    party.switch.handle_lost(a.at, party.now);
+    party.drain();
+    assert!(matches!(party.news()[..], [(to, Message::PeerDetached(_))] if to == b.conn));
+    assert_eq!(
+        party.send(&b, &frame(A, B, 60)),
+        Err(DropReason::TargetDetached)
+    );
+    party.pass(Duration::from_secs(59));
+    let back = party.join(&resume(client(A), &a, 2));
+
+    assert_eq!(back.welcome.peer, a.welcome.peer);
+    let news = party.news();
+    assert!(matches!(news[0], (to, Message::PeerResumed(_)) if to == b.conn));
+    assert!(news.iter().skip(1).all(|(to, _)| *to == back.conn));
+    assert_eq!(party.send(&b, &frame(A, B, 60)), Ok(vec![back.conn]));
+    party.pass(Duration::from_mins(10));
+    assert_eq!(party.switch.members(), 2, "the old deadline is nobody's");
+}
+
+#[test]
+fn a_member_that_does_not_come_back_times_out() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    party.switch.handle_lost(a.at, party.now);
+    party.drain();
+    party.news();
+
+    let deadline = party.switch.poll_timeout().unwrap();
+    assert_eq!(deadline, party.now + Duration::from_mins(1));
+    party.pass(Duration::from_mins(1));
+
+    let [(to, Message::PeerLeft(left))] = &party.news()[..] else {
+        panic!("the other is told");
+    };
+    assert_eq!((*to, left.reason), (b.conn, LeaveReason::Timeout));
+    assert_eq!(party.switch.poll_timeout(), None);
+}
+
+#[test]
+fn a_newer_connection_takes_over_and_the_old_one_cannot_evict_it() {
+    let mut party = defaults();
+    let old = party.join(&client(A));
+    let b = party.join(&client(B));
+    party.news();
+
+    let new = party.join(&resume(client(A), &old, 2));
+    assert_eq!(party.closed, [(old.conn, LeaveReason::Kicked)]);
+    assert!(
+        party.news().iter().all(|(to, _)| *to == new.conn),
+        "others notice nothing"
+    );
+
+    assert!(
+        party
+            .switch
+            .handle_leave(old.at, LeaveReason::Disconnect)
+            .is_none()
+    );
+    party.switch.handle_lost(old.at, party.now);
+    assert_eq!(
+        party.send(&old, &frame(B, A, 60)),
+        Err(DropReason::UnknownPeer)
+    );
+    assert_eq!(party.send(&b, &frame(A, B, 60)), Ok(vec![new.conn]));
+}
+
+#[test]
+fn an_older_attempt_or_a_wrong_token_takes_nothing() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let wrong = Hello {
+        resume: Some("0".repeat(32)),
+        generation: 9,
+        ..client(A)
+    };
+
+    assert_eq!(
+        party
+            .try_join(&resume(client(A), &a, 1), MAX_BUDGET)
+            .unwrap_err(),
+        RejectCode::Superseded
+    );
+    assert_eq!(
+        party.try_join(&wrong, MAX_BUDGET).unwrap_err(),
+        RejectCode::MacInUse
+    );
+    assert!(party.closed.is_empty());
+}
+
+#[test]
+fn a_computer_that_forgot_its_token_gets_its_mac_back_once_its_connection_broke() {
+    let mut party = defaults();
+    let a = party.join(&client(A));
+    let b = party.join(&client(B));
+    party.switch.handle_lost(a.at, party.now);
+    party.drain();
+    party.news();
+
+    let again = party.join(&client(A));
+
+    assert_ne!(again.welcome.peer, a.welcome.peer);
+    let to_b: Vec<_> = party
+        .news()
+        .into_iter()
+        .filter_map(|(to, message)| (to == b.conn).then_some(message))
+        .collect();
+    assert!(matches!(
+        to_b[..],
+        [Message::PeerLeft(_), Message::PeerJoined(_)]
+    ));
+    assert_eq!(party.switch.members(), 2);
+}
+
+#[test]
+fn a_joiner_hears_who_is_away() {
+    let mut party = defaults();
+    let g = party.join(&gateway());
+    party.switch.handle_lost(g.at, party.now);
+    party.drain();
+    party.news();
+
+    let a = party.join(&client(A));
+
+    assert!(!a.welcome.gateway);
+    let news = party.news();
+    assert!(matches!(
+        news[..],
+        [
+            (_, Message::Welcome(_)),
+            (_, Message::PeerJoined(_)),
+            (_, Message::PeerDetached(_))
+        ]
+    ));
+}
+
+#[test]
+fn every_byte_counted_went_somewhere_or_has_a_reason() {
+    let mut party = defaults();
+    party.join(&gateway());
+    let a = party.join(&client(A));
+    party.join(&client(B));
+    let frames = (0..300).map(|number| [MacAddr::BROADCAST, B, A, SERVER][number % 4]);
+    let passed = frames
+        .filter(|to| party.send(&a, &frame(*to, A, 60)).is_ok())
+        .count();
+
+    let totals = party.switch.totals();
+    assert_eq!(totals.ingress.frames, u64::try_from(passed).unwrap());
+    assert_eq!(totals.ingress.frames + totals.drops.total(), 300);
+    assert_eq!(totals.ingress.bytes, totals.ingress.frames * 60);
+}
