@@ -1,1 +1,21 @@
-//! Queueing and rate: FQ-CoDel, shaping, and the rate controller.
+//! Queueing and rate: what keeps games fast while something else downloads.
+//!
+//! [`FqCodel`] decides which datagram goes next, [`Shaper`] when, [`RateController`] how fast the path is; [`Outlet`] composes the
+//! three for one destination. Nothing here reads a clock or does I/O. `docs/queueing.md` has the design and what simulations show.
+
+mod codel;
+pub mod control;
+pub mod fq;
+mod item;
+mod outlet;
+pub mod rate;
+pub mod shaper;
+mod slab;
+
+pub use codel::CodelParams;
+pub use control::{AckBatch, RateController};
+pub use fq::{Enqueued, FqCodel, FqConfig};
+pub use item::{Class, QueueCounts, QueueDrop, QueueItem};
+pub use outlet::{MAX_TRAIN, Outlet, OutletConfig, Pace};
+pub use rate::{BitRate, ParseRateError, Rate};
+pub use shaper::Shaper;
