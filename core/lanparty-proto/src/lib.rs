@@ -13,4 +13,4 @@ pub mod split;
 pub use ethernet::{EtherType, Frame, FrameError, Kind};
 pub use mac::{IdentityError, MacAddr};
 pub use overlay::{Overlay, OverlayError, PeerId, RoomId};
-pub use policy::{Direction, Refusal};
+pub use policy::{Direction, Policy, Refusal};

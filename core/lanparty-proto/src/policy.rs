@@ -1,6 +1,38 @@
 //! The Layer 2 safety policy: which frames may pass between strangers' machines and a LAN.
+//!
+//! [`check`] is pure and the same everywhere: a client calls it before a frame costs bandwidth, the relay before it fans a
+//! frame out, the gateway before the frame reaches the LAN. The receiver's verdict is therefore never weaker than the
+//! sender's. What a frame needs to be remembered for lives elsewhere: [`fragments`] for later fragments of a refused first
+//! one, and the gateway's guard for address bindings.
+//!
+//! From remote clients the policy is an allow-list by [`Class`]; within a class everything is parsed to the end, and what
+//! cannot be parsed is refused. From the LAN it refuses only what no bridge forwards, because what the LAN says to a player
+//! is cleaned by [`crate::player`] instead. `docs/policy.md` lists every kind with its reason and test.
 
-use crate::{EtherType, Frame, Kind};
+pub mod classes;
+pub mod control;
+pub mod fragments;
+pub mod refusal;
+
+mod arp;
+mod icmpv6;
+pub(crate) mod ipv4;
+pub(crate) mod ipv6;
+mod llc;
+pub(crate) mod read;
+mod transport;
+
+pub use classes::{Class, Policy};
+pub use fragments::Fragments;
+pub use refusal::Refusal;
+
+use crate::{EtherType, Frame, Kind, MacAddr};
+
+/// The most VLAN tags that a frame from the LAN may carry: one service and one customer tag (IEEE 802.1ad).
+pub const MAX_TAGS: usize = 2;
+
+/// The largest payload of an Ethernet frame that is not a jumbo frame (IEEE 802.3-2018, 3.2.7).
+const MAX_PAYLOAD: u16 = 1500;
 
 /// Which way a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,49 +43,108 @@ pub enum Direction {
     FromLan,
 }
 
-/// Why the policy refuses a frame.
-///
-/// A refusal is a value to count and not an error to report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The source MAC is a group address or zero.
-    InvalidSource,
-    /// Longer than the MTU allows.
-    Jumbo,
-    /// A VLAN tag from a remote client.
-    VlanTag,
-}
-
-impl Refusal {
-    /// Returns the name used by logs, metrics and tests.
-    ///
-    /// Dashboards depend on these: add, but do not rename.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidSource => "invalid_source",
-            Self::Jumbo => "jumbo",
-            Self::VlanTag => "vlan_tag",
-        }
-    }
-}
-
 /// Decides whether `frame` may go in `direction`, where `ip_mtu` bytes of payload fit.
 ///
 /// # Errors
 ///
 /// Returns the reason why it may not.
-pub fn check(direction: Direction, frame: &Frame<'_>, ip_mtu: u16) -> Result<(), Refusal> {
+#[inline]
+pub fn check(
+    policy: Policy,
+    direction: Direction,
+    frame: &Frame<'_>,
+    ip_mtu: u16,
+) -> Result<(), Refusal> {
+    check_length(frame, ip_mtu)?;
+
+    check_headers(policy, direction, frame)
+}
+
+/// Decides whether `frame` is short enough where `ip_mtu` bytes of payload fit.
+///
+/// # Errors
+///
+/// Returns [`Refusal::Jumbo`] if it is over 1514 bytes, VLAN tags apart, or over the room's MTU.
+#[inline]
+pub fn check_length(frame: &Frame<'_>, ip_mtu: u16) -> Result<(), Refusal> {
+    let payload = usize::from(ip_mtu.min(MAX_PAYLOAD));
+    if frame.bytes().len() > frame.max_len(payload) {
+        return Err(Refusal::Jumbo);
+    }
+
+    Ok(())
+}
+
+/// Decides by everything but the length, for super-frames: the caller checks the length of each segment.
+///
+/// The lengths inside must be those of the super-frame. One that needs more than 16 bits (IPv6 jumbograms, IPv4 with a total
+/// length of 0) is refused.
+///
+/// # Errors
+///
+/// Returns the reason why the frame may not pass.
+#[inline]
+pub fn check_headers(
+    policy: Policy,
+    direction: Direction,
+    frame: &Frame<'_>,
+) -> Result<(), Refusal> {
+    check_outside(frame)?;
+
+    match direction {
+        Direction::FromRemote => check_remote(policy, frame),
+        Direction::FromLan => match frame.kind() {
+            Kind::Type(kind) => control::check_type(kind),
+            Kind::Length(_) => llc::check_control(frame.payload()),
+        },
+    }
+}
+
+/// What holds in both directions for the frame's own addresses, tags and size.
+#[inline]
+fn check_outside(frame: &Frame<'_>) -> Result<(), Refusal> {
     if !frame.source().is_valid_source() {
         return Err(Refusal::InvalidSource);
     }
-    if frame.bytes().len() > frame.max_len(usize::from(ip_mtu)) {
-        return Err(Refusal::Jumbo);
+    if frame.destination().is_group() {
+        control::check_group(frame.destination())?;
     }
-    if direction == Direction::FromRemote && frame.tags() > 0 {
+    if frame.tags() > MAX_TAGS {
+        return Err(Refusal::VlanStack);
+    }
+    if frame.payload().is_empty() || frame.destination() == MacAddr::ZERO {
+        return Err(Refusal::Runt);
+    }
+
+    Ok(())
+}
+
+/// What holds for frames of remote clients alone.
+#[inline]
+fn check_remote(policy: Policy, frame: &Frame<'_>) -> Result<(), Refusal> {
+    if frame.tags() > 0 {
         return Err(Refusal::VlanTag);
     }
+
     match frame.kind() {
-        Kind::Type(EtherType(_)) | Kind::Length(_) => Ok(()),
+        Kind::Type(EtherType::IPV4) if policy.allows(Class::Ipv4) => ipv4::check(policy, frame),
+        Kind::Type(EtherType::IPV6) if policy.allows(Class::Ipv6) => ipv6::check(policy, frame),
+        Kind::Type(EtherType::ARP) if policy.allows(Class::Arp) => arp::check(frame),
+        Kind::Type(kind) => check_type(policy, kind),
+        Kind::Length(length) => llc::check(policy, length, frame.payload()),
     }
+}
+
+/// Decides about an EtherType that has no parser of its own here.
+#[inline(never)]
+fn check_type(policy: Policy, kind: EtherType) -> Result<(), Refusal> {
+    control::check_type(kind)?;
+    if control::is_pppoe(kind) {
+        return Err(Refusal::Pppoe);
+    }
+    if policy.allows(Class::of_type(kind)) {
+        return Ok(());
+    }
+
+    Err(Refusal::EtherType)
 }

@@ -1,0 +1,187 @@
+//! The allow-list: classes of protocols that an operator opens or closes.
+
+use std::str::FromStr;
+
+use crate::EtherType;
+
+/// Writes the enum, its names and its list from one table, so that they cannot differ.
+macro_rules! classes {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal, $open:literal;)+) => {
+        /// Protocols that are opened or closed together, for frames from remote clients.
+        ///
+        /// Opening a class never lets pass what has a refusal of its own: switch control, PPPoE, IP in disguise.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Class {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Class {
+            /// Every class.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns the name used by options and documentation.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// Returns whether the class is open by default.
+            pub const fn is_open_by_default(self) -> bool {
+                match self {
+                    $(Self::$variant => $open,)+
+                }
+            }
+
+            /// Returns what the class is, in one sentence.
+            pub const fn describe(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc,)+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+classes! {
+    /// IPv4: TCP, UDP, ICMP and a host's IGMP.
+    Ipv4 => "ipv4", true;
+    /// ARP requests and replies in the sender's own name.
+    Arp => "arp", true;
+    /// IPv6: TCP, UDP, and a host's ICMPv6.
+    Ipv6 => "ipv6", true;
+    /// IPX over EtherType 0x8137 or 0x8138, raw 802.3, 802.2 (SAP 0xE0) and SNAP.
+    Ipx => "ipx", true;
+    /// NetBIOS frames (NetBEUI) over 802.2 (SAP 0xF0).
+    NetBeui => "netbeui", true;
+    /// AppleTalk and its address resolution, over Ethernet II or SNAP.
+    AppleTalk => "appletalk", true;
+    /// Ad-hoc play of Sony's PSP (EtherType 0x88C8).
+    PspAdhoc => "psp_adhoc", true;
+    /// Wake-on-LAN frames (EtherType 0x0842); closed, because a stranger need not switch on the party's machines.
+    WakeOnLan => "wake_on_lan", false;
+    /// EtherTypes for local experiments (0x88B5, 0x88B6); closed, because the gateway's own probes use them.
+    LocalExperimental => "local_experimental", false;
+    /// IP protocols beside TCP, UDP, ICMP and IGMP, such as SCTP and ESP.
+    OtherIp => "other_ip", false;
+    /// EtherTypes that are in no other class.
+    OtherTypes => "other_types", false;
+    /// 802.2 service access points and SNAP protocols that are in no other class.
+    OtherLlc => "other_llc", false;
+}
+
+impl Class {
+    /// Returns the class of an EtherType.
+    pub const fn of_type(kind: EtherType) -> Self {
+        match kind.0 {
+            0x0800 => Self::Ipv4,
+            0x0806 => Self::Arp,
+            0x86dd => Self::Ipv6,
+            0x8137 | 0x8138 => Self::Ipx,
+            0x809b | 0x80f3 => Self::AppleTalk,
+            0x88c8 => Self::PspAdhoc,
+            0x0842 => Self::WakeOnLan,
+            0x88b5 | 0x88b6 => Self::LocalExperimental,
+            _ => Self::OtherTypes,
+        }
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+impl FromStr for Class {
+    type Err = UnknownClass;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|class| class.as_str() == text)
+            .ok_or(UnknownClass)
+    }
+}
+
+/// The text names no class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown class of protocols; docs/policy.md lists them")]
+pub struct UnknownClass;
+
+/// Which classes of protocols remote clients may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    open: u16,
+}
+
+impl Policy {
+    /// The safe default: what games on a LAN speak, and nothing else.
+    pub const DEFAULT: Self = {
+        let mut open = 0;
+        let mut rest = Class::ALL;
+        while let [class, tail @ ..] = rest {
+            if class.is_open_by_default() {
+                open |= class.bit();
+            }
+            rest = tail;
+        }
+
+        Self { open }
+    };
+
+    /// Returns the policy with `class` open.
+    #[must_use]
+    pub const fn open(self, class: Class) -> Self {
+        Self {
+            open: self.open | class.bit(),
+        }
+    }
+
+    /// Returns the policy with `class` closed.
+    #[must_use]
+    pub const fn close(self, class: Class) -> Self {
+        Self {
+            open: self.open & !class.bit(),
+        }
+    }
+
+    /// Returns whether `class` is open.
+    #[inline]
+    pub const fn allows(self, class: Class) -> bool {
+        self.open & class.bit() != 0
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_and_closes_one_class_at_a_time() {
+        for &class in Class::ALL {
+            let opened = Policy::DEFAULT.open(class);
+            let closed = opened.close(class);
+
+            assert!(opened.allows(class));
+            assert!(!closed.allows(class));
+            for &other in Class::ALL.iter().filter(|&&other| other != class) {
+                assert_eq!(closed.allows(other), other.is_open_by_default());
+            }
+        }
+    }
+
+    #[test]
+    fn reads_the_names_it_prints() {
+        for &class in Class::ALL {
+            assert_eq!(class.as_str().parse(), Ok(class));
+        }
+        assert_eq!("ip".parse::<Class>(), Err(UnknownClass));
+    }
+}
