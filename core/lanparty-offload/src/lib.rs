@@ -1,1 +1,27 @@
 //! Segmentation, coalescing, checksums and MSS: frames as network cards leave them, and back.
+//!
+//! A kernel with offloads hands over and takes *super-frames*: up to 64 KiB of one flow under one set of headers, with a
+//! checksum still to be computed, described by a [`VnetHeader`]. The wire of the tunnel carries ordinary frames.
+//!
+//! - From the kernel: [`Super::parse`], then [`Super::segments`]; every [`Segment`] writes itself into the caller's buffer.
+//! - To the kernel: [`Coalescer::push`] for every frame of a batch, then [`Coalescer::flush`].
+//! - In between: [`mss::clamp`], [`ipv4_fragment::fragment`], [`too_big::answer`] for what does not fit, and [`flow`] for
+//!   who queues with whom.
+//!
+//! Every byte is hostile: offsets are checked once, when a frame is read, and nothing here allocates per frame.
+
+mod bytewise;
+pub mod checksum;
+pub mod coalesce;
+pub mod flow;
+mod headers;
+pub mod ipv4_fragment;
+pub mod mss;
+pub mod segment;
+pub mod too_big;
+pub mod vnet;
+
+pub use coalesce::{Coalescer, Out};
+pub use flow::{FlowClass, FlowHasher};
+pub use segment::{Segment, SegmentRefusal, Segments, Super};
+pub use vnet::VnetHeader;

@@ -1,0 +1,3 @@
+//! What the pieces of the data path cost per frame.
+
+fn main() {}

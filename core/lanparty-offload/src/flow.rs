@@ -1,0 +1,113 @@
+//! Who queues with whom: a hash over the inner flow, and the few frames that never wait.
+
+use lanparty_proto::EtherType;
+
+use crate::bytewise::{u8_at, u16_at};
+use crate::headers::{ICMPV6, Network, TCP, UDP, Version, ether_type};
+
+/// How urgent a frame is by its nature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FlowClass {
+    /// ARP, DHCP and neighbour discovery: without them nothing else moves, and there is little of it.
+    Control,
+    /// Everything else.
+    Normal,
+}
+
+/// Hashes flows, with a seed so that nobody outside can aim at one queue.
+#[derive(Debug, Clone, Copy)]
+pub struct FlowHasher {
+    seed: u64,
+}
+
+/// Odd constants without structure (the fractional digits of the golden ratio and of the square root of 3).
+const MIX_A: u64 = 0x9e37_79b9_7f4a_7c15;
+const MIX_B: u64 = 0xbb67_ae85_84ca_a73b;
+
+impl FlowHasher {
+    /// Takes a seed that was drawn at random.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Hashes the MAC addresses and, of an IP packet, addresses, protocol and ports; otherwise the EtherType.
+    ///
+    /// All fragments of a packet have one hash, which leaves the ports out. Good for choosing a queue, not for a dictionary.
+    pub fn hash(self, frame: &[u8]) -> u64 {
+        let mut state = self.seed ^ MIX_A;
+        let (macs, _) = frame.split_at(frame.len().min(12));
+        state = mix_bytes(state, macs);
+        let Some(network) = Network::parse(frame) else {
+            let kind = ether_type(frame).map_or(0, |(kind, _)| kind.0);
+            return mix(state, u64::from(kind));
+        };
+        let (start, end) = match network.version {
+            Version::V4 => (12, 20),
+            Version::V6 => (8, 40),
+        };
+        let addresses = frame
+            .get(network.l3.saturating_add(start)..network.l3.saturating_add(end))
+            .unwrap_or_default();
+        state = mix_bytes(state, addresses);
+        let ports = match network.protocol {
+            TCP | UDP if !network.fragment => frame
+                .get(network.l4..)
+                .and_then(|transport| transport.first_chunk::<4>())
+                .map_or(0, |ports| u32::from_le_bytes(*ports)),
+            _ => 0,
+        };
+
+        mix(state, u64::from(network.protocol) << 32 | u64::from(ports))
+    }
+}
+
+/// Tells the few frames that must not wait behind others.
+pub fn classify(frame: &[u8]) -> FlowClass {
+    if is_control(frame).unwrap_or(false) {
+        FlowClass::Control
+    } else {
+        FlowClass::Normal
+    }
+}
+
+fn is_control(frame: &[u8]) -> Option<bool> {
+    if ether_type(frame)?.0 == EtherType::ARP {
+        return Some(true);
+    }
+    let network = Network::parse(frame)?;
+    if network.fragment {
+        return Some(false);
+    }
+
+    Some(match network.protocol {
+        // BOOTP and DHCP (RFC 2131), DHCPv6 (RFC 8415, 7.2).
+        UDP => matches!(
+            u16_at(frame, network.l4.checked_add(2)?)?,
+            67 | 68 | 546 | 547
+        ),
+        // Router and neighbour discovery and redirect (RFC 4861, 4).
+        ICMPV6 => matches!(u8_at(frame, network.l4)?, 133..=137),
+        _ => false,
+    })
+}
+
+fn mix(state: u64, value: u64) -> u64 {
+    let product = u128::from(state ^ value ^ MIX_B) * u128::from(MIX_A ^ value.rotate_left(32));
+    let low = (product & u128::from(u64::MAX)) as u64;
+    let high = (product >> 64) as u64;
+
+    low ^ high ^ state.rotate_left(23)
+}
+
+fn mix_bytes(mut state: u64, bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        state = mix(state, u64::from_le_bytes(*word));
+    }
+    let mut last = [0; 8];
+    for (place, byte) in last.iter_mut().zip(rest) {
+        *place = *byte;
+    }
+
+    mix(state, u64::from_le_bytes(last))
+}

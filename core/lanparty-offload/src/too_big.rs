@@ -1,0 +1,261 @@
+//! Answers to packets that do not fit: ICMP "fragmentation needed" (RFC 792, RFC 1191) and, over IPv6, "packet too big"
+//! (RFC 4443).
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use lanparty_proto::MacAddr;
+
+use crate::bytewise::{put, put_u16, saturate_u16, u8_at, u16_at};
+use crate::checksum::{self, Sum};
+use crate::headers::{ICMP, ICMPV6, IPV4_LEN, IPV6_LEN, Network, Version};
+use crate::ipv4_fragment::dont_fragment;
+
+/// The longest answer over IPv4 (RFC 1812, 4.3.2.3: an ICMP error must not exceed 576 bytes).
+const MAX_ANSWER_V4: usize = 576;
+/// The longest answer over IPv6: the minimum IPv6 MTU (RFC 4443, 2.4(c)).
+const MAX_ANSWER_V6: usize = 1280;
+/// Bytes of either ICMP header with its 32-bit parameter.
+const ICMP_LEN: usize = 8;
+
+/// A buffer of this size holds any answer: the longest packet behind an Ethernet header with three tags.
+pub const MAX_ANSWER_LEN: usize = MAX_ANSWER_V6 + 26;
+
+/// The smallest MTU of IPv6 (RFC 8200, 5); hosts ignore a smaller one in an answer (RFC 8201, 4).
+pub const IPV6_MIN_MTU: u16 = 1280;
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Silence {
+    /// Not an IP packet, or its header is broken.
+    NotIp,
+    /// IPv4 that may be fragmented.
+    MayFragment,
+    /// Not the first fragment (RFC 1122, 3.2.2).
+    LaterFragment,
+    /// From or to more than one station (RFC 1122, 3.2.2; RFC 4443, 2.4(e)).
+    Group,
+    /// About an ICMP error (RFC 1122, 3.2.2; RFC 4443, 2.4(e)).
+    IcmpError,
+    /// The MTU is below what IPv6 can be told.
+    BelowIpv6Minimum,
+    /// The caller's buffer is too short.
+    NoRoom,
+}
+
+impl Silence {
+    /// Returns the stable name for logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotIp => "not_ip",
+            Self::MayFragment => "may_fragment",
+            Self::LaterFragment => "later_fragment",
+            Self::Group => "group",
+            Self::IcmpError => "icmp_error",
+            Self::BelowIpv6Minimum => "below_ipv6_minimum",
+            Self::NoRoom => "no_room",
+        }
+    }
+}
+
+/// Writes the frame that tells the sender of `frame` that its packets may have `mtu` bytes, and returns its length.
+///
+/// The answer speaks for the station that `frame` was for: a bridge has no addresses of its own, and the sender's kernel
+/// looks only at the packet that is quoted.
+///
+/// # Errors
+///
+/// Returns why nobody is to be answered.
+pub fn answer(frame: &[u8], mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
+    let network = Network::parse(frame).ok_or(Silence::NotIp)?;
+    if network.later_fragment {
+        return Err(Silence::LaterFragment);
+    }
+    let (macs, _) = frame.split_first_chunk::<12>().ok_or(Silence::NotIp)?;
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5] = *macs;
+    let destination = MacAddr([d0, d1, d2, d3, d4, d5]);
+    let source = MacAddr([s0, s1, s2, s3, s4, s5]);
+    if !destination.is_valid_source() || !source.is_valid_source() {
+        return Err(Silence::Group);
+    }
+    if is_icmp_error(frame, &network) {
+        return Err(Silence::IcmpError);
+    }
+    let len = match network.version {
+        Version::V4 => answer_v4(frame, &network, mtu, out)?,
+        Version::V6 => answer_v6(frame, &network, mtu, out)?,
+    };
+    put(out, 0, &source.0);
+    put(out, 6, &destination.0);
+    // Tags and EtherType are those of the question.
+    put(out, 12, frame.get(12..network.l3).unwrap_or_default());
+
+    Ok(len)
+}
+
+fn is_icmp_error(frame: &[u8], network: &Network) -> bool {
+    let kind = u8_at(frame, network.l4);
+    match (network.protocol, kind) {
+        // Unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792); a missing type is no reason
+        // to answer either.
+        (ICMP, Some(3 | 4 | 5 | 11 | 12) | None) => true,
+        // Errors are below 128 (RFC 4443, 2.1); a redirect is never answered (2.4(e.2)).
+        (ICMPV6, Some(0..=127 | 137) | None) => true,
+        _ => false,
+    }
+}
+
+fn is_host_v4(address: Ipv4Addr) -> bool {
+    // 0/8, 127/8, and everything from 224.0.0.0 on is nobody's own address.
+    let [first, ..] = address.octets();
+
+    first != 0 && first != 127 && first < 224
+}
+
+fn answer_v4(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
+    if dont_fragment(frame) != Some(true) {
+        return Err(Silence::MayFragment);
+    }
+    let (source, destination) = network.addresses_v4(frame);
+    if !is_host_v4(source) || !is_host_v4(destination) {
+        return Err(Silence::Group);
+    }
+    let quote = MAX_ANSWER_V4
+        .saturating_sub(IPV4_LEN)
+        .saturating_sub(ICMP_LEN);
+    let (len, packet) = quote_into(frame, network, IPV4_LEN, quote, out)?;
+
+    let total = saturate_u16(packet.len());
+    let (header, icmp) = packet
+        .split_at_mut_checked(IPV4_LEN)
+        .ok_or(Silence::NoRoom)?;
+    // Version and IHL, precedence "internetwork control" (RFC 1812, 4.3.2.5), DF, a TTL of 64.
+    put(
+        header,
+        0,
+        &[0x45, 0xc0, 0, 0, 0, 0, 0x40, 0, 64, ICMP, 0, 0],
+    );
+    put_u16(header, 2, total);
+    put(header, 12, &destination.octets());
+    put(header, 16, &source.octets());
+    let checksum = checksum::of(header);
+    put_u16(header, 10, checksum);
+
+    // Destination unreachable, fragmentation needed, next-hop MTU (RFC 1191, 4).
+    put(icmp, 0, &[3, 4, 0, 0, 0, 0]);
+    put_u16(icmp, 6, mtu);
+    let checksum = checksum::of(icmp);
+    put_u16(icmp, 2, checksum);
+
+    Ok(len)
+}
+
+fn answer_v6(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
+    if mtu < IPV6_MIN_MTU {
+        return Err(Silence::BelowIpv6Minimum);
+    }
+    let (source, destination) = network.addresses_v6(frame);
+    let is_host = |address: std::net::Ipv6Addr| {
+        !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
+    };
+    if !is_host(source) || !is_host(destination) {
+        return Err(Silence::Group);
+    }
+    let quote = MAX_ANSWER_V6
+        .saturating_sub(IPV6_LEN)
+        .saturating_sub(ICMP_LEN);
+    let (len, packet) = quote_into(frame, network, IPV6_LEN, quote, out)?;
+
+    let payload = saturate_u16(packet.len().saturating_sub(IPV6_LEN));
+    let (header, icmp) = packet
+        .split_at_mut_checked(IPV6_LEN)
+        .ok_or(Silence::NoRoom)?;
+    put(header, 0, &[0x60, 0, 0, 0, 0, 0, ICMPV6, 64]);
+    put_u16(header, 4, payload);
+    put(header, 8, &destination.octets());
+    put(header, 24, &source.octets());
+
+    // Type 2, code 0, a 32-bit MTU (RFC 4443, 3.2).
+    put(icmp, 0, &[2, 0, 0, 0, 0, 0]);
+    put_u16(icmp, 6, mtu);
+    let checksum = Sum::ZERO
+        .pseudo_v6(destination, source, ICMPV6, u32::from(payload))
+        .bytes(icmp)
+        .checksum();
+    put_u16(icmp, 2, checksum);
+
+    Ok(len)
+}
+
+/// Places as much of the packet as `most` bytes behind the room for both headers. Returns the frame's length and the packet.
+fn quote_into<'o>(
+    frame: &[u8],
+    network: &Network,
+    header_len: usize,
+    most: usize,
+    out: &'o mut [u8],
+) -> Result<(usize, &'o mut [u8]), Silence> {
+    let question = frame.get(network.l3..network.end).ok_or(Silence::NotIp)?;
+    let quote = question.get(..most).unwrap_or(question);
+    let at = header_len.saturating_add(ICMP_LEN);
+    let len = network.l3.saturating_add(at).saturating_add(quote.len());
+    let packet = out.get_mut(network.l3..len).ok_or(Silence::NoRoom)?;
+    put(packet, at, quote);
+
+    Ok((len, packet))
+}
+
+/// A token bucket for answers (RFC 4443, 2.4(f); RFC 1812, 4.3.2.8).
+#[derive(Debug, Clone, Copy)]
+pub struct RateLimit {
+    interval: Duration,
+    burst: u32,
+    tokens: u32,
+    refilled: Option<Instant>,
+}
+
+impl RateLimit {
+    /// Allows one event per `interval` and `burst` at once.
+    pub const fn new(interval: Duration, burst: u32) -> Self {
+        Self {
+            interval,
+            burst,
+            tokens: burst,
+            refilled: None,
+        }
+    }
+
+    /// Returns whether one more may happen now, and counts it if so.
+    pub fn allow(&mut self, now: Instant) -> bool {
+        let since = *self.refilled.get_or_insert(now);
+        let interval = self.interval.as_nanos().max(1);
+        let whole = now.saturating_duration_since(since).as_nanos() / interval;
+        let refill = u32::try_from(whole).unwrap_or(u32::MAX);
+        if refill > 0 {
+            self.tokens = self.tokens.saturating_add(refill).min(self.burst);
+            // Keep the part of an interval that has passed, unless the bucket is full anyway.
+            let kept = self
+                .interval
+                .checked_mul(refill)
+                .and_then(|passed| since.checked_add(passed));
+            self.refilled = Some(kept.filter(|kept| *kept <= now).unwrap_or(now));
+        }
+        let allowed = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+
+        allowed
+    }
+}
+
+/// Returns the IPv4 or IPv6 packet length that `frame` claims, without padding; `None` if it is not IP.
+pub fn packet_len(frame: &[u8]) -> Option<usize> {
+    let network = Network::parse(frame)?;
+    let fixed = match network.version {
+        Version::V4 => usize::from(u16_at(frame, network.l3.checked_add(2)?)?),
+        Version::V6 => {
+            usize::from(u16_at(frame, network.l3.checked_add(4)?)?).checked_add(IPV6_LEN)?
+        }
+    };
+
+    Some(fixed)
+}
