@@ -93,10 +93,12 @@ fn is_control(frame: &[u8]) -> Option<bool> {
 
 fn mix(state: u64, value: u64) -> u64 {
     let product = u128::from(state ^ value ^ MIX_B) * u128::from(MIX_A ^ value.rotate_left(32));
-    let low = (product & u128::from(u64::MAX)) as u64;
-    let high = (product >> 64) as u64;
+    let bytes = product.to_le_bytes();
+    let (halves, _) = bytes.as_chunks::<8>();
 
-    low ^ high ^ state.rotate_left(23)
+    halves.iter().fold(state.rotate_left(23), |hash, half| {
+        hash ^ u64::from_le_bytes(*half)
+    })
 }
 
 fn mix_bytes(mut state: u64, bytes: &[u8]) -> u64 {
