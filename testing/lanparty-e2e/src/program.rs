@@ -24,28 +24,49 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Program {
     name: String,
     child: Child,
-    stdout: PathBuf,
-    stderr: PathBuf,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// A file of output, and where in it this run begins.
+#[derive(Debug)]
+struct Output {
+    path: PathBuf,
+    start: usize,
+}
+
+impl Output {
+    fn open(path: PathBuf) -> Result<(Self, File)> {
+        let file = File::options().create(true).append(true).open(&path)?;
+        let start = usize::try_from(file.metadata()?.len())?;
+
+        Ok((Self { path, start }, file))
+    }
+
+    fn read(&self) -> String {
+        let bytes = fs::read(&self.path).unwrap_or_default();
+
+        String::from_utf8_lossy(bytes.get(self.start..).unwrap_or_default()).into_owned()
+    }
 }
 
 impl Program {
     /// Starts `command`; what it prints goes to `DIR/NAME.out` and `DIR/NAME.err`.
     ///
-    /// A program started again under a name continues its files, so a restart keeps the story.
+    /// A program started again under a name continues its files; [`Program::stdout`] tells of this run alone.
     ///
     /// # Errors
     ///
     /// Returns an error if it cannot be started.
     pub fn start(dir: &Path, name: &str, mut command: Command) -> Result<Self> {
-        let stdout = dir.join(format!("{name}.out"));
-        let stderr = dir.join(format!("{name}.err"));
-        let open = |path: &Path| File::options().create(true).append(true).open(path);
+        let (stdout, out) = Output::open(dir.join(format!("{name}.out")))?;
+        let (stderr, err) = Output::open(dir.join(format!("{name}.err")))?;
         // A group of its own: Ctrl-C reaches the program through us, in the right order.
         command
             .process_group(0)
             .current_dir(dir)
-            .stdout(open(&stdout)?)
-            .stderr(open(&stderr)?);
+            .stdout(out)
+            .stderr(err);
         let child = command
             .spawn()
             .with_context(|| format!("failed to start {name}"))?;
@@ -63,14 +84,19 @@ impl Program {
         self.child.id()
     }
 
-    /// Returns everything it printed on standard output.
+    /// Returns everything it has printed on standard output.
     pub fn stdout(&self) -> String {
-        fs::read_to_string(&self.stdout).unwrap_or_default()
+        self.stdout.read()
+    }
+
+    /// Returns the last line it printed on standard output.
+    pub fn stdout_line(&self) -> String {
+        self.stdout().lines().last().unwrap_or_default().to_owned()
     }
 
     /// Returns everything it printed on standard error: logs and sentences.
     pub fn stderr(&self) -> String {
-        fs::read_to_string(&self.stderr).unwrap_or_default()
+        self.stderr.read()
     }
 
     /// Waits for a line on standard output that contains `part`, and returns it.
