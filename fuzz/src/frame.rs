@@ -1,6 +1,6 @@
 //! Ethernet frames and the safety policy.
 
-use lanparty_proto::policy::{Direction, check};
+use lanparty_proto::policy::{Direction, Policy, check};
 use lanparty_proto::{Frame, Kind};
 
 /// Reads any bytes as a frame and asks the policy about it.
@@ -22,10 +22,11 @@ pub fn frame(bytes: &[u8]) {
         assert!(length <= 1500, "a length field of {length}");
     }
 
+    let policy = Policy::default();
     for ip_mtu in [1280, 1400, 1500] {
-        if check(Direction::FromRemote, &frame, ip_mtu).is_ok() {
+        if check(policy, Direction::FromRemote, &frame, ip_mtu).is_ok() {
             assert_eq!(
-                check(Direction::FromLan, &frame, ip_mtu),
+                check(policy, Direction::FromLan, &frame, ip_mtu),
                 Ok(()),
                 "a remote client may do less than a LAN"
             );
