@@ -1,1 +1,26 @@
 //! Relay addresses, certificates, UDP sockets and the QUIC link.
+//!
+//! The QUIC library is used here and nowhere else. What the programs see is narrow: an [`Endpoint`] with links, of each of which
+//! datagrams, a control byte stream and path facts come, and into which datagrams and control bytes go.
+
+mod address;
+mod cid;
+mod endpoint;
+mod gate;
+mod link;
+mod outgoing;
+mod sensor;
+mod settings;
+mod socket;
+mod timers;
+mod tls;
+mod transport;
+
+pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};
+pub use endpoint::{Endpoint, Losses};
+pub use gate::{Decision, Gatekeeper};
+pub use link::{CloseCause, LinkEvent, LinkFacts, LinkId};
+pub use settings::{ConnectError, MemberSettings, RelayKeys, RelaySettings, SettingsError};
+pub use socket::{member_socket, relay_socket};
+pub use tls::{DEVELOPMENT_NAME, Identity, TlsError, Trust};
+pub use transport::{IDLE_TIMEOUT, KEEP_ALIVE};

@@ -1,0 +1,573 @@
+//! One UDP socket and all links on it, driven by hand.
+//!
+//! An [`Endpoint`] acts only when called, on the caller's thread. One turn of the owner's loop:
+//!
+//! 1. Wait until the socket is readable (or writable, if [`Endpoint::wants_write`]) or [`Endpoint::poll_timeout`] has come; read the clock.
+//! 2. [`Endpoint::receive`] until it returns `false`; after each call take everything from [`Endpoint::poll_event`] and
+//!    [`Endpoint::poll_datagram`], events first.
+//! 3. [`Endpoint::handle_timeout`].
+//! 4. [`Endpoint::queue`] and [`Endpoint::send_control`] what is to be sent.
+//! 5. [`Endpoint::flush`], then events once more.
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use lanparty_queue::{Class, Enqueued, Outlet, OutletConfig, Pace, QueueCounts, shaper};
+use quinn_proto::{ConnectionHandle, DatagramEvent, Transmit};
+
+use crate::gate::{Decision, Gatekeeper};
+use crate::link::{Link, LinkEvent, LinkFacts, LinkId};
+use crate::outgoing::Outgoing;
+use crate::sensor::{Report, Reports};
+use crate::settings::{ConnectError, MemberSettings, RelaySettings, SettingsError};
+use crate::socket::UdpIo;
+use crate::timers::Timers;
+use crate::transport::{self, End};
+
+/// A train that the socket did not take.
+struct Stuck {
+    transmit: Transmit,
+    contents: Vec<u8>,
+}
+
+/// What came from somebody without a link.
+enum Stranger {
+    New(quinn_proto::Incoming),
+    Answer(Transmit, Vec<u8>),
+}
+
+/// What an endpoint is: a member that connects, or a relay that is connected to.
+enum Side {
+    Member(MemberSettings),
+    Relay {
+        server: quinn_proto::ServerConfig,
+        gatekeeper: Box<dyn Gatekeeper>,
+    },
+}
+
+/// What a link gave up by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// What its queue dropped or marked.
+    pub queue: QueueCounts,
+    /// Datagrams that did not fit any more, because the path shrank while they waited.
+    pub oversize: u64,
+}
+
+/// One UDP socket and all links on it.
+pub struct Endpoint {
+    io: UdpIo,
+    proto: quinn_proto::Endpoint,
+    side: Side,
+    links: Vec<Option<Link>>,
+    next_generation: u32,
+    timers: Timers,
+    dirty: VecDeque<usize>,
+    readable: VecDeque<usize>,
+    events: VecDeque<LinkEvent>,
+    stuck: Option<Stuck>,
+    contents: Vec<u8>,
+    reports: Vec<Report>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("links", &self.links.iter().flatten().count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Makes a member's endpoint on `socket`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the socket or the settings cannot be used.
+    pub fn member(socket: UdpSocket, settings: MemberSettings) -> Result<Self, SettingsError> {
+        let io = UdpIo::new(socket).map_err(SettingsError::Socket)?;
+        let proto =
+            quinn_proto::Endpoint::new(settings.endpoint_config(), None, !io.may_fragment(), None);
+
+        Ok(Self::new(io, proto, Side::Member(settings)))
+    }
+
+    /// Makes a relay worker's endpoint on `socket`, at whose door `gatekeeper` stands.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the socket or the settings cannot be used.
+    pub fn relay(
+        socket: UdpSocket,
+        settings: &RelaySettings,
+        gatekeeper: Box<dyn Gatekeeper>,
+    ) -> Result<Self, SettingsError> {
+        let io = UdpIo::new(socket).map_err(SettingsError::Socket)?;
+        let server = settings.server_config();
+        let proto = quinn_proto::Endpoint::new(
+            settings.endpoint_config()?,
+            Some(Arc::new(server.clone())),
+            !io.may_fragment(),
+            None,
+        );
+
+        Ok(Self::new(io, proto, Side::Relay { server, gatekeeper }))
+    }
+
+    fn new(io: UdpIo, proto: quinn_proto::Endpoint, side: Side) -> Self {
+        Self {
+            io,
+            proto,
+            side,
+            links: Vec::new(),
+            next_generation: 0,
+            timers: Timers::default(),
+            dirty: VecDeque::new(),
+            readable: VecDeque::new(),
+            events: VecDeque::new(),
+            stuck: None,
+            contents: Vec::new(),
+            reports: Vec::new(),
+        }
+    }
+
+    /// Returns the socket, to wait on.
+    pub const fn socket(&self) -> &UdpSocket {
+        self.io.socket()
+    }
+
+    /// Returns whether the socket was full, so that the owner should wait until it is writable too.
+    pub const fn wants_write(&self) -> bool {
+        self.stuck.is_some()
+    }
+
+    /// Takes why the last packet could not be sent, for the sentence that a person reads.
+    pub fn take_send_error(&mut self) -> Option<std::io::ErrorKind> {
+        self.io.take_error()
+    }
+
+    /// Starts a link to a relay; `worker` asks for one of its workers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error on a relay's endpoint, or if the name or address cannot be used.
+    pub fn connect(
+        &mut self,
+        remote: SocketAddr,
+        worker: Option<u8>,
+        now: Instant,
+    ) -> Result<LinkId, ConnectError> {
+        let Side::Member(settings) = &self.side else {
+            return Err(ConnectError::NotAMember);
+        };
+        let reports = Reports::default();
+        let transport = transport::config(End::Member, remote.is_ipv6(), reports.clone());
+        let config = settings.client_config(transport, worker);
+        let outlet = outlet(settings.pace, remote);
+        let name = settings.server_name.clone();
+        let (handle, conn) = self
+            .proto
+            .connect(now, config, remote, &name)
+            .map_err(ConnectError::Connect)?;
+
+        Ok(self.insert(handle, conn, outlet, reports, now))
+    }
+
+    fn insert(
+        &mut self,
+        handle: ConnectionHandle,
+        conn: quinn_proto::Connection,
+        outlet: Outlet<Outgoing>,
+        reports: Reports,
+        now: Instant,
+    ) -> LinkId {
+        let generation = self.next_generation;
+        self.next_generation = self.next_generation.wrapping_add(1);
+        if self.links.len() <= handle.0 {
+            self.links.resize_with(handle.0 + 1, || None);
+        }
+        if let Some(slot) = self.links.get_mut(handle.0) {
+            *slot = Some(Link::new(conn, generation, outlet, reports, now));
+        }
+        self.mark_dirty(handle.0);
+
+        LinkId {
+            slot: handle.0,
+            generation,
+        }
+    }
+
+    /// Reads one batch of packets off the socket. Returns whether there may be more.
+    pub fn receive(&mut self, now: Instant) -> bool {
+        let Self {
+            io,
+            proto,
+            links,
+            dirty,
+            contents,
+            ..
+        } = self;
+        let mut strangers = Vec::new();
+        let more = io.receive(|arrival, packet| {
+            contents.clear();
+            let event = proto.handle(now, arrival.from, arrival.to, arrival.ecn, packet, contents);
+            match event {
+                Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                    let Some(link) = links.get_mut(handle.0).and_then(Option::as_mut) else {
+                        return;
+                    };
+                    link.last_heard = now;
+                    link.conn.handle_event(event);
+                    mark(link, handle.0, dirty);
+                }
+                Some(DatagramEvent::NewConnection(incoming)) => {
+                    strangers.push(Stranger::New(incoming));
+                }
+                Some(DatagramEvent::Response(transmit)) => {
+                    strangers.push(Stranger::Answer(transmit, contents.clone()));
+                }
+                None => {}
+            }
+        });
+        for stranger in strangers {
+            match stranger {
+                Stranger::Answer(transmit, contents) => answer(&mut self.io, &transmit, &contents),
+                Stranger::New(incoming) => self.admit(incoming, now),
+            }
+        }
+        self.digest();
+
+        more
+    }
+
+    /// Lets a new connection in, or not.
+    fn admit(&mut self, incoming: quinn_proto::Incoming, now: Instant) {
+        let Side::Relay { server, gatekeeper } = &mut self.side else {
+            self.proto.ignore(incoming);
+            return;
+        };
+        let remote = incoming.remote_address();
+        let validated = incoming.remote_address_validated();
+        self.contents.clear();
+        match gatekeeper.decide(remote, validated, incoming.may_retry(), now) {
+            Decision::Accept { pace } => {
+                let reports = Reports::default();
+                let transport = transport::config(End::Relay, !is_v4(remote), reports.clone());
+                let mut config = server.clone();
+                config.transport_config(Arc::new(transport));
+                match self
+                    .proto
+                    .accept(incoming, now, &mut self.contents, Some(Arc::new(config)))
+                {
+                    Ok((handle, conn)) => {
+                        let _link = self.insert(handle, conn, outlet(pace, remote), reports, now);
+                    }
+                    Err(error) => {
+                        gatekeeper.handle_gone(remote, now);
+                        if let Some(transmit) = error.response {
+                            answer(&mut self.io, &transmit, &self.contents);
+                        }
+                    }
+                }
+            }
+            Decision::Retry => {
+                if let Ok(transmit) = self.proto.retry(incoming, &mut self.contents) {
+                    answer(&mut self.io, &transmit, &self.contents);
+                }
+            }
+            Decision::Refuse => {
+                let transmit = self.proto.refuse(incoming, &mut self.contents);
+                answer(&mut self.io, &transmit, &self.contents);
+            }
+            Decision::Ignore => self.proto.ignore(incoming),
+        }
+    }
+
+    /// Lets every dirty link say what happened to it. Links stay dirty until they are flushed.
+    fn digest(&mut self) {
+        for index in 0..self.dirty.len() {
+            if let Some(slot) = self.dirty.get(index).copied() {
+                self.digest_link(slot);
+            }
+        }
+    }
+
+    fn digest_link(&mut self, slot: usize) {
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        link.digest_reports(&mut self.reports);
+        let id = LinkId {
+            slot,
+            generation: link.generation,
+        };
+        link.digest_events(id, &mut self.events);
+        if std::mem::take(&mut link.is_readable) {
+            self.readable.push_back(slot);
+        }
+    }
+
+    /// Gives what happened next.
+    pub fn poll_event(&mut self) -> Option<LinkEvent> {
+        self.events.pop_front()
+    }
+
+    /// Gives the next datagram that arrived, link by link.
+    pub fn poll_datagram(&mut self) -> Option<(LinkId, Bytes)> {
+        while let Some(slot) = self.readable.front().copied() {
+            let next = self
+                .links
+                .get_mut(slot)
+                .and_then(Option::as_mut)
+                .and_then(|link| {
+                    let datagram = link.conn.datagrams().recv()?;
+                    let id = LinkId {
+                        slot,
+                        generation: link.generation,
+                    };
+                    (!link.is_over).then_some((id, datagram))
+                });
+            if next.is_some() {
+                return next;
+            }
+            self.readable.pop_front();
+        }
+
+        None
+    }
+
+    /// Puts a datagram into the link's queue; `flow` groups datagrams whose order matters, `lane` the member that they come from.
+    ///
+    /// Returns what had to be dropped for it. A link that is gone drops it silently: its owner was told.
+    pub fn queue(
+        &mut self,
+        link: LinkId,
+        datagram: Bytes,
+        flow: u32,
+        class: Class,
+        lane: u16,
+        now: Instant,
+    ) -> Enqueued {
+        let Some(found) = self.live(link) else {
+            return Enqueued::default();
+        };
+        let drops = found
+            .outlet
+            .enqueue(Outgoing::new(datagram), flow, lane, class, now);
+        self.mark_dirty(link.slot);
+
+        drops
+    }
+
+    /// Queues bytes of the control stream, which go before any datagram.
+    ///
+    /// Returns `false` if the peer reads so little that more is waiting than may: the owner should close the link.
+    pub fn send_control(&mut self, link: LinkId, bytes: Vec<u8>) -> bool {
+        let accepted = self
+            .live(link)
+            .is_none_or(|found| found.send_control(bytes.into()));
+        self.mark_dirty(link.slot);
+
+        accepted
+    }
+
+    /// Asks the peer for a sign of life.
+    pub fn ping(&mut self, link: LinkId) {
+        if let Some(found) = self.live(link) {
+            found.conn.ping();
+            self.mark_dirty(link.slot);
+        }
+    }
+
+    /// Tells a link that the local address or route changed: it probes the new path at once.
+    pub fn handle_network_change(&mut self, now: Instant) {
+        for slot in 0..self.links.len() {
+            if let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) {
+                link.conn.path_changed(now);
+                self.mark_dirty(slot);
+            }
+        }
+    }
+
+    /// Sets how sending on a link is limited.
+    pub fn set_pace(&mut self, link: LinkId, pace: Pace) {
+        if let Some(found) = self.live(link) {
+            found.outlet.set_pace(pace);
+        }
+    }
+
+    /// Takes what the link gave up by itself since the last call.
+    pub fn take_losses(&mut self, link: LinkId) -> Losses {
+        self.live(link)
+            .map_or_else(Losses::default, |found| Losses {
+                queue: found.outlet.take_counts(),
+                oversize: found.take_oversize(),
+            })
+    }
+
+    /// Ends a link, with a code and text for the peer. No event follows.
+    pub fn close(&mut self, link: LinkId, code: u32, text: &str, now: Instant) {
+        if let Some(found) = self.live(link) {
+            found.close(code, text, now);
+            self.mark_dirty(link.slot);
+        }
+    }
+
+    /// Returns what is known about a link's path, unless it is gone.
+    pub fn facts(&self, link: LinkId) -> Option<LinkFacts> {
+        self.links
+            .get(link.slot)
+            .and_then(Option::as_ref)
+            .filter(|found| found.generation == link.generation && !found.is_over)
+            .map(Link::facts)
+    }
+
+    /// Returns whether every link has been closed and forgotten.
+    pub fn is_idle(&self) -> bool {
+        self.links.iter().all(Option::is_none)
+    }
+
+    fn live(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links
+            .get_mut(link.slot)
+            .and_then(Option::as_mut)
+            .filter(|found| found.generation == link.generation && !found.is_over)
+    }
+
+    fn mark_dirty(&mut self, slot: usize) {
+        if let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) {
+            mark(link, slot, &mut self.dirty);
+        }
+    }
+
+    /// Returns when [`Endpoint::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Runs the timers that are due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((slot, deadline)) = self.timers.pop_due(now) {
+            let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+                continue;
+            };
+            if link.armed != Some(deadline) {
+                continue;
+            }
+            link.armed = None;
+            if link.conn.poll_timeout().is_some_and(|due| due <= now) {
+                link.conn.handle_timeout(now);
+            }
+            self.mark_dirty(slot);
+        }
+        self.digest();
+    }
+
+    /// Sends what every link has to say, train by train in turn, and sets the timers.
+    pub fn flush(&mut self, now: Instant) {
+        self.unstick();
+        while let Some(slot) = self.dirty.pop_front() {
+            let has_more = self.stuck.is_none() && self.send_train(slot, now);
+            if has_more {
+                self.dirty.push_back(slot);
+                continue;
+            }
+            self.settle(slot, now);
+        }
+    }
+
+    /// Sends the train that was stuck.
+    fn unstick(&mut self) {
+        self.stuck = self
+            .stuck
+            .take()
+            .filter(|stuck| !self.io.send(&stuck.transmit, &stuck.contents));
+    }
+
+    /// Sends a link's next train, after which the next link has its turn. Returns whether there may be more.
+    fn send_train(&mut self, slot: usize, now: Instant) -> bool {
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+            return false;
+        };
+        let segments = self.io.max_segments(link.conn.current_mtu());
+        link.fill(segments, now);
+        self.contents.clear();
+        let Some(transmit) = link.conn.poll_transmit(now, segments, &mut self.contents) else {
+            return false;
+        };
+        link.outlet
+            .handle_sent(now, u64::try_from(transmit.size).unwrap_or(u64::MAX));
+        if self.io.send(&transmit, &self.contents) {
+            return true;
+        }
+        self.stuck = Some(Stuck {
+            transmit,
+            contents: std::mem::take(&mut self.contents),
+        });
+
+        false
+    }
+
+    /// Does what is left once a link has nothing more to send: endpoint events, timers, the end.
+    fn settle(&mut self, slot: usize, now: Instant) {
+        let handle = ConnectionHandle(slot);
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        link.is_dirty = false;
+        while let Some(event) = link.conn.poll_endpoint_events() {
+            if let Some(event) = self.proto.handle_event(handle, event) {
+                link.conn.handle_event(event);
+                mark(link, slot, &mut self.dirty);
+            }
+        }
+        if link.conn.is_drained() {
+            let remote = link.conn.remote_address();
+            if let Some(slot) = self.links.get_mut(slot) {
+                *slot = None;
+            }
+            if let Side::Relay { gatekeeper, .. } = &mut self.side {
+                gatekeeper.handle_gone(remote, now);
+            }
+            return;
+        }
+        let deadline = [link.conn.poll_timeout(), link.outlet.poll_timeout(now)]
+            .into_iter()
+            .flatten()
+            .min();
+        self.timers.arm(slot, deadline, &mut link.armed);
+        self.digest_link(slot);
+    }
+}
+
+/// Answers a stranger. A lost answer is the stranger's to ask for again.
+fn answer(io: &mut UdpIo, transmit: &Transmit, contents: &[u8]) {
+    let _was_taken = io.send(transmit, contents);
+}
+
+/// Puts a link on the list of those to flush, once.
+fn mark(link: &mut Link, slot: usize, dirty: &mut VecDeque<usize>) {
+    if !std::mem::replace(&mut link.is_dirty, true) {
+        dirty.push_back(slot);
+    }
+}
+
+/// Returns an empty queue towards `remote`.
+fn outlet(pace: Pace, remote: SocketAddr) -> Outlet<Outgoing> {
+    let mut config = OutletConfig::new(pace);
+    if !is_v4(remote) {
+        config.overhead = shaper::OVERHEAD_IPV6;
+    }
+
+    Outlet::new(config)
+}
+
+const fn is_v4(address: SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(_) => true,
+        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().is_some(),
+    }
+}

@@ -1,0 +1,37 @@
+//! Who may connect to a relay, decided before a handshake costs anything.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use lanparty_queue::Pace;
+
+/// What to do with a stranger's first packet.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Decision {
+    /// Shake hands.
+    Accept {
+        /// How sending towards the peer is limited at first.
+        pace: Pace,
+    },
+    /// Ask it to prove its address first (RFC 9000, 8.1.2).
+    Retry,
+    /// Tell it no.
+    Refuse,
+    /// Do not answer at all.
+    Ignore,
+}
+
+/// Stands at a relay's door.
+pub trait Gatekeeper: Send {
+    /// Decides about a connection from `remote`; `validated` tells whether the address was proved, `may_retry` whether it can be asked to.
+    fn decide(
+        &mut self,
+        remote: SocketAddr,
+        validated: bool,
+        may_retry: bool,
+        now: Instant,
+    ) -> Decision;
+
+    /// A connection that was accepted from `remote` is gone.
+    fn handle_gone(&mut self, remote: SocketAddr, now: Instant);
+}

@@ -1,0 +1,352 @@
+//! One QUIC connection as the programs see it: datagrams, a control byte stream, path facts.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lanparty_queue::Outlet;
+use quinn_proto::{
+    Connection, ConnectionError, Dir, Event, ReadError, StreamEvent, StreamId, VarInt, WriteError,
+};
+
+use crate::outgoing::Outgoing;
+use crate::sensor::{Report, Reports};
+
+/// Names a link of one endpoint. A name is never used again, so a late one finds nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId {
+    pub(crate) slot: usize,
+    pub(crate) generation: u32,
+}
+
+/// What happened on a link.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// The handshake is complete; the control stream is there.
+    Connected {
+        /// Which link.
+        link: LinkId,
+    },
+    /// The control stream brought bytes.
+    Control {
+        /// Which link.
+        link: LinkId,
+        /// The next bytes of the stream.
+        bytes: Bytes,
+    },
+    /// The datagram budget changed.
+    Budget {
+        /// Which link.
+        link: LinkId,
+        /// The largest datagram that fits now, in bytes.
+        budget: usize,
+    },
+    /// The link is gone. Nothing follows.
+    Closed {
+        /// Which link.
+        link: LinkId,
+        /// Why.
+        cause: CloseCause,
+    },
+}
+
+/// Why a link is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseCause {
+    /// The peer was silent for too long, or never answered.
+    TimedOut,
+    /// The peer does not know this connection any more: it restarted (stateless reset).
+    Reset,
+    /// The peer's certificate is not trusted, or ours was refused; what TLS said.
+    Certificate(String),
+    /// The peer ended it with a code and a text of this protocol.
+    Application {
+        /// The code.
+        code: u64,
+        /// The text.
+        text: String,
+    },
+    /// The peer refused or ended it in QUIC's own name, or broke QUIC's rules.
+    Transport(String),
+    /// The control stream ended, or had more waiting than it may.
+    Control,
+}
+
+impl CloseCause {
+    pub(crate) fn of(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::TimedOut => Self::TimedOut,
+            ConnectionError::Reset => Self::Reset,
+            ConnectionError::ApplicationClosed(close) => Self::Application {
+                code: close.error_code.into_inner(),
+                text: String::from_utf8_lossy(&close.reason).into_owned(),
+            },
+            ConnectionError::TransportError(error) if is_tls(error.code) => {
+                Self::Certificate(error.reason)
+            }
+            ConnectionError::ConnectionClosed(close) if is_tls(close.error_code) => {
+                Self::Certificate(String::from_utf8_lossy(&close.reason).into_owned())
+            }
+            other @ (ConnectionError::VersionMismatch
+            | ConnectionError::TransportError(_)
+            | ConnectionError::ConnectionClosed(_)
+            | ConnectionError::LocallyClosed
+            | ConnectionError::CidsExhausted) => Self::Transport(other.to_string()),
+        }
+    }
+}
+
+/// TLS alerts travel as 0x0100 plus the alert (RFC 9001, 4.8).
+fn is_tls(code: quinn_proto::TransportErrorCode) -> bool {
+    (0x0100..0x0200).contains(&u64::from(code))
+}
+
+/// What is known about a link's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// The peer's address now; it may change while the link lives.
+    pub remote: SocketAddr,
+    /// The largest datagram that fits, in bytes; 0 while there is none.
+    pub budget: usize,
+    /// The smoothed round trip.
+    pub rtt: Duration,
+    /// The path MTU in bytes of UDP payload.
+    pub path_mtu: u16,
+    /// QUIC packets sent and found lost.
+    pub sent_packets: u64,
+    /// QUIC packets found lost.
+    pub lost_packets: u64,
+    /// How often the path shrank under our packets.
+    pub black_holes: u64,
+    /// When the peer was last heard.
+    pub last_heard: Instant,
+}
+
+/// Bytes of control messages that may wait for a peer that does not read. A room of 64 with names is 8 KiB.
+pub(crate) const MAX_PENDING_CONTROL: usize = 128 * 1024;
+
+/// The most that one read of the control stream takes.
+const CONTROL_CHUNK: usize = 16 * 1024;
+
+pub(crate) struct Link {
+    pub(crate) conn: Connection,
+    pub(crate) generation: u32,
+    pub(crate) outlet: Outlet<Outgoing>,
+    pub(crate) budget: usize,
+    pub(crate) armed: Option<Instant>,
+    pub(crate) is_dirty: bool,
+    pub(crate) is_readable: bool,
+    /// The owner was told that the link is gone, or ended it; only the library still needs it.
+    pub(crate) is_over: bool,
+    pub(crate) last_heard: Instant,
+    /// Datagrams given up because the path shrank while they waited.
+    oversize: u64,
+    reports: Reports,
+    stream: Option<StreamId>,
+    pending: VecDeque<Bytes>,
+    pending_bytes: usize,
+}
+
+impl Link {
+    pub(crate) fn new(
+        conn: Connection,
+        generation: u32,
+        outlet: Outlet<Outgoing>,
+        reports: Reports,
+        now: Instant,
+    ) -> Self {
+        Self {
+            conn,
+            generation,
+            outlet,
+            budget: 0,
+            armed: None,
+            is_dirty: false,
+            is_readable: false,
+            is_over: false,
+            last_heard: now,
+            oversize: 0,
+            reports,
+            stream: None,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+        }
+    }
+
+    /// Hands what the sensor saw to the rate controller.
+    pub(crate) fn digest_reports(&mut self, scratch: &mut Vec<Report>) {
+        self.reports.drain_into(scratch);
+        for report in scratch.drain(..) {
+            match report {
+                Report::Ack(now, batch) => self.outlet.handle_ack_batch(now, &batch),
+                Report::Loss(now, bytes) => self.outlet.handle_loss(now, bytes),
+            }
+        }
+    }
+
+    /// Carries out what the library reports, and tells `events` what the owner must know.
+    pub(crate) fn digest_events(&mut self, id: LinkId, events: &mut VecDeque<LinkEvent>) {
+        while let Some(event) = self.conn.poll() {
+            match event {
+                Event::Connected => self.connected(id, events),
+                Event::ConnectionLost { reason } => self.over(id, CloseCause::of(reason), events),
+                Event::Stream(StreamEvent::Opened { dir: Dir::Bi }) if self.stream.is_none() => {
+                    self.stream = self.conn.streams().accept(Dir::Bi);
+                    self.write_control();
+                    self.read_control(id, events);
+                }
+                Event::Stream(StreamEvent::Readable { id: stream })
+                    if Some(stream) == self.stream =>
+                {
+                    self.read_control(id, events);
+                }
+                Event::Stream(StreamEvent::Writable { id: stream })
+                    if Some(stream) == self.stream =>
+                {
+                    self.write_control();
+                }
+                Event::Stream(StreamEvent::Finished { .. } | StreamEvent::Stopped { .. }) => {
+                    self.over(id, CloseCause::Control, events);
+                }
+                Event::DatagramReceived => self.is_readable = true,
+                Event::HandshakeDataReady | Event::DatagramsUnblocked | Event::Stream(_) => {}
+            }
+        }
+
+        let budget = self.conn.datagrams().max_size().unwrap_or(0);
+        if budget != self.budget && !self.conn.is_handshaking() && !self.is_over {
+            self.budget = budget;
+            self.outlet.handle_mtu(self.conn.current_mtu());
+            events.push_back(LinkEvent::Budget { link: id, budget });
+        }
+    }
+
+    fn connected(&mut self, id: LinkId, events: &mut VecDeque<LinkEvent>) {
+        if self.conn.side().is_client() {
+            self.stream = self.conn.streams().open(Dir::Bi);
+        }
+        self.budget = self.conn.datagrams().max_size().unwrap_or(0);
+        self.outlet.handle_mtu(self.conn.current_mtu());
+        events.push_back(LinkEvent::Connected { link: id });
+    }
+
+    fn over(&mut self, id: LinkId, cause: CloseCause, events: &mut VecDeque<LinkEvent>) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            events.push_back(LinkEvent::Closed { link: id, cause });
+        }
+    }
+
+    fn read_control(&mut self, id: LinkId, events: &mut VecDeque<LinkEvent>) {
+        let Some(stream) = self.stream.filter(|_| !self.is_over) else {
+            return;
+        };
+        let mut has_ended = false;
+        let mut stream = self.conn.recv_stream(stream);
+        if let Ok(mut chunks) = stream.read(true) {
+            loop {
+                match chunks.next(CONTROL_CHUNK) {
+                    Ok(Some(chunk)) => events.push_back(LinkEvent::Control {
+                        link: id,
+                        bytes: chunk.bytes,
+                    }),
+                    Ok(None) | Err(ReadError::Reset(_)) => {
+                        has_ended = true;
+                        break;
+                    }
+                    Err(ReadError::Blocked) => break,
+                }
+            }
+            // Whether this frees flow control credit to announce: the link is polled for transmission in any case.
+            let _should_transmit = chunks.finalize();
+        }
+        if has_ended {
+            self.over(id, CloseCause::Control, events);
+        }
+    }
+
+    /// Queues bytes of the control stream. Returns `false` if more is waiting than may.
+    pub(crate) fn send_control(&mut self, bytes: Bytes) -> bool {
+        if self.pending_bytes.saturating_add(bytes.len()) > MAX_PENDING_CONTROL {
+            return false;
+        }
+        self.pending_bytes = self.pending_bytes.saturating_add(bytes.len());
+        self.pending.push_back(bytes);
+        self.write_control();
+
+        true
+    }
+
+    fn write_control(&mut self) {
+        let Some(stream) = self.stream else {
+            return;
+        };
+        while let Some(first) = self.pending.front_mut() {
+            match self.conn.send_stream(stream).write(first) {
+                Ok(written) => {
+                    self.pending_bytes = self.pending_bytes.saturating_sub(written);
+                    drop(first.split_to(written.min(first.len())));
+                    if first.is_empty() {
+                        self.pending.pop_front();
+                    }
+                }
+                Err(WriteError::Blocked | WriteError::Stopped(_) | WriteError::ClosedStream) => {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Moves what may go now from our queue into the library's, at most one train of `segments` packets.
+    pub(crate) fn fill(&mut self, segments: usize, now: Instant) {
+        let train = self
+            .budget
+            .saturating_mul(segments.min(self.outlet.max_train(self.budget)));
+        let mut filled = 0_usize;
+        while filled < train && self.conn.datagrams().send_buffer_space() > self.budget {
+            let Some(next) = self.outlet.poll_transmit(now) else {
+                return;
+            };
+            filled = filled.saturating_add(next.len());
+            if self
+                .conn
+                .datagrams()
+                .send(next.into_bytes(), false)
+                .is_err()
+            {
+                self.oversize = self.oversize.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Takes how many datagrams were given up since the last call because the path shrank while they waited.
+    pub(crate) const fn take_oversize(&mut self) -> u64 {
+        std::mem::replace(&mut self.oversize, 0)
+    }
+
+    /// Ends the connection; the owner hears nothing more of it.
+    pub(crate) fn close(&mut self, code: u32, text: &str, now: Instant) {
+        self.is_over = true;
+        self.write_control();
+        self.conn.close(
+            now,
+            VarInt::from_u32(code),
+            Bytes::copy_from_slice(text.as_bytes()),
+        );
+    }
+
+    pub(crate) fn facts(&self) -> LinkFacts {
+        let stats = self.conn.stats();
+
+        LinkFacts {
+            remote: self.conn.remote_address(),
+            budget: self.budget,
+            rtt: self.conn.rtt(),
+            path_mtu: stats.path.current_mtu,
+            sent_packets: stats.path.sent_packets,
+            lost_packets: stats.path.lost_packets,
+            black_holes: stats.path.black_holes_detected,
+            last_heard: self.last_heard,
+        }
+    }
+}

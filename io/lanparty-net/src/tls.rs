@@ -1,0 +1,125 @@
+//! Who the relay is, and how a member knows.
+
+use std::sync::Arc;
+
+use lanparty_ctrl::ALPN;
+use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
+
+/// The name in a development certificate, which the certificate's pin makes as good as any.
+pub const DEVELOPMENT_NAME: &str = "lanparty-relay.local";
+
+/// Whom a member takes for the relay.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// The holder of this certificate alone, which must carry the expected name.
+    Pinned(CertificateDer<'static>),
+    /// Whoever the system's roots vouch for.
+    System,
+}
+
+/// A relay's certificate chain, leaf first, and the leaf's private key.
+#[derive(Debug)]
+pub struct Identity {
+    /// The chain, leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The leaf's private key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Makes a self-signed certificate for `names`, ECDSA P-256, valid until members forget it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a name is no DNS name, or the system gives no random numbers.
+    pub fn development(names: &[String]) -> Result<Self, TlsError> {
+        let made = rcgen::generate_simple_self_signed(names).map_err(TlsError::Generate)?;
+
+        Ok(Self {
+            chain: vec![made.cert.der().clone()],
+            key: PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into(),
+        })
+    }
+}
+
+/// AES-128 first: it is the fastest with the AES instructions of every PC since 2010, and strong enough for a game.
+fn provider() -> Arc<CryptoProvider> {
+    let mut provider = ring::default_provider();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
+
+    Arc::new(provider)
+}
+
+/// Returns the TLS side of a relay.
+///
+/// # Errors
+///
+/// Returns an error if chain and key do not belong together.
+pub(crate) fn server(identity: Identity) -> Result<QuicServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(TlsError::Config)?
+        .with_no_client_auth()
+        .with_single_cert(identity.chain, identity.key)
+        .map_err(TlsError::Config)?;
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.max_early_data_size = 0;
+
+    QuicServerConfig::try_from(config).map_err(TlsError::Suite)
+}
+
+/// Returns the TLS side of a member.
+///
+/// # Errors
+///
+/// Returns an error if the pinned certificate cannot be read or the system's roots cannot be used.
+pub(crate) fn client(trust: &Trust) -> Result<QuicClientConfig, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(TlsError::Config)?;
+    let mut config = match trust {
+        Trust::Pinned(certificate) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(certificate.clone()).map_err(TlsError::Pin)?;
+            builder.with_root_certificates(roots).with_no_client_auth()
+        }
+        Trust::System => {
+            use rustls_platform_verifier::BuilderVerifierExt as _;
+            builder
+                .with_platform_verifier()
+                .map_err(TlsError::Roots)?
+                .with_no_client_auth()
+        }
+    };
+    config.alpn_protocols = vec![ALPN.to_vec()];
+
+    QuicClientConfig::try_from(config).map_err(TlsError::Suite)
+}
+
+/// Why there is no TLS configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A development certificate could not be made.
+    #[error("cannot make a certificate")]
+    Generate(#[source] rcgen::Error),
+    /// The pinned certificate is none.
+    #[error(
+        "the pinned file is no DER certificate; take the one that the relay wrote with --dev-cert-der-out"
+    )]
+    Pin(#[source] rustls::Error),
+    /// The system's roots cannot be used.
+    #[error("cannot use the system's root certificates")]
+    Roots(#[source] rustls::Error),
+    /// Certificate and key do not belong together, or are not usable.
+    #[error("cannot use this certificate and key")]
+    Config(#[source] rustls::Error),
+    /// The provider lacks the suite for QUIC's first packets.
+    #[error("no cipher suite for QUIC")]
+    Suite(#[source] quinn_proto::crypto::rustls::NoInitialCipherSuite),
+}

@@ -1,0 +1,297 @@
+//! Two endpoints on loopback, turned by hand.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lanparty_net::{
+    CloseCause, Decision, Endpoint, Gatekeeper, Identity, LinkEvent, LinkId, MemberSettings,
+    RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
+};
+use lanparty_queue::{Class, Pace};
+
+const NAME: &str = "lanparty-relay.local";
+
+/// Does the same with everybody.
+struct Always(Decision);
+
+impl Gatekeeper for Always {
+    fn decide(
+        &mut self,
+        _remote: SocketAddr,
+        validated: bool,
+        may_retry: bool,
+        _now: Instant,
+    ) -> Decision {
+        if self.0 == Decision::Retry && (validated || !may_retry) {
+            return Decision::Accept { pace: Pace::Off };
+        }
+
+        self.0
+    }
+
+    fn handle_gone(&mut self, _remote: SocketAddr, _now: Instant) {}
+}
+
+const OPEN: Decision = Decision::Accept { pace: Pace::Off };
+
+struct Relay {
+    endpoint: Endpoint,
+    trust: Trust,
+    address: SocketAddr,
+}
+
+fn identity() -> (Identity, Trust) {
+    let identity = Identity::development(&[NAME.to_owned()]).unwrap();
+    let trust = Trust::Pinned(identity.chain[0].clone());
+
+    (identity, trust)
+}
+
+fn relay(decision: Decision) -> Relay {
+    let (identity, trust) = identity();
+    let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap()).unwrap();
+    let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = socket.local_addr().unwrap();
+    let endpoint = Endpoint::relay(socket, &settings, Box::new(Always(decision))).unwrap();
+
+    Relay {
+        endpoint,
+        trust,
+        address,
+    }
+}
+
+fn member(trust: &Trust, address: SocketAddr) -> Endpoint {
+    let settings = MemberSettings::new(NAME.to_owned(), trust, Pace::Off).unwrap();
+
+    Endpoint::member(member_socket(address).unwrap(), settings).unwrap()
+}
+
+/// What one endpoint has seen.
+#[derive(Default)]
+struct Seen {
+    link: Option<LinkId>,
+    control: Vec<u8>,
+    datagrams: Vec<Bytes>,
+    budget: usize,
+    closed: Option<CloseCause>,
+}
+
+fn turn(endpoint: &mut Endpoint, seen: &mut Seen) {
+    let now = Instant::now();
+    while endpoint.receive(now) {}
+    endpoint.handle_timeout(now);
+    endpoint.flush(now);
+    while let Some(event) = endpoint.poll_event() {
+        match event {
+            LinkEvent::Connected { link } => seen.link = Some(link),
+            LinkEvent::Control { bytes, .. } => seen.control.extend_from_slice(&bytes),
+            LinkEvent::Budget { budget, .. } => seen.budget = budget,
+            LinkEvent::Closed { cause, .. } => seen.closed = Some(cause),
+        }
+    }
+    while let Some((_, datagram)) = endpoint.poll_datagram() {
+        seen.datagrams.push(datagram);
+    }
+}
+
+/// Turns both until `done`, or fails after 20 seconds.
+fn turn_until(
+    a: (&mut Endpoint, &mut Seen),
+    b: (&mut Endpoint, &mut Seen),
+    done: impl Fn(&Seen, &Seen) -> bool,
+) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done(a.1, b.1) {
+        assert!(Instant::now() < end, "nothing came of it in 20 seconds");
+        turn(a.0, a.1);
+        turn(b.0, b.1);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+struct Pair {
+    relay: Relay,
+    member: Endpoint,
+    at_relay: Seen,
+    at_member: Seen,
+}
+
+fn connected(decision: Decision) -> Pair {
+    let mut relay = relay(decision);
+    let mut member = member(&relay.trust, relay.address);
+    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+    member.connect(relay.address, None, Instant::now()).unwrap();
+    turn_until(
+        (&mut relay.endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |r, m| r.link.is_some() && m.link.is_some(),
+    );
+
+    Pair {
+        relay,
+        member,
+        at_relay,
+        at_member,
+    }
+}
+
+impl Pair {
+    fn turn_until(&mut self, done: impl Fn(&Seen, &Seen) -> bool) {
+        turn_until(
+            (&mut self.relay.endpoint, &mut self.at_relay),
+            (&mut self.member, &mut self.at_member),
+            done,
+        );
+    }
+}
+
+#[test]
+fn datagrams_and_control_bytes_pass_both_ways() {
+    let mut pair = connected(OPEN);
+    let (up, down) = (pair.at_member.link.unwrap(), pair.at_relay.link.unwrap());
+    let now = Instant::now();
+    for number in 0..200_u8 {
+        let datagram = Bytes::from(vec![number; 1000]);
+        pair.member
+            .queue(up, datagram.clone(), 1, Class::Normal, 0, now);
+        pair.relay
+            .endpoint
+            .queue(down, datagram, 1, Class::Normal, 0, now);
+    }
+    assert!(pair.member.send_control(up, b"hello".to_vec()));
+    assert!(pair.relay.endpoint.send_control(down, b"welcome".to_vec()));
+
+    pair.turn_until(|r, m| {
+        r.datagrams.len() == 200
+            && m.datagrams.len() == 200
+            && r.control == b"hello"
+            && m.control == b"welcome"
+    });
+    assert!(
+        pair.at_relay
+            .datagrams
+            .iter()
+            .enumerate()
+            .all(|(i, d)| usize::from(d[0]) == i)
+    );
+}
+
+#[test]
+fn the_budget_grows_to_what_a_1500_byte_path_carries() {
+    let mut pair = connected(OPEN);
+
+    pair.turn_until(|r, m| r.budget > 1400 && m.budget > 1400);
+    let (up, budget) = (pair.at_member.link.unwrap(), pair.at_member.budget);
+    let now = Instant::now();
+    pair.member
+        .queue(up, vec![7; budget].into(), 1, Class::Normal, 0, now);
+    pair.turn_until(|r, _| r.datagrams.iter().any(|d| d.len() == budget));
+}
+
+#[test]
+fn a_stranger_is_asked_to_prove_its_address() {
+    let pair = connected(Decision::Retry);
+
+    assert!(pair.at_member.link.is_some());
+}
+
+#[test]
+fn a_refused_member_learns_it_at_once() {
+    let mut relay = relay(Decision::Refuse);
+    let mut member = member(&relay.trust, relay.address);
+    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+    member.connect(relay.address, None, Instant::now()).unwrap();
+
+    turn_until(
+        (&mut relay.endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |_, m| m.closed.is_some(),
+    );
+    assert!(matches!(at_member.closed, Some(CloseCause::Transport(_))));
+}
+
+#[test]
+fn a_relay_with_another_certificate_is_not_the_relay() {
+    let mut relay = relay(OPEN);
+    let (_, other) = identity();
+    let mut member = member(&other, relay.address);
+    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+    member.connect(relay.address, None, Instant::now()).unwrap();
+
+    turn_until(
+        (&mut relay.endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |_, m| m.closed.is_some(),
+    );
+    assert!(
+        matches!(at_member.closed, Some(CloseCause::Certificate(_))),
+        "{:?}",
+        at_member.closed
+    );
+}
+
+#[test]
+fn an_end_carries_its_code_and_text() {
+    let mut pair = connected(OPEN);
+    let down = pair.at_relay.link.unwrap();
+    pair.relay
+        .endpoint
+        .close(down, 3, "room full", Instant::now());
+
+    pair.turn_until(|_, m| m.closed.is_some());
+    let expected = CloseCause::Application {
+        code: 3,
+        text: "room full".to_owned(),
+    };
+    assert_eq!(pair.at_member.closed, Some(expected));
+    assert!(pair.member.facts(pair.at_member.link.unwrap()).is_none());
+}
+
+#[test]
+fn a_restarted_relay_with_the_same_keys_says_so_at_once() {
+    let (identity, trust) = identity();
+    let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap()).unwrap();
+    let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut endpoint = Endpoint::relay(socket, &settings, Box::new(Always(OPEN))).unwrap();
+    let mut member = member(&trust, address);
+    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+    member.connect(address, None, Instant::now()).unwrap();
+    turn_until(
+        (&mut endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |r, m| r.link.is_some() && m.link.is_some() && m.budget > 0,
+    );
+
+    drop(endpoint);
+    let socket = relay_socket(address, false).unwrap();
+    let mut endpoint = Endpoint::relay(socket, &settings, Box::new(Always(OPEN))).unwrap();
+    let up = at_member.link.unwrap();
+    member.queue(up, vec![1; 500].into(), 1, Class::Normal, 0, Instant::now());
+
+    turn_until(
+        (&mut endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |_, m| m.closed.is_some(),
+    );
+    assert_eq!(at_member.closed, Some(CloseCause::Reset));
+}
+
+#[test]
+fn the_first_packet_names_the_worker_that_was_asked_for() {
+    let (_, trust) = identity();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut member = member(&trust, address);
+    let now = Instant::now();
+    member.connect(address, Some(5), now).unwrap();
+    member.flush(now);
+
+    let mut packet = [0; 2048];
+    socket.recv(&mut packet).unwrap();
+    // RFC 9000, 17.2: first byte, version, length of the destination connection id, the id.
+    assert_eq!((packet[5], packet[6]), (8, 5));
+}
