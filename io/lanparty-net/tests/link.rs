@@ -99,15 +99,15 @@ fn turn(endpoint: &mut Endpoint, seen: &mut Seen) {
 
 /// Turns both until `done`, or fails after 20 seconds.
 fn turn_until(
-    a: (&mut Endpoint, &mut Seen),
-    b: (&mut Endpoint, &mut Seen),
+    (a, seen_a): (&mut Endpoint, &mut Seen),
+    (b, seen_b): (&mut Endpoint, &mut Seen),
     done: impl Fn(&Seen, &Seen) -> bool,
 ) {
     let end = Instant::now() + Duration::from_secs(20);
-    while !done(a.1, b.1) {
+    while !done(seen_a, seen_b) {
         assert!(Instant::now() < end, "nothing came of it in 20 seconds");
-        turn(a.0, a.1);
-        turn(b.0, b.1);
+        turn(a, seen_a);
+        turn(b, seen_b);
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -138,6 +138,12 @@ fn connected(decision: Decision) -> Pair {
     }
 }
 
+/// Queues a datagram that the queue has room for.
+fn queue(endpoint: &mut Endpoint, link: LinkId, datagram: Bytes) {
+    let queued = endpoint.queue(link, datagram, 1, Class::Normal, 0, Instant::now());
+    assert_eq!(queued.overflow, 0);
+}
+
 impl Pair {
     fn turn_until(&mut self, done: impl Fn(&Seen, &Seen) -> bool) {
         turn_until(
@@ -152,14 +158,10 @@ impl Pair {
 fn datagrams_and_control_bytes_pass_both_ways() {
     let mut pair = connected(OPEN);
     let (up, down) = (pair.at_member.link.unwrap(), pair.at_relay.link.unwrap());
-    let now = Instant::now();
     for number in 0..200_u8 {
         let datagram = Bytes::from(vec![number; 1000]);
-        pair.member
-            .queue(up, datagram.clone(), 1, Class::Normal, 0, now);
-        pair.relay
-            .endpoint
-            .queue(down, datagram, 1, Class::Normal, 0, now);
+        queue(&mut pair.member, up, datagram.clone());
+        queue(&mut pair.relay.endpoint, down, datagram);
     }
     assert!(pair.member.send_control(up, b"hello".to_vec()));
     assert!(pair.relay.endpoint.send_control(down, b"welcome".to_vec()));
@@ -185,9 +187,7 @@ fn the_budget_grows_to_what_a_1500_byte_path_carries() {
 
     pair.turn_until(|r, m| r.budget > 1400 && m.budget > 1400);
     let (up, budget) = (pair.at_member.link.unwrap(), pair.at_member.budget);
-    let now = Instant::now();
-    pair.member
-        .queue(up, vec![7; budget].into(), 1, Class::Normal, 0, now);
+    queue(&mut pair.member, up, vec![7; budget].into());
     pair.turn_until(|r, _| r.datagrams.iter().any(|d| d.len() == budget));
 }
 
@@ -270,7 +270,7 @@ fn a_restarted_relay_with_the_same_keys_says_so_at_once() {
     let socket = relay_socket(address, false).unwrap();
     let mut endpoint = Endpoint::relay(socket, &settings, Box::new(Always(OPEN))).unwrap();
     let up = at_member.link.unwrap();
-    member.queue(up, vec![1; 500].into(), 1, Class::Normal, 0, Instant::now());
+    queue(&mut member, up, vec![1; 500].into());
 
     turn_until(
         (&mut endpoint, &mut at_relay),
