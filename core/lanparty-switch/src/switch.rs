@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use lanparty_ctrl::{LeaveReason, Message, PeerRef, Stats};
+use lanparty_ctrl::{LeaveReason, Message, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
-use lanparty_proto::RoomId;
+use lanparty_proto::{RoomId, overlay};
 
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{Attachment, ConnId, Member};
@@ -34,6 +34,8 @@ pub enum Output {
         /// Why, for a person.
         message: &'static str,
     },
+    /// The room's last member is gone, and its code is free.
+    RoomGone(RoomCode),
 }
 
 /// Who left, and what that meant for the room.
@@ -90,12 +92,12 @@ impl Switch {
     /// Decides where a datagram that came in by `from` goes.
     ///
     /// A member that sent too many malformed ones is gone afterwards; its [`Output::Close`] says so.
-    pub fn handle_datagram(
-        &mut self,
+    pub fn handle_datagram<'a>(
+        &'a mut self,
         from: Attachment,
-        datagram: &[u8],
+        datagram: &'a [u8],
         now: Instant,
-    ) -> Verdict<'_> {
+    ) -> Verdict<'a> {
         if self.member(from).is_none() {
             self.totals.drops.add(DropReason::UnknownPeer);
             return Verdict::Drop(DropReason::UnknownPeer);
@@ -107,7 +109,7 @@ impl Switch {
         let decision =
             room.handle_datagram(from.seat, datagram, &self.limits, &mut self.frame, now);
         match decision {
-            Decision::Go(going) => self.forward(from, going, datagram.len()),
+            Decision::Go(going) => self.forward(from, going, datagram),
             Decision::Hold { lost } => {
                 if lost {
                     self.count_drop(from, DropReason::PartLost);
@@ -154,7 +156,9 @@ impl Switch {
         let room_gone = room.roster.len() == 0;
         let peer = member.identity.peer();
         if room_gone {
-            self.rooms.remove(from.room);
+            let gone = self.rooms.remove(from.room);
+            self.outputs
+                .extend(gone.map(|room| Output::RoomGone(room.code)));
         } else {
             self.tell_others(
                 from,
@@ -226,6 +230,11 @@ impl Switch {
             self.expiries.pop_front();
             self.handle_leave(place, LeaveReason::Timeout);
         }
+    }
+
+    /// Returns whether there is a room with `code`.
+    pub fn has_room(&self, code: &RoomCode) -> bool {
+        self.rooms.find(code).is_some()
     }
 
     /// Returns how many rooms there are.
@@ -316,7 +325,13 @@ impl Switch {
         self.outputs.extend(messages);
     }
 
-    fn forward(&mut self, from: Attachment, going: Going, len: usize) -> Verdict<'_> {
+    fn forward<'a>(
+        &'a mut self,
+        from: Attachment,
+        going: Going,
+        datagram: &'a [u8],
+    ) -> Verdict<'a> {
+        let len = datagram.len();
         let Some(room) = self.rooms.get_mut(from.room) else {
             return Verdict::Drop(DropReason::UnknownPeer);
         };
@@ -332,7 +347,14 @@ impl Switch {
             .add_many(DropReason::TargetBudget, counted.skipped);
         let split_sequence = split_sequence(room, from.seat, counted.split);
 
+        let frame = if going.held.is_some() {
+            self.frame.as_slice()
+        } else {
+            datagram.get(overlay::HEADER_LEN..).unwrap_or_default()
+        };
+
         Verdict::Forward(Forward {
+            frame,
             held: going.held,
             split_sequence,
             roster: &room.roster,

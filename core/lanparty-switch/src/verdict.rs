@@ -22,6 +22,8 @@ pub enum Verdict<'a> {
 /// A datagram, or two halves, and who gets them.
 #[derive(Debug)]
 pub struct Forward<'a> {
+    /// The whole frame.
+    pub frame: &'a [u8],
     /// The half that waited for this one; send it first.
     pub held: Option<Bytes>,
     /// The sequence number for halves that the relay makes, if a target needs them.

@@ -97,6 +97,7 @@ impl Party {
             match output {
                 Output::Send { conn, message } => self.sent.push((conn, message)),
                 Output::Close { conn, reason, .. } => self.closed.push((conn, reason)),
+                Output::RoomGone(_) => {}
             }
         }
     }
