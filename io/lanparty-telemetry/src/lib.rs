@@ -1,1 +1,9 @@
-//! Log subscriber and metrics export.
+//! What programs tell about themselves: logs, metrics text, and lines that a stranger can trigger.
+
+mod exposition;
+mod logs;
+mod throttle;
+
+pub use exposition::{Exposition, Kind};
+pub use logs::{Format, InitError, ParseFormatError, init};
+pub use throttle::Throttle;
