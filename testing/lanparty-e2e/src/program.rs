@@ -1,6 +1,7 @@
 //! A program that runs in a namespace: started, watched, signalled, and gone when dropped.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -334,8 +335,12 @@ impl Bed {
     ///
     /// Returns an error if the program is not built.
     pub fn gateway_command(&self, n: usize, room: &str) -> Result<Command> {
-        let mut command = self.program(Side::Gateway(n), "lanparty-gateway")?;
-        self.member(&mut command, room);
+        let mut command = self.member(
+            Side::Gateway(n),
+            "lanparty-gateway",
+            Self::relay_address(RELAY_PORT),
+            room,
+        )?;
         command.args(["--interface", crate::bed::LAN]);
 
         Ok(command)
@@ -347,19 +352,32 @@ impl Bed {
     ///
     /// Returns an error if the program is not built.
     pub fn client_command(&self, n: usize, room: &str) -> Result<Command> {
-        let mut command = self.program(Side::Remote(n), "lanparty-client-linux")?;
-        self.member(&mut command, room);
-
-        Ok(command)
+        self.client_command_by(n, Self::relay_address(RELAY_PORT), room)
     }
 
-    fn member(&self, command: &mut Command, room: &str) {
-        command.args(["--relay", &Self::relay_address(RELAY_PORT).to_string()]);
-        command.args(["--server-name", "lanparty-relay.local"]);
-        command
-            .arg("--relay-ca-cert")
-            .arg(self.certificate())
-            .args(["--room", room]);
+    /// Returns the command line of the Linux client on remote PC `n` that finds the relay at `address`: an impaired
+    /// line, or another protocol.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program is not built.
+    pub fn client_command_by(&self, n: usize, address: SocketAddr, room: &str) -> Result<Command> {
+        self.member(Side::Remote(n), "lanparty-client-linux", address, room)
+    }
+
+    fn member(&self, side: Side, name: &str, relay: SocketAddr, room: &str) -> Result<Command> {
+        let mut command = self.program(side, name)?;
+        command.args([
+            "--relay",
+            &relay.to_string(),
+            "--server-name",
+            "lanparty-relay.local",
+            "--room",
+            room,
+        ]);
+        command.arg("--relay-ca-cert").arg(self.certificate());
+
+        Ok(command)
     }
 
     /// Starts the relay and waits until it is ready.
