@@ -243,10 +243,12 @@ impl Estimate {
 
     fn see_rtt(&mut self, now: Instant, rtt: Duration) {
         self.round_rtt = self.round_rtt.min(rtt);
-        if self.min_rtt.is_none_or(|least| rtt <= least) {
-            self.min_rtt = Some(rtt);
+        let least = self.min_rtt.map_or(rtt, |least| least.min(rtt));
+        // A clock's grain above it confirms it as well.
+        if rtt <= least + least / 64 {
             self.min_rtt_at = Some(now);
         }
+        self.min_rtt = Some(least);
     }
 
     fn see_rate(&mut self, now: Instant, newest: Instant, send: &Send) {

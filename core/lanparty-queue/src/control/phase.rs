@@ -29,13 +29,31 @@ const FLAT_ROUNDS: u32 = 3;
 /// Rounds of cruising between probes; up to three more are drawn, so that competitors do not probe together.
 const CRUISE_ROUNDS: u32 = 5;
 
+/// Rounds at the gain of a drain that empty any queue which cruising keeps: two give half a round trip of slack.
+const REFRESH_ROUNDS: u32 = 2;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Startup,
-    Drain { since: Instant, queue: Duration },
-    Cruise { rounds: u32 },
-    Up { rounds: u32, rate: u64 },
-    Down { since: Instant, queue: Duration },
+    Drain {
+        since: Instant,
+        queue: Duration,
+    },
+    Cruise {
+        rounds: u32,
+    },
+    Up {
+        rounds: u32,
+        rate: u64,
+    },
+    Down {
+        since: Instant,
+        queue: Duration,
+    },
+    /// The smallest round trip is old: leave the line some slack and look again.
+    Refresh {
+        rounds: u32,
+    },
 }
 
 #[derive(Debug)]
@@ -79,7 +97,8 @@ impl Phase {
             | State::Drain { .. }
             | State::Cruise { .. }
             | State::Up { .. }
-            | State::Down { .. } => {}
+            | State::Down { .. }
+            | State::Refresh { .. } => {}
         }
     }
 
@@ -90,8 +109,8 @@ impl Phase {
         lost_permille: u64,
         estimate: &mut Estimate,
     ) {
-        if round.queue <= EMPTY_QUEUE && estimate.rtt_is_stale(now) {
-            estimate.accept_rtt(now);
+        if estimate.rtt_is_stale(now) {
+            self.refresh(now, round, estimate);
         }
         if self.state != State::Startup && self.congested(round, lost_permille) {
             estimate.limit_bandwidth(round.rate);
@@ -104,6 +123,11 @@ impl Phase {
             State::Startup => self.end_startup_round(now, round, lost_permille, estimate),
             State::Cruise { rounds } => self.end_cruise_round(round, rounds, estimate),
             State::Up { rounds, rate } => self.end_up_round(now, round, rounds, rate, estimate),
+            State::Refresh { rounds: 0 } => {
+                estimate.accept_rtt(now);
+                self.cruise();
+            }
+            State::Refresh { rounds } => self.state = State::Refresh { rounds: rounds - 1 },
             State::Drain { since, queue } | State::Down { since, queue } => {
                 self.end_draining_round(now, round, since, queue, estimate);
             }
@@ -212,6 +236,18 @@ impl Phase {
         }
         self.high_rounds = 0;
         self.cruise();
+    }
+
+    /// With too little to send the queue is empty anyway and what was just seen holds; else slack is made for a moment.
+    fn refresh(&mut self, now: Instant, round: &Round, estimate: &mut Estimate) {
+        if round.app_limited && round.queue <= EMPTY_QUEUE {
+            estimate.accept_rtt(now);
+        } else if !round.app_limited && matches!(self.state, State::Cruise { .. }) {
+            self.state = State::Refresh {
+                rounds: REFRESH_ROUNDS,
+            };
+            self.gain = DOWN_GAIN;
+        }
     }
 
     fn drain(&mut self, now: Instant, queue: Duration) {
