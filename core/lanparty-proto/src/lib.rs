@@ -7,6 +7,7 @@ pub mod budget;
 pub mod ethernet;
 pub mod mac;
 pub mod overlay;
+pub mod player;
 pub mod policy;
 pub mod split;
 

@@ -15,12 +15,12 @@ pub mod fragments;
 pub mod refusal;
 
 mod arp;
-mod icmpv6;
+pub(crate) mod icmpv6;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
-mod llc;
+pub(crate) mod llc;
 pub(crate) mod read;
-mod transport;
+pub(crate) mod transport;
 
 pub use classes::{Class, Policy};
 pub use fragments::Fragments;

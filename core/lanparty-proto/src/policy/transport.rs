@@ -52,16 +52,27 @@ pub(super) fn check_tcp(bytes: &[u8]) -> Result<(), Refusal> {
 /// A whole UDP datagram.
 #[inline]
 pub(super) fn check_udp(frame: &Frame<'_>, bytes: &[u8]) -> Result<(), Refusal> {
-    let Some(header) = bytes.first_chunk::<UDP_HEADER_LEN>() else {
+    check_udp_fragment(frame, datagram(bytes)?)
+}
+
+/// Returns as many bytes as a UDP header says.
+#[inline]
+pub(crate) fn datagram(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    let Some([.., l0, l1, _, _]) = bytes.first_chunk::<UDP_HEADER_LEN>() else {
         return Err(Refusal::TransportMalformed);
     };
-    let [.., l0, l1, _, _] = *header;
-    let len = usize::from(u16::from_be_bytes([l0, l1]));
-    if len < UDP_HEADER_LEN || len > bytes.len() {
-        return Err(Refusal::TransportMalformed);
-    }
+    let len = usize::from(u16::from_be_bytes([*l0, *l1]));
 
-    check_udp_fragment(frame, bytes)
+    bytes
+        .get(..len)
+        .filter(|_| len >= UDP_HEADER_LEN)
+        .ok_or(Refusal::TransportMalformed)
+}
+
+/// Returns the destination port of a TCP or UDP header.
+#[inline]
+pub(crate) fn destination(bytes: &[u8]) -> Option<u16> {
+    be16(bytes, 2)
 }
 
 /// A UDP datagram, or the beginning of one.
@@ -85,7 +96,7 @@ pub(super) fn check_udp_fragment(frame: &Frame<'_>, bytes: &[u8]) -> Result<(), 
 
 /// Returns whether the bytes behind the UDP header are a server's DHCP message, whatever the ports.
 #[inline]
-fn is_boot_reply(bytes: &[u8]) -> bool {
+pub(crate) fn is_boot_reply(bytes: &[u8]) -> bool {
     byte(bytes, UDP_HEADER_LEN) == Some(BOOTREPLY)
         && array(bytes, UDP_HEADER_LEN.saturating_add(COOKIE_OFFSET)) == Some(COOKIE)
 }

@@ -1,0 +1,168 @@
+//! Rewriting towards the player: what would capture a player's Internet is taken out of what the LAN says.
+//!
+//! A DHCP answer with a router, routes or resolvers, or a router advertisement with a lifetime, would move all of a player's
+//! traffic to the LAN (CVE-2024-3661). [`rewrite`] takes exactly that out, in place and without moving a
+//! byte, and refuses what it cannot read to its end. The gateway calls it for what enters the tunnel, the client again for
+//! what leaves it.
+//!
+//! VLAN tags make no difference: hosts take priority-tagged frames like untagged ones, so it looks behind them.
+
+pub mod options;
+
+mod checksum;
+mod dhcp;
+mod dhcpv6;
+mod router;
+
+pub use checksum::Checksum;
+pub use options::PlayerPolicy;
+
+use crate::policy::ipv4::{self, protocol};
+use crate::policy::ipv6::{self, Chain, Upper, next};
+use crate::policy::transport::{self, UDP_HEADER_LEN, port};
+use crate::policy::{icmpv6, llc};
+use crate::{EtherType, Frame, Kind, Refusal};
+
+/// What [`rewrite`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Nothing: the frame is as it was.
+    Untouched,
+    /// The frame was one to clean, and holds nothing now that captures a player.
+    Cleaned,
+}
+
+/// What a frame carries that needs cleaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Dhcp,
+    Dhcpv6,
+    RouterAdvertisement,
+}
+
+/// Cleans a frame from the LAN for a player.
+///
+/// `checksum` says what stands in the transport's checksum field. A checksum that was right is right afterwards, one that was
+/// wrong stays wrong, and the UDP checksum 0 (none) stays 0.
+///
+/// # Errors
+///
+/// Returns a refusal for redirects, for IP in disguise, for fragments that could hide what is cleaned here, and for
+/// messages to be cleaned that are malformed. `bytes` are then of no use: they may be half cleaned.
+pub fn rewrite(
+    policy: PlayerPolicy,
+    bytes: &mut [u8],
+    checksum: Checksum,
+) -> Result<Rewrite, Refusal> {
+    let Ok(frame) = Frame::parse(bytes) else {
+        return Err(Refusal::Runt);
+    };
+    let found = match frame.kind() {
+        Kind::Type(EtherType::IPV4) => find_ipv4(frame.payload())?,
+        Kind::Type(EtherType::IPV6) => find_ipv6(frame.payload())?,
+        Kind::Type(_) => None,
+        Kind::Length(_) if llc::carries_ip(frame.payload()) => return Err(Refusal::LlcIp),
+        Kind::Length(_) => None,
+    };
+    let Some((subject, message)) = found else {
+        return Ok(Rewrite::Untouched);
+    };
+
+    // The message is borrowed from the frame; from here on it is a place in it.
+    let end = offset_of_end(bytes, message);
+    let start = end.saturating_sub(message.len());
+    let Some(message) = bytes.get_mut(start..end) else {
+        return Err(Refusal::TransportMalformed);
+    };
+    match subject {
+        Subject::Dhcp => dhcp::clean(policy, message, checksum)?,
+        Subject::Dhcpv6 => dhcpv6::clean(policy, message, checksum)?,
+        Subject::RouterAdvertisement => router::clean(policy, message, checksum)?,
+    }
+
+    Ok(Rewrite::Cleaned)
+}
+
+/// Returns where `part`, which was sliced out of `whole`, ends in it.
+fn offset_of_end(whole: &[u8], part: &[u8]) -> usize {
+    let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+
+    start.saturating_add(part.len())
+}
+
+/// Finds a message to clean in an IPv4 packet, and returns it from its transport header on.
+fn find_ipv4(bytes: &[u8]) -> Result<Option<(Subject, &[u8])>, Refusal> {
+    let packet = ipv4::Packet::parse(bytes).ok_or(Refusal::Ipv4Malformed)?;
+    if packet.is_later_fragment() {
+        return Ok(None);
+    }
+
+    match packet.protocol() {
+        protocol::ICMP => ipv4::check_icmp(packet.payload).map(|()| None),
+        protocol::UDP if packet.is_fragment() => {
+            if packet.payload.len() < UDP_HEADER_LEN || transport::is_dhcp_port(packet.payload) {
+                return Err(Refusal::Ipv4Fragment);
+            }
+            Ok(None)
+        }
+        protocol::UDP => {
+            let to_client = transport::destination(packet.payload) == Some(port::DHCP_CLIENT);
+            if to_client || transport::is_boot_reply(packet.payload) {
+                return whole_datagram(packet.payload).map(|bytes| Some((Subject::Dhcp, bytes)));
+            }
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Finds a message to clean in an IPv6 packet, and returns it from its transport header on.
+fn find_ipv6(bytes: &[u8]) -> Result<Option<(Subject, &[u8])>, Refusal> {
+    let packet = ipv6::Packet::parse(bytes).ok_or(Refusal::Ipv6Malformed)?;
+    let Chain::Upper(upper) = ipv6::walk(&packet)? else {
+        return Ok(None);
+    };
+    let found = find_upper(&upper)?;
+    // Neighbour discovery is never fragmented (RFC 6980), and DHCPv6 here has no reason to be.
+    if upper.first_fragment && found.is_some() {
+        return Err(Refusal::Ipv6Fragment);
+    }
+
+    Ok(found)
+}
+
+/// Returns a datagram that fills its packet: clients that read raw packets may not stop at the UDP length.
+fn whole_datagram(bytes: &[u8]) -> Result<&[u8], Refusal> {
+    transport::datagram(bytes).and_then(|datagram| {
+        if datagram.len() == bytes.len() {
+            Ok(datagram)
+        } else {
+            Err(Refusal::TransportMalformed)
+        }
+    })
+}
+
+fn find_upper<'a>(upper: &Upper<'a>) -> Result<Option<(Subject, &'a [u8])>, Refusal> {
+    let bytes = upper.bytes;
+    match upper.protocol {
+        next::UDP if upper.first_fragment => match transport::destination(bytes) {
+            Some(port::DHCPV6_CLIENT) | None => Err(Refusal::Ipv6Fragment),
+            Some(_) => Ok(None),
+        },
+        next::UDP => {
+            if transport::destination(bytes) == Some(port::DHCPV6_CLIENT) {
+                return whole_datagram(bytes).map(|bytes| Some((Subject::Dhcpv6, bytes)));
+            }
+            Ok(None)
+        }
+        next::ICMPV6 => match bytes.first() {
+            Some(&icmpv6::kind::REDIRECT) => Err(Refusal::Redirect),
+            Some(&icmpv6::kind::ROUTER_ADVERTISEMENT) => {
+                Ok(Some((Subject::RouterAdvertisement, bytes)))
+            }
+            Some(_) => Ok(None),
+            None => Err(Refusal::TransportMalformed),
+        },
+        _ => Ok(None),
+    }
+}
