@@ -1,1 +1,7 @@
-//! A member's session and a player's data path as state machines.
+//! What a member of a room is, as state machines: no sockets, no clock, no threads.
+//!
+//! [`Session`] is the control plane of any member, client or gateway: connecting, joining, coming back, leaving.
+
+pub mod session;
+
+pub use session::{Attempt, Cause, Config, End, Exit, JoinInfo, Output, Peer, Session};

@@ -3,6 +3,7 @@
 //! Messages are JSON objects with a `type`, each behind a 32-bit length (`docs/protocol.md`, clauses 3 and 4). Nothing here
 //! does I/O: a [`Decoder`] is fed bytes and gives messages, [`encode`] gives bytes.
 
+pub mod close_code;
 mod framing;
 mod message;
 mod room;

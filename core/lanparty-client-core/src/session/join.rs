@@ -1,0 +1,193 @@
+//! From a connection to a place.
+
+use std::time::{Duration, Instant};
+
+use lanparty_ctrl::{
+    Capability, Hello, MAX_ADMITTED, Message, PROTOCOL_VERSION, Redirect, Reject, RejectCode, Role,
+    Welcome, close_code, encode,
+};
+use lanparty_obs::StatusLine;
+
+use super::line::Phase;
+use super::{Attempt, Exit, JoinInfo, Output, STATS_INTERVAL, SUSPICION, Session};
+
+/// How long the relay may take to answer a hello: three repetitions of a lost packet.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long a new connection waits beside a place that was silent, so that a path that has just come back keeps its connection.
+const LAST_CHANCE: Duration = Duration::from_millis(200);
+
+/// How many workers in a row may name another: the room may move once while we come.
+const MAX_REDIRECTS: u8 = 3;
+
+impl Session {
+    /// Takes a connection that was asked for: it carries datagrams of `budget` bytes with a round trip of `rtt`.
+    pub fn handle_connected(
+        &mut self,
+        attempt: Attempt,
+        budget: usize,
+        rtt: Duration,
+        now: Instant,
+    ) {
+        let is_wanted = |phase, is_candidate| is_candidate && phase == Phase::Connecting;
+        let Some(line) =
+            (self.candidate.as_mut()).filter(|line| is_wanted(line.phase, line.attempt == attempt))
+        else {
+            return;
+        };
+        line.budget = budget;
+        line.rtt = rtt;
+        if budget == 0 {
+            self.end(
+                Exit::Refused,
+                format!(
+                    "{} answers but carries no datagrams; is it a softlan relay?",
+                    self.config.relay
+                ),
+            );
+            return;
+        }
+        if self.current.is_some() && !self.is_moving {
+            line.phase = Phase::Beside;
+            line.deadline = Some(now + LAST_CHANCE);
+        } else {
+            self.greet(now);
+        }
+    }
+
+    /// Says hello on the candidate.
+    pub(super) fn greet(&mut self, now: Instant) {
+        let Some(line) = &mut self.candidate else {
+            return;
+        };
+        line.phase = Phase::Greeting;
+        line.deadline = Some(now + ANSWER);
+        let config = &self.config;
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+            role: config.role,
+            room: config.room.clone(),
+            mac: config.mac,
+            budget: config.budget,
+            capabilities: if config.full_frame {
+                vec![Capability::FullFrame]
+            } else {
+                Vec::new()
+            },
+            generation: self.generation,
+            resume: self.resume.clone(),
+            down_rate: config.down_rate,
+            program: config.program.clone(),
+            program_version: config.program_version.clone(),
+        };
+        self.generation = self.generation.saturating_add(1);
+        self.outputs.push_back(Output::Send {
+            attempt: line.attempt,
+            bytes: encode(&Message::Hello(hello)),
+        });
+    }
+
+    /// The candidate has a place: it becomes the connection.
+    pub(super) fn welcomed(&mut self, welcome: &Welcome, now: Instant) {
+        let Some(mut line) = self.candidate.take() else {
+            return;
+        };
+        line.phase = Phase::Joined;
+        line.deadline = None;
+        line.agreed = usize::from(welcome.budget);
+        line.joined_at = Some(now);
+        line.decoder.set_limit(MAX_ADMITTED);
+        let attempt = line.attempt;
+        let (budget, rtt) = (line.budget.min(line.agreed), line.rtt);
+        if let Some(old) = self.current.replace(line) {
+            self.close(&old, close_code::SUPERSEDED, "a newer connection took over");
+        }
+
+        let place = (welcome.room, welcome.peer);
+        let same_place = self.place.replace(place) == Some(place);
+        self.resume = welcome.resume.as_ref().map(|resume| resume.token.clone());
+        self.stats_at = Some(now + STATS_INTERVAL);
+        self.retry_at = None;
+        self.move_at = None;
+        self.is_moving = false;
+        self.redirects = 0;
+        self.last_failure = None;
+        self.peers.begin(same_place, welcome.gateway, now);
+        self.outputs.push_back(Output::Joined(JoinInfo {
+            attempt,
+            peer: welcome.peer,
+            room: welcome.room,
+            mtu: welcome.mtu,
+            mode: welcome.mode,
+            budget,
+            gateway: welcome.gateway,
+            same_place,
+            resume: self.resume.clone(),
+        }));
+
+        let is_first = self.first_deadline.take().is_some();
+        let line = match (self.lost_at.take(), self.config.role) {
+            (Some(at), _) => StatusLine::Back {
+                after: now.saturating_duration_since(at),
+            },
+            (None, _) if !is_first => return,
+            (None, Role::Client) => StatusLine::Joined {
+                room: self.config.room.to_string(),
+                mtu: welcome.mtu,
+                gateway: welcome.gateway,
+                rtt,
+            },
+            (None, Role::Gateway) => StatusLine::GatewayReady {
+                room: self.config.room.to_string(),
+                interface: self.config.interface.clone(),
+                mtu: welcome.mtu,
+            },
+        };
+        self.outputs.push_back(Output::Status(line));
+    }
+
+    pub(super) fn rejected(&mut self, reject: &Reject, now: Instant) {
+        self.refused(
+            may_pass(reject.code, self.has_joined()),
+            &reject.message,
+            now,
+        );
+    }
+
+    /// The relay does not admit the candidate; `is_temporary` says whether trying again can help.
+    pub(super) fn refused(&mut self, is_temporary: bool, sentence: &str, now: Instant) {
+        self.close_candidate(close_code::LEFT, "rejected");
+        // A place that works is not given up because a second connection was not wanted.
+        let is_alive = (self.current.as_ref()).is_some_and(|line| line.silence < SUSPICION);
+        if is_temporary || is_alive {
+            self.failed(sentence.to_owned(), now);
+        } else {
+            self.end(Exit::Refused, sentence.to_owned());
+        }
+    }
+
+    pub(super) fn redirected(&mut self, redirect: Redirect, now: Instant) {
+        self.close_candidate(close_code::LEFT, "redirected");
+        self.redirects += 1;
+        if self.redirects > MAX_REDIRECTS {
+            self.redirects = 0;
+            self.failed(
+                "the relay's workers send this program back and forth".to_owned(),
+                now,
+            );
+        } else {
+            self.worker = Some(redirect.worker);
+            self.open(now);
+        }
+    }
+
+    pub(super) const fn has_joined(&self) -> bool {
+        self.place.is_some()
+    }
+}
+
+/// Whether trying again can help. A member of a party that came back together finds the relay full for a moment, a newcomer does not.
+const fn may_pass(code: RejectCode, has_joined: bool) -> bool {
+    code.is_temporary()
+        || has_joined && matches!(code, RejectCode::RoomFull | RejectCode::RelayFull)
+}

@@ -1,0 +1,78 @@
+//! One connection to the relay, on its way from attempt to place.
+
+use std::time::{Duration, Instant};
+
+use lanparty_ctrl::{Decoder, MAX_UNADMITTED};
+
+/// Names one attempt to connect, and the connection that comes of it. Never used again in one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt(pub u64);
+
+/// Why a connection is gone or never came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// No address of the relay can be reached; what the system or the resolver said.
+    Unreachable(String),
+    /// No answer came.
+    TimedOut,
+    /// The relay does not know the connection: it restarted.
+    Reset,
+    /// The relay's certificate is not the one to trust; what TLS said.
+    Certificate(String),
+    /// The relay closed it with one of [`close_code`](lanparty_ctrl::close_code) and a text.
+    Closed {
+        /// The code.
+        code: u64,
+        /// The text.
+        text: String,
+    },
+    /// QUIC itself failed; what it said.
+    Transport(String),
+    /// The control stream ended.
+    ControlEnded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The handshake goes on.
+    Connecting,
+    /// Connected beside a place that may still be alive, and giving that a last chance.
+    Beside,
+    /// The hello is on its way.
+    Greeting,
+    /// The connection carries a place.
+    Joined,
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) attempt: Attempt,
+    pub(super) phase: Phase,
+    /// When the phase has taken too long.
+    pub(super) deadline: Option<Instant>,
+    pub(super) decoder: Decoder,
+    /// What the connection carries, in bytes.
+    pub(super) budget: usize,
+    /// What relay and member agreed on, in bytes.
+    pub(super) agreed: usize,
+    pub(super) rtt: Duration,
+    /// How long the relay has owed an answer.
+    pub(super) silence: Duration,
+    pub(super) joined_at: Option<Instant>,
+}
+
+impl Line {
+    pub(super) const fn new(attempt: Attempt, deadline: Instant) -> Self {
+        Self {
+            attempt,
+            phase: Phase::Connecting,
+            deadline: Some(deadline),
+            decoder: Decoder::new(MAX_UNADMITTED),
+            budget: 0,
+            agreed: 0,
+            rtt: Duration::ZERO,
+            silence: Duration::ZERO,
+            joined_at: None,
+        }
+    }
+}
