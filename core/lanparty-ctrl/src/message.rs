@@ -1,10 +1,13 @@
 //! The messages and what makes them valid.
 
+mod json;
+
 use std::collections::BTreeMap;
 
 use lanparty_proto::{MacAddr, PeerId, RoomId, budget};
 use serde::{Deserialize, Serialize};
 
+use self::json::{mac_text, peer_number, room_number};
 use crate::RoomCode;
 
 /// The most characters of any text that a peer writes for people: program names, sentences.
@@ -434,81 +437,4 @@ const fn check_peer(peer: PeerId) -> Result<(), ValidationError> {
     }
 
     Ok(())
-}
-
-/// MAC addresses as text, absent where there is none.
-mod mac_text {
-    use lanparty_proto::MacAddr;
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    #[expect(
-        clippy::ref_option,
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature is serde's"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        mac: &Option<MacAddr>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match mac {
-            Some(mac) => serializer.collect_str(mac),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<MacAddr>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-
-        text.map(|text| text.parse().map_err(D::Error::custom))
-            .transpose()
-    }
-}
-
-/// Peer ids as numbers.
-mod peer_number {
-    use lanparty_proto::PeerId;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature is serde's"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        peer: &PeerId,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u16(peer.0)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<PeerId, D::Error> {
-        u16::deserialize(deserializer).map(PeerId)
-    }
-}
-
-/// Room ids as numbers.
-mod room_number {
-    use lanparty_proto::RoomId;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature is serde's"
-    )]
-    pub(super) fn serialize<S: Serializer>(
-        room: &RoomId,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u32(room.0)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<RoomId, D::Error> {
-        u32::deserialize(deserializer).map(RoomId)
-    }
 }
