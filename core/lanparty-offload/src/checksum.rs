@@ -134,7 +134,7 @@ mod tests {
             sum = (sum >> 16) + (sum & 0xffff);
         }
 
-        !(sum as u16)
+        !u16::try_from(sum).unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Safe wrappers over the Win32 calls we use; no policy.
 //!
 //! Every call is named in its error. Calls that some systems lack (older Windows, Wine) are looked up when they are first used, and
-//! their absence is an [`Win32Error::Missing`] to report: a missing import would end the process instead.
+//! their absence is an `Win32Error::Missing` to report: a missing import would end the process instead.
 //!
 //! On other systems than Windows this crate is empty.
 #![cfg(windows)]
