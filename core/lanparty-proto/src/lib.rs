@@ -4,6 +4,7 @@
 //! frame. `docs/protocol.md` numbers the clauses that this code cites.
 
 pub mod budget;
+pub mod claims;
 pub mod ethernet;
 pub mod mac;
 pub mod overlay;

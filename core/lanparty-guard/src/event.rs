@@ -1,0 +1,128 @@
+//! What the guard has to tell the operator.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use lanparty_proto::MacAddr;
+
+/// What an address is protected for.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Named by the operator, or the gateway's own.
+    Operator,
+    /// A router.
+    Router,
+    /// A DHCP server.
+    DhcpServer,
+    /// A resolver.
+    Resolver,
+}
+
+impl Role {
+    /// Returns the name used by logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Router => "router",
+            Self::DhcpServer => "dhcp_server",
+            Self::Resolver => "resolver",
+        }
+    }
+}
+
+/// Whose an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// The LAN's infrastructure.
+    Protected(Role),
+    /// A station on the LAN.
+    Lan(MacAddr),
+    /// Another member.
+    Member(MacAddr),
+    /// The member itself has another one from the LAN's DHCP server.
+    OtherLease(IpAddr),
+}
+
+/// Why the guard refuses a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Denial {
+    /// The frame claims or uses an address that is not the member's.
+    AddressClaim,
+    /// Over the rate of DHCP messages.
+    RateDhcp,
+    /// A DHCP message about another station.
+    DhcpSender,
+    /// The member is not known, or there are too many.
+    UnknownMember,
+}
+
+impl Denial {
+    /// Every denial.
+    pub const ALL: [Self; 4] = [
+        Self::AddressClaim,
+        Self::RateDhcp,
+        Self::DhcpSender,
+        Self::UnknownMember,
+    ];
+
+    /// Returns the name used by logs, metrics and tests.
+    ///
+    /// Dashboards depend on these: add, but do not rename.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AddressClaim => "address_claim",
+            Self::RateDhcp => "rate_dhcp",
+            Self::DhcpSender => "dhcp_sender",
+            Self::UnknownMember => "unknown_member",
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a member came to its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The LAN's DHCP server acknowledged it.
+    Dhcp,
+    /// The member was the first to use it (RFC 6620).
+    FirstCome,
+}
+
+/// Something for the operator's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A member claimed an address that is somebody else's; its frame was refused.
+    Claim {
+        /// Who claimed it.
+        member: MacAddr,
+        /// What was claimed.
+        address: IpAddr,
+        /// Whose it is.
+        owner: Owner,
+    },
+    /// A member has an address now.
+    Bound {
+        /// Whose it is.
+        member: MacAddr,
+        /// The address.
+        address: IpAddr,
+        /// How it came to it.
+        origin: Origin,
+    },
+    /// A member lost an address to a station on the LAN or to another member's lease.
+    Lost {
+        /// Whose it was.
+        member: MacAddr,
+        /// The address.
+        address: IpAddr,
+    },
+}

@@ -1,0 +1,113 @@
+//! What is known of the LAN: protected addresses and stations.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use lanparty_proto::MacAddr;
+
+use crate::event::{Owner, Role};
+
+/// Most protected addresses: a LAN has a router or two, a DHCP server, and a handful of resolvers.
+const MAX_PROTECTED: usize = 64;
+
+/// How long an address stays protected after it was last named.
+///
+/// Leases of a day are common, and nothing is lost by protecting an address for longer.
+const PROTECTED_LIFETIME: Duration = Duration::from_hours(24);
+
+/// Most stations: a large party on a /22 and their IPv6 addresses.
+const MAX_STATIONS: usize = 4096;
+
+/// How long a station is remembered; ARP caches forget within minutes, so that a live one is heard again.
+const STATION_LIFETIME: Duration = Duration::from_mins(15);
+
+/// What is known of the LAN.
+#[derive(Debug, Default)]
+pub(crate) struct Lan {
+    protected: BTreeMap<IpAddr, (Role, Option<Instant>)>,
+    stations: BTreeMap<IpAddr, (MacAddr, Instant)>,
+}
+
+impl Lan {
+    /// Protects an address; for ever, if the operator names it.
+    pub(crate) fn protect(&mut self, address: IpAddr, role: Role, now: Instant) {
+        if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+            return;
+        }
+        let until = (role != Role::Operator).then(|| now + PROTECTED_LIFETIME);
+        if let Some((known, expiry)) = self.protected.get_mut(&address) {
+            *known = role.min(*known);
+            *expiry = expiry.and(until);
+            return;
+        }
+        if self.protected.len() >= MAX_PROTECTED {
+            let oldest = self
+                .protected
+                .iter()
+                .filter_map(|(&address, &(_, until))| Some((until?, address)))
+                .min();
+            let Some((_, oldest)) = oldest else {
+                return;
+            };
+            self.protected.remove(&oldest);
+        }
+        self.protected.insert(address, (role, until));
+    }
+
+    /// Notes that a station uses an address.
+    pub(crate) fn hear(&mut self, address: IpAddr, station: MacAddr, now: Instant) {
+        if address.is_unspecified() || address.is_multicast() {
+            return;
+        }
+        if self.stations.len() >= MAX_STATIONS && !self.stations.contains_key(&address) {
+            self.expire(now);
+            // A full table of live stations protects those; the newcomer is still protected by its own ARP.
+            if self.stations.len() >= MAX_STATIONS {
+                return;
+            }
+        }
+        self.stations
+            .insert(address, (station, now + STATION_LIFETIME));
+    }
+
+    /// Forgets who uses an address, because the DHCP server gave it to somebody else.
+    pub(crate) fn forget(&mut self, address: IpAddr) {
+        self.stations.remove(&address);
+    }
+
+    /// Returns the role that an address is protected for.
+    pub(crate) fn role_of(&self, address: IpAddr, now: Instant) -> Option<Role> {
+        self.protected
+            .get(&address)
+            .filter(|(_, until)| until.is_none_or(|until| until > now))
+            .map(|&(role, _)| role)
+    }
+
+    /// Returns who on the LAN an address belongs to.
+    pub(crate) fn owner_of(&self, address: IpAddr, now: Instant) -> Option<Owner> {
+        let protected = self.role_of(address, now).map(Owner::Protected);
+
+        protected.or_else(|| {
+            self.stations
+                .get(&address)
+                .filter(|&&(_, until)| until > now)
+                .map(|&(station, _)| Owner::Lan(station))
+        })
+    }
+
+    /// Forgets what has not been heard of for long.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.stations.retain(|_, &mut (_, until)| until > now);
+        self.protected
+            .retain(|_, &mut (_, until)| until.is_none_or(|until| until > now));
+    }
+
+    /// Returns the addresses that are protected because they were learnt.
+    pub(crate) fn learnt(&self) -> impl Iterator<Item = (IpAddr, Role)> + '_ {
+        self.protected
+            .iter()
+            .filter(|(_, (role, _))| *role != Role::Operator)
+            .map(|(&address, &(role, _))| (address, role))
+    }
+}

@@ -1,0 +1,173 @@
+//! The addresses of one member.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::event::Origin;
+
+/// Most IPv6 addresses of a member: link-local, stable and temporary ones of two prefixes (RFC 8981 keeps several).
+pub(crate) const MAX_IPV6: usize = 8;
+
+/// How long an address that was taken first come stays the member's without being used.
+pub(crate) const FIRST_COME_LIFETIME: Duration = Duration::from_hours(1);
+
+/// DHCP messages of one member in a second, and at once.
+///
+/// A client sends four to get its lease, and repeats after seconds (RFC 2131, 4.1).
+const DHCP_RATE: u32 = 5;
+const DHCP_BURST: u32 = 10;
+
+/// An address and until when it is the member's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Binding {
+    pub(crate) address: IpAddr,
+    pub(crate) origin: Origin,
+    pub(crate) until: Instant,
+}
+
+/// The kinds of addresses that a member may have side by side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Ipv4,
+    /// 169.254.0.0/16 (RFC 3927), which some systems keep beside a lease.
+    Ipv4LinkLocal,
+    Ipv6,
+}
+
+impl Slot {
+    const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) if address.is_link_local() => Self::Ipv4LinkLocal,
+            IpAddr::V4(_) => Self::Ipv4,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+
+    const fn size(self) -> usize {
+        match self {
+            Self::Ipv4 | Self::Ipv4LinkLocal => 1,
+            Self::Ipv6 => MAX_IPV6,
+        }
+    }
+}
+
+/// One member.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// At most one of each kind of IPv4 and [`MAX_IPV6`].
+    bindings: Vec<Binding>,
+    dhcp_tokens: u32,
+    dhcp_filled: Instant,
+}
+
+impl Member {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            bindings: Vec::new(),
+            dhcp_tokens: DHCP_BURST,
+            dhcp_filled: now,
+        }
+    }
+
+    /// Returns whether an address is the member's, and notes that it is in use.
+    pub(crate) fn uses(&mut self, address: IpAddr, now: Instant) -> bool {
+        let Some(binding) = self
+            .bindings
+            .iter_mut()
+            .find(|binding| binding.address == address && binding.until > now)
+        else {
+            return false;
+        };
+        if binding.origin == Origin::FirstCome {
+            binding.until = now + FIRST_COME_LIFETIME;
+        }
+
+        true
+    }
+
+    /// Returns the member's binding of an address.
+    pub(crate) fn binding(&self, address: IpAddr, now: Instant) -> Option<&Binding> {
+        self.bindings
+            .iter()
+            .find(|binding| binding.address == address && binding.until > now)
+    }
+
+    /// Returns the address from DHCP that forbids the member to take another of the same kind.
+    pub(crate) fn lease_instead_of(&self, address: IpAddr, now: Instant) -> Option<IpAddr> {
+        let slot = Slot::of(address);
+
+        self.bindings
+            .iter()
+            .find(|binding| {
+                slot == Slot::Ipv4
+                    && Slot::of(binding.address) == slot
+                    && binding.origin == Origin::Dhcp
+                    && binding.until > now
+            })
+            .map(|binding| binding.address)
+    }
+
+    /// Gives the member an address, in place of the one whose time ends first if there is no room.
+    pub(crate) fn bind(&mut self, new: Binding, now: Instant) {
+        let slot = Slot::of(new.address);
+        self.bindings
+            .retain(|binding| binding.until > now && binding.address != new.address);
+        let of_slot = |binding: &&Binding| Slot::of(binding.address) == slot;
+        if self.bindings.iter().filter(of_slot).count() >= slot.size() {
+            let oldest = self
+                .bindings
+                .iter()
+                .filter(of_slot)
+                .min_by_key(|binding| binding.until)
+                .map(|binding| binding.address);
+            self.bindings
+                .retain(|binding| Some(binding.address) != oldest);
+        }
+        self.bindings.push(new);
+    }
+
+    /// Takes an address away, and returns whether the member had it.
+    pub(crate) fn unbind(&mut self, address: IpAddr) -> bool {
+        let before = self.bindings.len();
+        self.bindings.retain(|binding| binding.address != address);
+
+        self.bindings.len() < before
+    }
+
+    /// Takes away what DHCP gave.
+    pub(crate) fn release(&mut self) {
+        self.bindings
+            .retain(|binding| binding.origin != Origin::Dhcp);
+    }
+
+    /// Takes one DHCP message from the member's rate, if there is one left.
+    pub(crate) fn take_dhcp(&mut self, now: Instant) -> bool {
+        const INTERVAL: Duration = Duration::from_millis(1000 / DHCP_RATE as u64);
+
+        let elapsed = now.saturating_duration_since(self.dhcp_filled);
+        let earned = u32::try_from(elapsed.as_millis() / INTERVAL.as_millis()).unwrap_or(u32::MAX);
+        if earned > 0 {
+            self.dhcp_tokens = self.dhcp_tokens.saturating_add(earned).min(DHCP_BURST);
+            self.dhcp_filled = if self.dhcp_tokens == DHCP_BURST {
+                now
+            } else {
+                self.dhcp_filled + INTERVAL * earned
+            };
+        }
+        let Some(left) = self.dhcp_tokens.checked_sub(1) else {
+            return false;
+        };
+        self.dhcp_tokens = left;
+
+        true
+    }
+
+    /// Forgets what has expired.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.bindings.retain(|binding| binding.until > now);
+    }
+
+    pub(crate) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+}

@@ -1,0 +1,354 @@
+//! What a remote client can and cannot do with addresses.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use lanparty_guard::{Denial, Event, Guard, Origin, Owner, Role, Snapshot};
+use lanparty_proto::{Frame, MacAddr};
+
+const ALICE: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xa]);
+const BOB: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xb]);
+const HOST: MacAddr = MacAddr([0, 1, 2, 3, 4, 5]);
+const SERVER: MacAddr = MacAddr([0, 1, 2, 3, 4, 1]);
+
+const ROUTER_IP: [u8; 4] = [10, 0, 0, 1];
+const DHCP_IP: [u8; 4] = [10, 0, 0, 2];
+const DNS_IP: [u8; 4] = [10, 0, 0, 3];
+const HOST_IP: [u8; 4] = [10, 0, 0, 9];
+const LEASED: [u8; 4] = [10, 0, 0, 50];
+const FREE: [u8; 4] = [10, 0, 0, 77];
+
+#[test]
+fn the_lans_infrastructure_is_nobodys_to_claim() {
+    let (mut guard, now) = party();
+
+    for (address, role) in [
+        (ROUTER_IP, Role::Router),
+        (DHCP_IP, Role::DhcpServer),
+        (DNS_IP, Role::Resolver),
+    ] {
+        for frame in [arp(BOB, address), ipv4(BOB, address)] {
+            assert_eq!(remote(&mut guard, &frame, now), Err(Denial::AddressClaim));
+        }
+        assert!(events(&mut guard).contains(&Event::Claim {
+            member: BOB,
+            address: IpAddr::from(address),
+            owner: Owner::Protected(role),
+        }));
+    }
+}
+
+#[test]
+fn a_lease_is_its_members_alone_and_its_members_only_address() {
+    let (mut guard, now) = party();
+
+    assert_eq!(remote(&mut guard, &arp(ALICE, LEASED), now), Ok(()));
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, LEASED), now), Ok(()));
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, LEASED), now),
+        Err(Denial::AddressClaim)
+    );
+    assert_eq!(
+        remote(&mut guard, &ipv4(ALICE, FREE), now),
+        Err(Denial::AddressClaim)
+    );
+    // Link-local addresses may stand beside a lease.
+    assert_eq!(
+        remote(&mut guard, &arp(ALICE, [169, 254, 1, 1]), now),
+        Ok(())
+    );
+}
+
+#[test]
+fn a_lease_ends_with_its_time() {
+    let (mut guard, now) = party();
+    let later = now + Duration::from_secs(601);
+
+    assert_eq!(remote(&mut guard, &arp(BOB, LEASED), later), Ok(()));
+}
+
+#[test]
+fn a_lease_given_back_frees_its_member() {
+    let (mut guard, now) = party();
+    let release = dhcp(ALICE, LEASED, 1, ALICE, [0; 4], &[53, 1, 7]);
+    remote(&mut guard, &release, now).unwrap();
+
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, FREE), now), Ok(()));
+}
+
+#[test]
+fn the_first_to_come_has_a_static_address() {
+    let (mut guard, now) = party();
+
+    assert_eq!(remote(&mut guard, &arp(BOB, FREE), now), Ok(()));
+    guard.handle_joined(MacAddr([2, 0, 0, 0, 0, 0xc]), now);
+    let carol = arp(MacAddr([2, 0, 0, 0, 0, 0xc]), FREE);
+    assert_eq!(remote(&mut guard, &carol, now), Err(Denial::AddressClaim));
+    assert!(events(&mut guard).contains(&Event::Bound {
+        member: BOB,
+        address: IpAddr::from(FREE),
+        origin: Origin::FirstCome,
+    }));
+}
+
+#[test]
+fn a_station_on_the_lan_wins_over_who_came_first_but_not_over_a_lease() {
+    let (mut guard, now) = party();
+    remote(&mut guard, &arp(BOB, FREE), now).unwrap();
+
+    lan(&mut guard, &arp(HOST, FREE), now);
+    lan(&mut guard, &arp(HOST, LEASED), now);
+
+    assert_eq!(
+        remote(&mut guard, &ipv4(BOB, FREE), now),
+        Err(Denial::AddressClaim)
+    );
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, LEASED), now), Ok(()));
+}
+
+#[test]
+fn an_address_heard_on_the_lan_is_not_a_members() {
+    let (mut guard, now) = party();
+
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, HOST_IP), now),
+        Err(Denial::AddressClaim)
+    );
+    assert!(events(&mut guard).contains(&Event::Claim {
+        member: BOB,
+        address: IpAddr::from(HOST_IP),
+        owner: Owner::Lan(HOST),
+    }));
+}
+
+#[test]
+fn a_probe_claims_nothing() {
+    let (mut guard, now) = party();
+
+    assert_eq!(remote(&mut guard, &arp(BOB, [0; 4]), now), Ok(()));
+    assert_eq!(events(&mut guard), []);
+}
+
+#[test]
+fn the_same_claim_is_reported_once_in_a_while() {
+    let (mut guard, now) = party();
+    for _ in 0..1000 {
+        remote(&mut guard, &arp(BOB, ROUTER_IP), now).unwrap_err();
+    }
+
+    assert_eq!(events(&mut guard).len(), 1);
+}
+
+#[test]
+fn dhcp_has_a_rate_and_speaks_for_its_sender() {
+    let (mut guard, now) = party();
+    let own = dhcp(BOB, [0; 4], 1, BOB, [0; 4], &[53, 1, 1]);
+    let others = dhcp(BOB, [0; 4], 1, ALICE, [0; 4], &[53, 1, 1]);
+
+    assert_eq!(remote(&mut guard, &others, now), Err(Denial::DhcpSender));
+    let passed = |guard: &mut Guard, now| {
+        (0..100)
+            .filter(|_| remote(guard, &own, now).is_ok())
+            .count()
+    };
+    assert_eq!(passed(&mut guard, now), 10);
+    assert_eq!(passed(&mut guard, now + Duration::from_secs(1)), 5);
+    assert_eq!(passed(&mut guard, now + Duration::from_secs(100)), 10);
+}
+
+#[test]
+fn bindings_hold_from_the_first_frame_after_a_restart() {
+    let (guard, now) = party();
+    let saved = guard.snapshot(now);
+    let mut guard = Guard::default();
+    guard.restore(&saved, now);
+    guard.handle_joined(ALICE, now);
+    guard.handle_joined(BOB, now);
+
+    assert_eq!(guard.snapshot(now), saved);
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, LEASED), now),
+        Err(Denial::AddressClaim)
+    );
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, ROUTER_IP), now),
+        Err(Denial::AddressClaim)
+    );
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, LEASED), now), Ok(()));
+}
+
+#[test]
+fn a_snapshot_of_nonsense_is_harmless() {
+    let now = Instant::now();
+    let mut guard = Guard::default();
+    let mut saved = Snapshot::default();
+    for n in 0..10_000_u32 {
+        saved.bindings.push(lanparty_guard::SavedBinding {
+            member: format!("02:00:00:00:{:02x}:{:02x}", n >> 8 & 0xff, n & 0xff),
+            address: IpAddr::V4(Ipv4Addr::from(n)),
+            origin: Origin::Dhcp,
+            seconds_left: u64::MAX,
+        });
+    }
+    guard.restore(&saved, now);
+
+    assert!(guard.snapshot(now).bindings.len() <= lanparty_guard::MAX_MEMBERS);
+}
+
+#[test]
+fn eight_ipv6_addresses_and_the_oldest_goes() {
+    let (mut guard, now) = party();
+    for n in 1..=9 {
+        let later = now + Duration::from_secs(n.into());
+        remote(&mut guard, &ipv6(BOB, n), later).unwrap();
+    }
+
+    let bound = guard.snapshot(now + Duration::from_secs(10)).bindings;
+    let of_bob = bound
+        .iter()
+        .filter(|binding| binding.member == BOB.to_string());
+    assert_eq!(of_bob.count(), 8);
+}
+
+#[test]
+fn the_router_of_an_advertisement_is_protected() {
+    let (mut guard, now) = party();
+    let mut advertisement = ipv6(SERVER, 1);
+    advertisement[20] = 58;
+    advertisement[54] = 134;
+    lan(&mut guard, &advertisement, now);
+
+    assert_eq!(
+        remote(&mut guard, &ipv6(BOB, 1), now),
+        Err(Denial::AddressClaim)
+    );
+}
+
+#[test]
+fn who_is_not_in_the_room_says_nothing() {
+    let (mut guard, now) = party();
+    guard.handle_left(BOB);
+
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, FREE), now),
+        Err(Denial::UnknownMember)
+    );
+}
+
+#[test]
+fn tables_stay_bounded_and_empty_themselves() {
+    let (mut guard, now) = party();
+    for n in 0..100_000_u32 {
+        lan(&mut guard, &arp(HOST, n.to_be_bytes()), now);
+        let mac = MacAddr([2, 1, 0, 0, (n >> 8).to_be_bytes()[3], n.to_be_bytes()[3]]);
+        guard.handle_joined(mac, now);
+        guard.handle_left(mac);
+    }
+    let due = guard.poll_timeout().unwrap();
+    guard.handle_timeout(due + Duration::from_secs(48 * 3600));
+
+    let left = guard.snapshot(due + Duration::from_secs(48 * 3600));
+    assert_eq!(left, Snapshot::default());
+}
+
+/// Alice and Bob are here, Alice has a lease, and the LAN has introduced itself.
+fn party() -> (Guard, Instant) {
+    let mut guard = Guard::default();
+    let now = Instant::now();
+    guard.handle_joined(ALICE, now);
+    guard.handle_joined(BOB, now);
+    lan(&mut guard, &arp(HOST, HOST_IP), now);
+    let options = [
+        &[53, 1, 5, 51, 4, 0, 0, 2, 0x58][..],
+        &[3, 4],
+        &ROUTER_IP,
+        &[6, 4],
+        &DNS_IP,
+        &[54, 4],
+        &DHCP_IP,
+        &[255],
+    ]
+    .concat();
+    let ack = dhcp(SERVER, DHCP_IP, 2, ALICE, LEASED, &options);
+    lan(&mut guard, &ack, now);
+    events(&mut guard);
+
+    (guard, now)
+}
+
+fn lan(guard: &mut Guard, bytes: &[u8], now: Instant) {
+    guard.handle_lan(&Frame::parse(bytes).unwrap(), now);
+}
+
+fn remote(guard: &mut Guard, bytes: &[u8], now: Instant) -> Result<(), Denial> {
+    guard.check_remote(&Frame::parse(bytes).unwrap(), now)
+}
+
+fn events(guard: &mut Guard) -> Vec<Event> {
+    std::iter::from_fn(|| guard.poll_event()).collect()
+}
+
+fn frame(source: MacAddr, kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
+    [&[0xff; 6][..], &source.0, &kind, payload].concat()
+}
+
+fn arp(source: MacAddr, sender: [u8; 4]) -> Vec<u8> {
+    let packet = [
+        &[0, 1, 8, 0, 6, 4, 0, 1][..],
+        &source.0,
+        &sender,
+        &[0; 6],
+        &[10, 0, 0, 99],
+    ]
+    .concat();
+    frame(source, [0x08, 0x06], &packet)
+}
+
+fn ipv4_with(source: MacAddr, from: [u8; 4], udp: &[u8]) -> Vec<u8> {
+    let [l0, l1] = u16::try_from(20 + udp.len()).unwrap().to_be_bytes();
+    let header = [
+        &[0x45, 0, l0, l1, 0, 0, 0, 0, 64, 17, 0, 0][..],
+        &from,
+        &[255; 4],
+    ]
+    .concat();
+    frame(source, [0x08, 0x00], &[header, udp.to_vec()].concat())
+}
+
+fn ipv4(source: MacAddr, from: [u8; 4]) -> Vec<u8> {
+    ipv4_with(source, from, &[0x27, 0x0f, 0x27, 0x0f, 0, 8, 0, 0])
+}
+
+fn dhcp(
+    source: MacAddr,
+    from: [u8; 4],
+    op: u8,
+    client: MacAddr,
+    assigned: [u8; 4],
+    options: &[u8],
+) -> Vec<u8> {
+    let ports = if op == 2 {
+        [0, 67, 0, 68]
+    } else {
+        [0, 68, 0, 67]
+    };
+    let mut message = vec![0; 240];
+    message[..4].copy_from_slice(&[op, 1, 6, 0]);
+    message[16..20].copy_from_slice(&assigned);
+    message[28..34].copy_from_slice(&client.0);
+    message[236..].copy_from_slice(&[99, 130, 83, 99]);
+    message.extend_from_slice(options);
+    let [l0, l1] = u16::try_from(8 + message.len()).unwrap().to_be_bytes();
+    let udp = [&ports[..], &[l0, l1, 0, 0], &message].concat();
+
+    ipv4_with(source, from, &udp)
+}
+
+fn ipv6(source: MacAddr, host: u8) -> Vec<u8> {
+    let mut packet = vec![0; 40 + 24];
+    packet[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 24, 17, 255]);
+    packet[8..10].copy_from_slice(&[0xfe, 0x80]);
+    packet[23] = host;
+    packet[24..26].copy_from_slice(&[0xff, 0x02]);
+    frame(source, [0x86, 0xdd], &packet)
+}
