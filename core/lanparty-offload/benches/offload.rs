@@ -40,7 +40,9 @@ fn benches(c: &mut Criterion) {
         b.iter(|| mss::clamp(black_box(&mut full), 1400, Checksum::Complete));
     });
     let hasher = FlowHasher::new(7);
-    group.bench_function("flow hash", |b| b.iter(|| hasher.hash(black_box(&frame))););
+    group.bench_function("flow hash", |b| {
+        b.iter(|| hasher.hash(black_box(&frame)));
+    });
 
     group.throughput(Throughput::Elements(FRAMES as u64));
     let mut out = vec![0; 2048];
