@@ -1,1 +1,10 @@
-//! The gateway's data path: remote members, LAN safety, CAM refresh.
+//! The gateway's data path: remote members, the LAN side's safety, CAM refresh.
+//!
+//! [`GatewayPath`] is driven as [`DataPath`](lanparty_client_core::DataPath) says. Beside that it tells which remote MACs there are
+//! ([`GatewayPath::take_remote_macs`]), so that its owner can keep LAN-to-LAN unicast out of user space.
+
+mod gateway;
+mod refresh;
+
+pub use gateway::{GatewayPath, GatewayPathConfig};
+pub use refresh::REFRESH_INTERVAL;

@@ -57,13 +57,7 @@ pub fn rewrite(
     let Ok(frame) = Frame::parse(bytes) else {
         return Err(Refusal::Runt);
     };
-    let found = match frame.kind() {
-        Kind::Type(EtherType::IPV4) => find_ipv4(frame.payload())?,
-        Kind::Type(EtherType::IPV6) => find_ipv6(frame.payload())?,
-        Kind::Type(_) => None,
-        Kind::Length(_) if llc::carries_ip(frame.payload()) => return Err(Refusal::LlcIp),
-        Kind::Length(_) => None,
-    };
+    let found = find(&frame)?;
     let Some((subject, message)) = found else {
         return Ok(Rewrite::Untouched);
     };
@@ -81,6 +75,27 @@ pub fn rewrite(
     }
 
     Ok(Rewrite::Cleaned)
+}
+
+/// Returns whether [`rewrite`] would change `frame`, so that only such a frame is copied.
+///
+/// # Errors
+///
+/// Returns the refusals that need no change to be found: all but those for malformed messages.
+#[inline]
+pub fn needs_rewrite(frame: &Frame<'_>) -> Result<bool, Refusal> {
+    find(frame).map(|found| found.is_some())
+}
+
+/// Finds a message to clean, and returns it from its transport header on.
+fn find<'a>(frame: &Frame<'a>) -> Result<Option<(Subject, &'a [u8])>, Refusal> {
+    match frame.kind() {
+        Kind::Type(EtherType::IPV4) => find_ipv4(frame.payload()),
+        Kind::Type(EtherType::IPV6) => find_ipv6(frame.payload()),
+        Kind::Type(_) => Ok(None),
+        Kind::Length(_) if llc::carries_ip(frame.payload()) => Err(Refusal::LlcIp),
+        Kind::Length(_) => Ok(None),
+    }
 }
 
 /// Returns where `part`, which was sliced out of `whole`, ends in it.

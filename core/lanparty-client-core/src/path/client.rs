@@ -1,0 +1,150 @@
+//! A player's data path: TAP to relay and relay to TAP (SPEC K2).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use lanparty_ctrl::Role;
+use lanparty_obs::{Counters, DropReason, FrameEvent};
+use lanparty_offload::VnetHeader;
+use lanparty_proto::player::{self, PlayerPolicy};
+use lanparty_proto::policy::{self, Direction, Policy};
+use lanparty_proto::{Frame, MacAddr};
+
+use super::{DataPath, Outbox, Tunnel};
+use crate::{Output, Peer};
+
+/// What a client's data path needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientPathConfig {
+    /// The tunnel MAC: the only source that goes up, the only unicast destination that comes down.
+    pub mac: MacAddr,
+    /// What clients may say to each other and to the LAN.
+    pub policy: Policy,
+    /// What the player takes from the LAN.
+    pub player: PlayerPolicy,
+    /// Random bits, for hashing flows.
+    pub seed: u64,
+}
+
+/// A player's data path. Drive it as [`DataPath`] says.
+#[derive(Debug)]
+pub struct ClientPath {
+    config: ClientPathConfig,
+    tunnel: Tunnel,
+}
+
+impl ClientPath {
+    /// Makes a data path that has no place yet.
+    pub fn new(config: ClientPathConfig) -> Self {
+        Self {
+            config,
+            tunnel: Tunnel::new(config.seed),
+        }
+    }
+
+    fn check_up(&self, frame: &Frame<'_>) -> Result<(), DropReason> {
+        if frame.source() != self.config.mac {
+            return Err(DropReason::SpoofedSource);
+        }
+        policy::check_headers(self.config.policy, Direction::FromRemote, frame)?;
+
+        Ok(())
+    }
+
+    fn check_down(&self, peer: Peer, frame: &Frame<'_>) -> Result<bool, DropReason> {
+        if frame.source() == self.config.mac {
+            return Err(DropReason::OwnFrame);
+        }
+        self.tunnel.check_down(self.config.policy, peer, frame)?;
+        let destination = frame.destination();
+        if !destination.is_group() && destination != self.config.mac {
+            return Err(DropReason::NotForUs);
+        }
+
+        match peer.role {
+            Role::Gateway => Ok(player::needs_rewrite(frame)?),
+            Role::Client => Ok(false),
+        }
+    }
+
+    /// Makes a copy of a frame that nothing in captures the player.
+    fn clean(&mut self, frame: &Bytes) -> Result<Bytes, DropReason> {
+        let mut outcome = Ok(player::Rewrite::Untouched);
+        let cleaned = self.tunnel.pool.fill(frame.len(), |copy| {
+            copy.copy_from_slice(frame);
+            outcome = player::rewrite(self.config.player, copy, player::Checksum::Complete);
+        });
+        outcome?;
+
+        Ok(cleaned)
+    }
+
+    fn accept(&mut self, peer: Peer, bytes: &Bytes) -> Result<Bytes, DropReason> {
+        let frame = Frame::parse(bytes)?;
+        if self.check_down(peer, &frame)? {
+            return self.clean(bytes);
+        }
+
+        Ok(self.tunnel.clamp_down(bytes.clone()))
+    }
+}
+
+impl DataPath for ClientPath {
+    fn handle_session(&mut self, output: &Output, _now: Instant, _out: &mut Outbox) {
+        self.tunnel.handle_session(output);
+    }
+
+    fn handle_local(
+        &mut self,
+        vnet: VnetHeader,
+        bytes: &mut [u8],
+        budget: usize,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        if !self.tunnel.is_joined() {
+            self.tunnel.drop_up(DropReason::NotJoined, bytes);
+            return;
+        }
+        self.tunnel.set_budget(budget);
+        self.tunnel.clamp_local(&vnet, bytes);
+        let checked = Frame::parse(bytes)
+            .map_err(DropReason::from)
+            .and_then(|frame| self.check_up(&frame).map(|()| frame));
+        match checked {
+            Ok(frame) => self.tunnel.send(&vnet, &frame, now, out),
+            Err(reason) => self.tunnel.drop_up(reason, bytes),
+        }
+    }
+
+    fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox) {
+        let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
+            return;
+        };
+        match self.accept(peer, &bytes) {
+            Ok(frame) => {
+                self.tunnel.forwarded_down(peer, &frame);
+                out.local.push(frame);
+            }
+            Err(reason) => self.tunnel.drop_down(reason, Some(peer.id), &bytes),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    fn handle_timeout(&mut self, _now: Instant, _out: &mut Outbox) {}
+
+    fn counters(&self) -> &Counters {
+        &self.tunnel.counters
+    }
+
+    fn set_events(&mut self, on: bool) {
+        self.tunnel.set_events(on);
+    }
+
+    fn poll_event(&mut self) -> Option<FrameEvent> {
+        self.tunnel.poll_event()
+    }
+}

@@ -1,0 +1,199 @@
+//! LAN to relay (SPEC G4) and relay to LAN (SPEC G5).
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lanparty_client_core::path::Tunnel;
+use lanparty_client_core::{DataPath, Outbox, Output, Peer};
+use lanparty_ctrl::Role;
+use lanparty_obs::{Counters, DropReason, FrameEvent};
+use lanparty_offload::VnetHeader;
+use lanparty_offload::too_big::RateLimit;
+use lanparty_proto::ethernet::MIN_WIRE_LEN;
+use lanparty_proto::policy::{self, Direction, Policy};
+use lanparty_proto::{EtherType, Frame, Kind, MacAddr};
+
+use crate::refresh::{self, Refresh};
+
+/// Broadcast and multicast frames from the LAN: 512 a second, and as many at once. A LAN of a hundred PCs has some fifty a second; at
+/// full size 512 are 6 Mbit/s, which is what a DSL line can bear for a moment.
+const BROADCAST_INTERVAL: Duration = Duration::from_micros(1953);
+const BROADCAST_BURST: u32 = 512;
+
+/// What a gateway's data path needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct GatewayPathConfig {
+    /// The MAC of the LAN interface.
+    pub interface: MacAddr,
+    /// What clients may say to the LAN.
+    pub policy: Policy,
+    /// Random bits, for hashing flows.
+    pub seed: u64,
+}
+
+/// A gateway's data path. Drive it as [`DataPath`] says.
+#[derive(Debug)]
+pub struct GatewayPath {
+    config: GatewayPathConfig,
+    tunnel: Tunnel,
+    refresh: Refresh,
+    broadcasts: RateLimit,
+    have_macs_changed: bool,
+}
+
+impl GatewayPath {
+    /// Makes a data path that has no place yet.
+    pub fn new(config: GatewayPathConfig) -> Self {
+        Self {
+            config,
+            tunnel: Tunnel::new(config.seed),
+            refresh: Refresh::default(),
+            broadcasts: RateLimit::new(BROADCAST_INTERVAL, BROADCAST_BURST),
+            have_macs_changed: false,
+        }
+    }
+
+    /// Returns the MACs of all remote clients, sorted, if they changed since the last call.
+    pub fn take_remote_macs(&mut self) -> Option<Vec<MacAddr>> {
+        std::mem::take(&mut self.have_macs_changed).then(|| self.tunnel.members.macs().collect())
+    }
+
+    fn refresh_one(&mut self, mac: MacAddr, out: &mut Outbox) {
+        let frame = refresh::frame(mac, self.config.interface);
+        out.local.push(self.tunnel.pool.copy(&frame));
+    }
+
+    fn check_up(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
+        let members = &self.tunnel.members;
+        if members.owner_of(frame.source()).is_some() {
+            return Err(DropReason::RemoteMacOnLan);
+        }
+        let destination = frame.destination();
+        let is_group = destination.is_group();
+        if !is_group && members.owner_of(destination).is_none() {
+            return Err(DropReason::NotRemote);
+        }
+        policy::check_headers(self.config.policy, Direction::FromLan, frame)?;
+        if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) || members.macs().len() == 0 {
+            return Err(DropReason::NotRemote);
+        }
+        if is_group && !self.broadcasts.allow(now) {
+            return Err(DropReason::RateBroadcast);
+        }
+
+        Ok(())
+    }
+
+    fn check_down(&self, peer: Peer, frame: &Frame<'_>) -> Result<(), DropReason> {
+        if peer.role != Role::Client {
+            return Err(DropReason::UnknownPeer);
+        }
+        self.tunnel.check_down(self.config.policy, peer, frame)?;
+        let destination = frame.destination();
+        if self.tunnel.members.owner_of(destination).is_some() {
+            return Err(DropReason::NotForUs);
+        }
+
+        Ok(())
+    }
+
+    fn accept(&mut self, peer: Peer, bytes: &Bytes) -> Result<Bytes, DropReason> {
+        let frame = Frame::parse(bytes)?;
+        self.check_down(peer, &frame)?;
+        if bytes.len() >= MIN_WIRE_LEN {
+            return Ok(self.tunnel.clamp_down(bytes.clone()));
+        }
+
+        // Padding is what a network card would add; the frame says itself how long it is.
+        Ok(self.tunnel.pool.fill(MIN_WIRE_LEN, |padded| {
+            if let Some(place) = padded.get_mut(..bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        }))
+    }
+}
+
+impl DataPath for GatewayPath {
+    fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox) {
+        self.tunnel.handle_session(output);
+        match output {
+            Output::PeerJoined(peer) | Output::PeerResumed(peer) => {
+                if let Some(mac) = peer.mac {
+                    self.refresh_one(mac, out);
+                }
+            }
+            Output::Joined(_) | Output::PeerLeft(..) => {}
+            Output::PeerDetached(_)
+            | Output::Detached
+            | Output::Connect { .. }
+            | Output::Send { .. }
+            | Output::Close { .. }
+            | Output::Status(_)
+            | Output::Ended(_) => return,
+        }
+        self.have_macs_changed = true;
+        let has_remotes = self.tunnel.members.macs().len() > 0;
+        self.refresh.set_active(has_remotes, now);
+    }
+
+    fn handle_local(
+        &mut self,
+        vnet: VnetHeader,
+        bytes: &mut [u8],
+        budget: usize,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        if !self.tunnel.is_joined() {
+            self.tunnel.drop_up(DropReason::NotJoined, bytes);
+            return;
+        }
+        self.tunnel.set_budget(budget);
+        self.tunnel.clamp_local(&vnet, bytes);
+        let checked = Frame::parse(bytes)
+            .map_err(DropReason::from)
+            .and_then(|frame| self.check_up(&frame, now).map(|()| frame));
+        match checked {
+            Ok(frame) => self.tunnel.send(&vnet, &frame, now, out),
+            Err(reason) => self.tunnel.drop_up(reason, bytes),
+        }
+    }
+
+    fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox) {
+        let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
+            return;
+        };
+        match self.accept(peer, &bytes) {
+            Ok(frame) => {
+                self.tunnel.forwarded_down(peer, &frame);
+                out.local.push(frame);
+            }
+            Err(reason) => self.tunnel.drop_down(reason, Some(peer.id), &bytes),
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.refresh.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        if self.refresh.take_due(now) {
+            for mac in self.tunnel.members.macs() {
+                let frame = refresh::frame(mac, self.config.interface);
+                out.local.push(self.tunnel.pool.copy(&frame));
+            }
+        }
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.tunnel.counters
+    }
+
+    fn set_events(&mut self, on: bool) {
+        self.tunnel.set_events(on);
+    }
+
+    fn poll_event(&mut self) -> Option<FrameEvent> {
+        self.tunnel.poll_event()
+    }
+}
