@@ -188,6 +188,19 @@ impl Tap {
         Some(Received { vnet, frame })
     }
 
+    /// Returns frame `index` of the last batch to be changed where it lies; `None` beyond its end.
+    pub fn received_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        let len = *self.lengths.get(index)?;
+        let slot = self
+            .slots
+            .chunks_exact_mut(SLOT)
+            .nth(index)?
+            .get_mut(..len)?;
+        let (vnet, frame) = slot.split_at_mut_checked(VNET_HEADER_LEN)?;
+
+        Some((VnetHeader::parse(vnet)?.0, frame))
+    }
+
     /// Gives the system a frame or super-frame, from where its pieces lie.
     pub fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
         let header = vnet.to_bytes();

@@ -75,6 +75,11 @@ impl PacketSocket {
         self.ring.get(index)
     }
 
+    /// Returns frame `index` of the last batch to be changed where it lies; `None` beyond its end.
+    pub fn received_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        self.ring.get_mut(index)
+    }
+
     /// Sends a frame or super-frame, at the latest with the next [`PacketSocket::flush`].
     ///
     /// Ordinary frames are copied and leave in batches; a super-frame leaves at once, uncopied, behind what waits.

@@ -142,6 +142,14 @@ impl ReceiveRing {
             frame,
         })
     }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        let arrival = self.arrivals.get(index)?;
+        let slot = self.slots.chunks_exact_mut(SLOT).nth(index)?;
+        let frame = slot.get_mut(arrival.start..arrival.end)?;
+
+        (!frame.is_empty()).then_some((arrival.vnet, frame))
+    }
 }
 
 /// Returns the VLAN tag that was taken off, from the one control message that was asked for.
