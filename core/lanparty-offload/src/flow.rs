@@ -113,3 +113,41 @@ fn mix_bytes(mut state: u64, bytes: &[u8]) -> u64 {
 
     mix(state, u64::from_le_bytes(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn udp(ports: [u8; 4]) -> Vec<u8> {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 28];
+        frame.extend([0, 1, 0, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        frame.extend(ports);
+        frame.extend([0, 8, 0, 0]);
+
+        frame
+    }
+
+    #[test]
+    fn flows_have_different_hashes_and_fragments_share_one() {
+        let hasher = FlowHasher::new(7);
+        let (a, b) = (udp([1, 1, 1, 1]), udp([1, 1, 1, 2]));
+
+        assert_ne!(hasher.hash(&a), hasher.hash(&b));
+        assert_ne!(hasher.hash(&a), FlowHasher::new(8).hash(&a));
+        let [first, later] = [(a, 0x20), (b, 0x01)].map(|(mut frame, flags)| {
+            frame[20] = flags;
+            hasher.hash(&frame)
+        });
+        assert_eq!(first, later);
+    }
+
+    #[test]
+    fn address_protocols_never_wait() {
+        assert_eq!(classify(&udp([0, 68, 0, 67])), FlowClass::Control);
+        assert_eq!(classify(&udp([0, 53, 0, 54])), FlowClass::Normal);
+        let mut arp = vec![0xff; 12];
+        arp.extend([8, 6]);
+        assert_eq!(classify(&arp), FlowClass::Control);
+        assert_eq!(classify(&[]), FlowClass::Normal);
+    }
+}

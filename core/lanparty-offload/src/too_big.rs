@@ -259,3 +259,49 @@ pub fn packet_len(frame: &[u8]) -> Option<usize> {
 
     Some(fixed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::UDP;
+
+    #[test]
+    fn the_bucket_gives_its_burst_and_then_one_an_interval() {
+        let start = start();
+        let mut limit = RateLimit::new(Duration::from_millis(100), 2);
+
+        assert!(limit.allow(start) && limit.allow(start));
+        assert!(!limit.allow(start + Duration::from_millis(99)));
+        assert!(limit.allow(start + Duration::from_millis(150)));
+        assert!(!limit.allow(start + Duration::from_millis(199)));
+        assert!(limit.allow(start + Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn nobody_is_answered_about_groups_fragments_and_errors() {
+        let mut question = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 28];
+        question.extend([0, 1, 0x40, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        question.extend([0; 8]);
+        let silence = |at: usize, byte: u8| {
+            let mut question = question.clone();
+            question[at] = byte;
+            answer(&question, 1300, &mut [0; MAX_ANSWER_LEN])
+        };
+
+        assert_eq!(silence(0, 2), Ok(14 + 20 + 8 + 28));
+        assert_eq!(silence(0, 1), Err(Silence::Group));
+        assert_eq!(silence(26, 224), Err(Silence::Group));
+        assert_eq!(silence(30, 255), Err(Silence::Group));
+        assert_eq!(silence(20, 0), Err(Silence::MayFragment));
+        assert_eq!(silence(21, 1), Err(Silence::LaterFragment));
+        assert_eq!(silence(14, 0x65), Err(Silence::NotIp));
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "any instant will do to count from"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+}
