@@ -260,7 +260,9 @@ fn collect(socket: &mut PacketSocket, count: usize) -> Vec<Vec<u8>> {
         let arrived = socket.receive().unwrap();
         frames.extend((0..arrived).map(|n| {
             let received = socket.received(n).unwrap();
-            segments(&received.vnet, received.frame).remove(0)
+            // The kernel has done all there is to do; a checksum flag left would have us do its work.
+            assert!(!received.vnet.needs_checksum() && !received.vnet.is_super());
+            received.frame.to_vec()
         }));
     }
 
