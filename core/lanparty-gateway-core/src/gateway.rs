@@ -6,9 +6,10 @@ use bytes::Bytes;
 use lanparty_client_core::path::Tunnel;
 use lanparty_client_core::{DataPath, Outbox, Output, Peer};
 use lanparty_ctrl::Role;
+use lanparty_guard::{Denial, Guard};
 use lanparty_obs::{Counters, DropReason, FrameEvent};
-use lanparty_offload::VnetHeader;
 use lanparty_offload::too_big::RateLimit;
+use lanparty_offload::{FlowClass, VnetHeader, flow};
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
 use lanparty_proto::policy::{self, Direction, Policy};
 use lanparty_proto::{EtherType, Frame, Kind, MacAddr};
@@ -36,6 +37,7 @@ pub struct GatewayPathConfig {
 pub struct GatewayPath {
     config: GatewayPathConfig,
     tunnel: Tunnel,
+    guard: Guard,
     refresh: Refresh,
     broadcasts: RateLimit,
     have_macs_changed: bool,
@@ -47,6 +49,7 @@ impl GatewayPath {
         Self {
             config,
             tunnel: Tunnel::new(config.seed),
+            guard: Guard::default(),
             refresh: Refresh::default(),
             broadcasts: RateLimit::new(BROADCAST_INTERVAL, BROADCAST_BURST),
             have_macs_changed: false,
@@ -58,16 +61,55 @@ impl GatewayPath {
         std::mem::take(&mut self.have_macs_changed).then(|| self.tunnel.members.macs().collect())
     }
 
+    /// Returns the address bindings, for events, a snapshot, or what a snapshot restores.
+    pub const fn guard_mut(&mut self) -> &mut Guard {
+        &mut self.guard
+    }
+
+    /// Keeps the address bindings in step with who is in the room.
+    fn guard_session(&mut self, output: &Output, now: Instant) {
+        match output {
+            Output::Joined(info) if !info.same_place => {
+                for mac in self.tunnel.members.macs() {
+                    self.guard.handle_left(mac);
+                }
+            }
+            Output::PeerJoined(peer) => {
+                if let Some(mac) = peer.mac {
+                    self.guard.handle_joined(mac, now);
+                }
+            }
+            Output::PeerLeft(peer, _) => {
+                if let Some(mac) = peer.mac {
+                    self.guard.handle_left(mac);
+                }
+            }
+            Output::Joined(_)
+            | Output::PeerDetached(_)
+            | Output::PeerResumed(_)
+            | Output::Detached
+            | Output::Connect { .. }
+            | Output::Send { .. }
+            | Output::Close { .. }
+            | Output::Status(_)
+            | Output::Ended(_) => {}
+        }
+    }
+
     fn refresh_one(&mut self, mac: MacAddr, out: &mut Outbox) {
         let frame = refresh::frame(mac, self.config.interface);
         out.local.push(self.tunnel.pool.copy(&frame));
     }
 
     fn check_up(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
-        let members = &self.tunnel.members;
-        if members.owner_of(frame.source()).is_some() {
+        if self.tunnel.members.owner_of(frame.source()).is_some() {
             return Err(DropReason::RemoteMacOnLan);
         }
+        // Before anything that is not for remote clients is dropped: what stations say to each other is what there is to learn.
+        if flow::classify(frame.bytes()) == FlowClass::Control {
+            self.guard.handle_lan(frame, now);
+        }
+        let members = &self.tunnel.members;
         let destination = frame.destination();
         let is_group = destination.is_group();
         if !is_group && members.owner_of(destination).is_none() {
@@ -84,7 +126,12 @@ impl GatewayPath {
         Ok(())
     }
 
-    fn check_down(&self, peer: Peer, frame: &Frame<'_>) -> Result<(), DropReason> {
+    fn check_down(
+        &mut self,
+        peer: Peer,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
         if peer.role != Role::Client {
             return Err(DropReason::UnknownPeer);
         }
@@ -94,12 +141,12 @@ impl GatewayPath {
             return Err(DropReason::NotForUs);
         }
 
-        Ok(())
+        self.guard.check_remote(frame, now).map_err(denied)
     }
 
-    fn accept(&mut self, peer: Peer, bytes: &Bytes) -> Result<Bytes, DropReason> {
+    fn accept(&mut self, peer: Peer, bytes: &Bytes, now: Instant) -> Result<Bytes, DropReason> {
         let frame = Frame::parse(bytes)?;
-        self.check_down(peer, &frame)?;
+        self.check_down(peer, &frame, now)?;
         if bytes.len() >= MIN_WIRE_LEN {
             return Ok(self.tunnel.clamp_down(bytes.clone()));
         }
@@ -115,6 +162,7 @@ impl GatewayPath {
 
 impl DataPath for GatewayPath {
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox) {
+        self.guard_session(output, now);
         self.tunnel.handle_session(output);
         match output {
             Output::PeerJoined(peer) | Output::PeerResumed(peer) => {
@@ -163,7 +211,7 @@ impl DataPath for GatewayPath {
         let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
             return;
         };
-        match self.accept(peer, &bytes) {
+        match self.accept(peer, &bytes, now) {
             Ok(frame) => {
                 self.tunnel.forwarded_down(peer, &frame);
                 out.local.push(frame);
@@ -173,10 +221,13 @@ impl DataPath for GatewayPath {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.refresh.poll_timeout()
+        let due = [self.refresh.poll_timeout(), self.guard.poll_timeout()];
+
+        due.into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        self.guard.handle_timeout(now);
         if self.refresh.take_due(now) {
             for mac in self.tunnel.members.macs() {
                 let frame = refresh::frame(mac, self.config.interface);
@@ -196,4 +247,9 @@ impl DataPath for GatewayPath {
     fn poll_event(&mut self) -> Option<FrameEvent> {
         self.tunnel.poll_event()
     }
+}
+
+/// The guard's own event names address and owner; the count needs only one reason.
+const fn denied(_: Denial) -> DropReason {
+    DropReason::AddressClaim
 }

@@ -1,0 +1,605 @@
+//! What a session does, told as its owner sees it.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    clippy::needless_pass_by_value,
+    reason = "tests need some instant to start from, and look for one output among many"
+)]
+
+use std::time::{Duration, Instant};
+
+use lanparty_client_core::{Attempt, Cause, Config, Exit, JoinInfo, Output, Session, session};
+use lanparty_ctrl::{
+    Decoder, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Mode, PeerInfo, PeerLeft,
+    PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role, Stats, Welcome, close_code,
+    encode,
+};
+use lanparty_obs::StatusLine;
+use lanparty_proto::{MacAddr, PeerId, RoomId};
+use proptest::prelude::*;
+
+const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const OTHER: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+const RTT: Duration = Duration::from_millis(20);
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Bench {
+    session: Session,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let config = Config {
+            relay: "relay.example:443".into(),
+            role: Role::Client,
+            room: "PARTY".parse().unwrap(),
+            mac: Some(MAC),
+            interface: "softlan0".into(),
+            budget: 1600,
+            full_frame: true,
+            down_rate: None,
+            program: "test".into(),
+            program_version: "1".into(),
+            generation: 100,
+            resume: None,
+            seed: 7,
+        };
+        let mut bench = Self {
+            session: Session::new(config),
+            now: Instant::now(),
+        };
+        bench.session.start(bench.now);
+
+        bench
+    }
+
+    /// A session that has joined on its first attempt.
+    fn joined() -> (Self, Attempt) {
+        let mut bench = Self::new();
+        let attempt = connect(&bench.outputs()).unwrap();
+        bench.connected(attempt);
+        bench.outputs();
+        bench.say(attempt, Message::Welcome(welcome(5)));
+        bench.outputs();
+
+        (bench, attempt)
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.session.poll_output()).collect()
+    }
+
+    fn connected(&mut self, attempt: Attempt) {
+        self.session.handle_connected(attempt, 1400, RTT, self.now);
+    }
+
+    fn say(&mut self, attempt: Attempt, message: Message) {
+        self.session
+            .handle_control(attempt, &encode(&message), self.now);
+    }
+
+    fn closed(&mut self, attempt: Attempt, cause: Cause) {
+        self.session.handle_closed(attempt, cause, self.now);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.session.poll_timeout().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.session.handle_timeout(self.now);
+        }
+        self.now = until;
+    }
+
+    /// Lets time pass until the session wants to connect, answering nothing.
+    fn next_attempt(&mut self) -> Attempt {
+        for _ in 0..100 {
+            if let Some(attempt) = connect(&self.outputs()) {
+                return attempt;
+            }
+            self.now = self.session.poll_timeout().unwrap();
+            self.session.handle_timeout(self.now);
+        }
+        panic!("the session wants no connection");
+    }
+}
+
+fn connect(outputs: &[Output]) -> Option<Attempt> {
+    outputs.iter().find_map(|output| match output {
+        Output::Connect { attempt, .. } => Some(*attempt),
+        _ => None,
+    })
+}
+
+fn joins(outputs: &[Output]) -> Option<JoinInfo> {
+    outputs.iter().find_map(|output| match output {
+        Output::Joined(info) => Some(info.clone()),
+        _ => None,
+    })
+}
+
+fn end(outputs: &[Output]) -> Option<(Exit, String)> {
+    outputs.iter().find_map(|output| match output {
+        Output::Ended(end) => Some((end.exit, end.sentence.clone())),
+        _ => None,
+    })
+}
+
+fn sent(outputs: &[Output]) -> Vec<Message> {
+    let mut decoder = Decoder::new(MAX_ADMITTED);
+    for output in outputs {
+        if let Output::Send { bytes, .. } = output {
+            decoder.push(bytes);
+        }
+    }
+
+    std::iter::from_fn(|| decoder.poll_message().unwrap()).collect()
+}
+
+fn hello(outputs: &[Output]) -> Hello {
+    match sent(outputs).into_iter().next() {
+        Some(Message::Hello(hello)) => hello,
+        other => panic!("no hello but {other:?}"),
+    }
+}
+
+fn lines(outputs: &[Output]) -> Vec<String> {
+    let lines = outputs.iter().filter_map(|output| match output {
+        Output::Status(line) => Some(line.to_string()),
+        _ => None,
+    });
+
+    lines.collect()
+}
+
+fn welcome(peer: u16) -> Welcome {
+    Welcome {
+        peer: PeerId(peer),
+        room: RoomId(9),
+        mtu: 1500,
+        mode: Mode::Full,
+        budget: 1500,
+        gateway: true,
+        resume: Some(Resume {
+            token: "token".into(),
+            seconds: 60,
+        }),
+        relay_version: String::new(),
+    }
+}
+
+fn client(peer: u16, mac: MacAddr) -> Message {
+    Message::PeerJoined(PeerInfo {
+        peer: PeerId(peer),
+        role: Role::Client,
+        mac: Some(mac),
+    })
+}
+
+fn reject(code: RejectCode) -> Message {
+    Message::Reject(Reject {
+        code,
+        message: "the sentence".into(),
+    })
+}
+
+#[test]
+fn joins_with_a_hello_and_a_welcome() {
+    let mut bench = Bench::new();
+    let attempt = connect(&bench.outputs()).unwrap();
+    bench.connected(attempt);
+    let hello = hello(&bench.outputs());
+    assert_eq!((hello.mac, hello.generation), (Some(MAC), 100));
+
+    bench.say(attempt, Message::Welcome(welcome(5)));
+    let outputs = bench.outputs();
+    let info = joins(&outputs).unwrap();
+
+    assert_eq!(
+        (info.peer, info.room, info.budget),
+        (PeerId(5), RoomId(9), 1400)
+    );
+    assert!(!info.same_place);
+    assert!(lines(&outputs)[0].starts_with("joined room PARTY: the LAN gateway is here"));
+    assert_eq!(bench.session.budget(), 1400);
+}
+
+#[test]
+fn welcome_that_comes_byte_by_byte_is_the_same() {
+    let mut bench = Bench::new();
+    let attempt = connect(&bench.outputs()).unwrap();
+    bench.connected(attempt);
+    for byte in encode(&Message::Welcome(welcome(5))) {
+        bench.session.handle_control(attempt, &[byte], bench.now);
+    }
+
+    assert!(joins(&bench.outputs()).is_some());
+}
+
+#[test]
+fn budget_follows_the_path_up_to_what_was_agreed() {
+    let (mut bench, attempt) = Bench::joined();
+
+    bench.session.handle_budget(attempt, 1200, bench.now);
+    assert_eq!(bench.session.budget(), 1200);
+    bench.session.handle_budget(attempt, 9000, bench.now);
+    assert_eq!(bench.session.budget(), 1500);
+}
+
+#[test]
+fn first_join_that_finds_nobody_ends_after_ten_seconds_and_names_the_relay() {
+    let mut bench = Bench::new();
+    bench.pass(session::FIRST_JOIN);
+    let (exit, sentence) = end(&bench.outputs()).unwrap();
+
+    assert_eq!(exit, Exit::Refused);
+    assert!(sentence.contains("relay.example:443"), "{sentence}");
+    assert_eq!(bench.session.poll_timeout(), None);
+}
+
+#[test]
+fn unreachable_relay_is_tried_until_it_answers() {
+    let mut bench = Bench::new();
+    for _ in 0..4 {
+        let attempt = bench.next_attempt();
+        bench.closed(attempt, Cause::Unreachable("connection refused".into()));
+    }
+    let attempt = bench.next_attempt();
+    bench.connected(attempt);
+    bench.say(attempt, Message::Welcome(welcome(5)));
+
+    assert!(joins(&bench.outputs()).is_some());
+}
+
+#[test]
+fn wrong_certificate_ends_at_once() {
+    let mut bench = Bench::new();
+    let attempt = bench.next_attempt();
+    bench.closed(attempt, Cause::Certificate("unknown issuer".into()));
+    let (exit, sentence) = end(&bench.outputs()).unwrap();
+
+    assert_eq!(exit, Exit::Refused);
+    assert!(sentence.contains("certificate"), "{sentence}");
+}
+
+#[test]
+fn permanent_rejects_end_with_their_sentence_whether_told_or_closed() {
+    for code in [
+        RejectCode::MacInUse,
+        RejectCode::GatewayPresent,
+        RejectCode::RoomFull,
+    ] {
+        let mut bench = Bench::new();
+        let attempt = bench.next_attempt();
+        bench.connected(attempt);
+        bench.say(attempt, reject(code));
+        assert_eq!(
+            end(&bench.outputs()),
+            Some((Exit::Refused, "the sentence".into())),
+            "{code:?}"
+        );
+    }
+
+    let mut bench = Bench::new();
+    let attempt = bench.next_attempt();
+    bench.connected(attempt);
+    let cause = Cause::Closed {
+        code: close_code::REJECTED.into(),
+        text: "the sentence".into(),
+    };
+    bench.closed(attempt, cause);
+    assert_eq!(
+        end(&bench.outputs()),
+        Some((Exit::Refused, "the sentence".into()))
+    );
+}
+
+#[test]
+fn relay_that_is_shutting_down_is_tried_again() {
+    let mut bench = Bench::new();
+    let attempt = bench.next_attempt();
+    bench.connected(attempt);
+    bench.say(attempt, reject(RejectCode::ShuttingDown));
+
+    assert!(bench.next_attempt() > attempt);
+}
+
+#[test]
+fn redirect_connects_to_the_worker_it_names() {
+    let mut bench = Bench::new();
+    let attempt = bench.next_attempt();
+    bench.connected(attempt);
+    bench.say(attempt, Message::Redirect(Redirect { worker: 3 }));
+
+    let outputs = bench.outputs();
+    let is_sent_there = outputs.iter().any(
+        |output| matches!(output, Output::Connect { worker: Some(3), attempt: a } if *a != attempt),
+    );
+    assert!(is_sent_there, "{outputs:?}");
+}
+
+#[test]
+fn redirects_in_a_circle_do_not_go_on_without_a_pause() {
+    let mut bench = Bench::new();
+    let mut attempt = bench.next_attempt();
+    for _ in 0..4 {
+        bench.connected(attempt);
+        bench.say(attempt, Message::Redirect(Redirect { worker: 3 }));
+        match connect(&bench.outputs()) {
+            Some(next) => attempt = next,
+            None => return,
+        }
+    }
+    panic!("four redirects were followed");
+}
+
+#[test]
+fn lost_connection_is_told_and_taken_up_with_token_and_a_higher_generation() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.pass(10 * SECOND);
+    bench.closed(attempt, Cause::Reset);
+    let outputs = bench.outputs();
+    assert!(outputs.contains(&Output::Detached));
+    assert!(outputs.contains(&Output::Status(StatusLine::ConnectionLost)));
+
+    let attempt = connect(&outputs).unwrap();
+    bench.now += Duration::from_millis(1200);
+    bench.connected(attempt);
+    let hello = hello(&bench.outputs());
+    assert_eq!(hello.resume.as_deref(), Some("token"));
+    assert_eq!(hello.generation, 101);
+
+    bench.say(attempt, Message::Welcome(welcome(5)));
+    let outputs = bench.outputs();
+    assert!(joins(&outputs).unwrap().same_place);
+    assert_eq!(lines(&outputs), ["back after 1.2 s"]);
+}
+
+#[test]
+fn after_the_first_join_it_tries_for_ever_at_most_six_and_a_half_seconds_apart() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.closed(attempt, Cause::TimedOut);
+    for _ in 0..200 {
+        let before = bench.now;
+        let attempt = bench.next_attempt();
+        assert!(bench.now - before <= Duration::from_millis(6500));
+        bench.closed(attempt, Cause::Unreachable("no route".into()));
+    }
+}
+
+#[test]
+fn silence_tries_a_second_connection_and_the_winner_takes_over() {
+    let (mut bench, old) = Bench::joined();
+    bench.session.handle_silence(old, SECOND, bench.now);
+    assert_eq!(connect(&bench.outputs()), None);
+    bench
+        .session
+        .handle_silence(old, session::SUSPICION, bench.now);
+    let new = connect(&bench.outputs()).unwrap();
+
+    bench.connected(new);
+    bench.pass(SECOND / 4);
+    bench.say(new, Message::Welcome(welcome(5)));
+    let outputs = bench.outputs();
+    let is_closed =
+        |output: &Output| matches!(output, Output::Close { attempt, .. } if *attempt == old);
+    assert!(outputs.iter().any(is_closed));
+    assert_eq!(joins(&outputs).unwrap().attempt, new);
+
+    bench.closed(old, Cause::TimedOut);
+    assert_eq!(bench.outputs(), [], "the old one's end changes nothing");
+}
+
+#[test]
+fn connection_that_answers_again_is_kept() {
+    let (mut bench, old) = Bench::joined();
+    bench.session.handle_silence(old, 2 * SECOND, bench.now);
+    let new = connect(&bench.outputs()).unwrap();
+    bench.connected(new);
+    bench.session.handle_silence(old, Duration::ZERO, bench.now);
+
+    let outputs = bench.outputs();
+    assert!(matches!(outputs[..], [Output::Close { attempt, .. }] if attempt == new));
+    assert_eq!(bench.session.attempt(), Some(old));
+}
+
+#[test]
+fn own_takeover_is_not_mistaken_for_being_thrown_out() {
+    let (mut bench, old) = Bench::joined();
+    bench.session.handle_silence(old, 2 * SECOND, bench.now);
+    let new = connect(&bench.outputs()).unwrap();
+    bench.connected(new);
+    bench.pass(SECOND / 4);
+    let kicked = Message::Disconnect(Disconnect {
+        reason: LeaveReason::Kicked,
+        message: "a newer connection of this computer has taken over".into(),
+    });
+    bench.say(old, kicked.clone());
+    bench.say(new, Message::Welcome(welcome(5)));
+    assert!(joins(&bench.outputs()).unwrap().same_place);
+
+    bench.say(new, kicked);
+    assert_eq!(end(&bench.outputs()).unwrap().0, Exit::Refused);
+}
+
+#[test]
+fn relay_that_restarts_is_left_only_for_its_successor() {
+    let (mut bench, old) = Bench::joined();
+    bench.say(
+        old,
+        Message::Restarting(Restarting {
+            reconnect_in_ms: 300,
+        }),
+    );
+    bench.pass(Duration::from_millis(299));
+    assert_eq!(connect(&bench.outputs()), None);
+    bench.pass(Duration::from_millis(1));
+    let new = connect(&bench.outputs()).unwrap();
+    assert_eq!(bench.session.attempt(), Some(old));
+
+    bench.connected(new);
+    bench.say(new, Message::Welcome(welcome(8)));
+    let outputs = bench.outputs();
+    assert_eq!(bench.session.attempt(), Some(new));
+    assert_eq!(lines(&outputs), [""; 0], "nobody noticed anything");
+}
+
+#[test]
+fn peers_are_told_by_name() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.say(attempt, client(6, OTHER));
+    bench.say(attempt, Message::PeerDetached(PeerRef { peer: PeerId(6) }));
+    bench.say(attempt, Message::PeerResumed(PeerRef { peer: PeerId(6) }));
+    bench.say(
+        attempt,
+        Message::PeerLeft(PeerLeft {
+            peer: PeerId(6),
+            reason: LeaveReason::Disconnect,
+        }),
+    );
+    let outputs = bench.outputs();
+
+    assert_eq!(
+        lines(&outputs),
+        [
+            "client 02:00:00:00:00:02 joined",
+            "client 02:00:00:00:00:02 left (disconnect)"
+        ]
+    );
+    let kinds: Vec<u8> = (outputs.iter())
+        .filter_map(|output| match output {
+            Output::PeerJoined(_) => Some(1),
+            Output::PeerDetached(_) => Some(2),
+            Output::PeerResumed(_) => Some(3),
+            Output::PeerLeft(..) => Some(4),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(kinds, [1, 2, 3, 4]);
+}
+
+#[test]
+fn party_that_comes_back_with_a_new_relay_is_not_announced_twice() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.say(attempt, client(6, OTHER));
+    bench.pass(10 * SECOND);
+    bench.closed(attempt, Cause::Reset);
+    let attempt = connect(&bench.outputs()).unwrap();
+    bench.connected(attempt);
+    bench.say(attempt, Message::Welcome(welcome(1)));
+    bench.outputs();
+    bench.say(attempt, client(2, OTHER));
+    let outputs = bench.outputs();
+    assert_eq!(lines(&outputs), [""; 0]);
+    assert!(matches!(outputs[..], [Output::PeerJoined(peer)] if peer.id == PeerId(2)));
+
+    bench.pass(20 * SECOND);
+    assert_eq!(bench.outputs(), []);
+}
+
+#[test]
+fn who_left_while_we_were_away_is_told_once() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.say(attempt, client(6, OTHER));
+    bench.pass(10 * SECOND);
+    bench.closed(attempt, Cause::Reset);
+    let attempt = connect(&bench.outputs()).unwrap();
+    bench.connected(attempt);
+    bench.say(attempt, Message::Welcome(welcome(5)));
+    bench.outputs();
+    bench.pass(20 * SECOND);
+
+    assert_eq!(
+        lines(&bench.outputs()),
+        ["client 02:00:00:00:00:02 left (timeout)"]
+    );
+}
+
+#[test]
+fn unknown_message_is_answered_and_ends_with_a_clear_error() {
+    let (mut bench, attempt) = Bench::joined();
+    let body = br#"{"type":"dance"}"#;
+    let mut bytes = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+    bytes.extend_from_slice(body);
+    bench.session.handle_control(attempt, &bytes, bench.now);
+    let outputs = bench.outputs();
+
+    assert!(matches!(sent(&outputs)[..], [Message::Disconnect(_)]));
+    let (exit, sentence) = end(&outputs).unwrap();
+    assert_eq!(exit, Exit::Failed);
+    assert!(sentence.contains("dance"), "{sentence}");
+}
+
+#[test]
+fn stats_go_every_ten_seconds_however_often_they_come() {
+    let (mut bench, _) = Bench::joined();
+    let mut count = 0;
+    for _ in 0..300 {
+        bench.pass(SECOND / 10);
+        bench.session.handle_stats(Stats::default(), bench.now);
+        count += sent(&bench.outputs()).len();
+    }
+
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn leaving_says_goodbye_before_it_closes() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.session.leave(bench.now);
+    assert!(matches!(
+        sent(&bench.outputs())[..],
+        [Message::Disconnect(_)]
+    ));
+    bench.pass(SECOND);
+    let outputs = bench.outputs();
+
+    assert!(matches!(outputs[0], Output::Close { attempt: a, .. } if a == attempt));
+    assert_eq!(end(&outputs).unwrap().0.code(), 0);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_of_a_relay_make_it_panic(chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..32)) {
+        let (mut bench, attempt) = Bench::joined();
+        for chunk in chunks {
+            bench.session.handle_control(attempt, &chunk, bench.now);
+        }
+        prop_assert!(bench.outputs().len() < 1000);
+    }
+
+    #[test]
+    fn in_any_order_of_events_there_are_at_most_two_connections(steps in prop::collection::vec((0u8..8, 0u64..4), 0..200)) {
+        let (mut bench, first) = Bench::joined();
+        let mut open = vec![first];
+        for (step, which) in steps {
+            let attempt = open.get(usize::try_from(which).unwrap()).copied().unwrap_or(Attempt(which));
+            match step {
+                0 => bench.connected(attempt),
+                1 => bench.say(attempt, Message::Welcome(welcome(5))),
+                2 => {
+                    open.retain(|other| *other != attempt);
+                    bench.closed(attempt, Cause::TimedOut);
+                }
+                3 => bench.session.handle_silence(attempt, 2 * SECOND, bench.now),
+                4 => bench.session.handle_silence(attempt, Duration::ZERO, bench.now),
+                5 => bench.say(attempt, Message::Restarting(Restarting { reconnect_in_ms: 100 })),
+                6 => bench.say(attempt, Message::Redirect(Redirect { worker: 1 })),
+                _ => bench.pass(SECOND),
+            }
+            for output in bench.outputs() {
+                match output {
+                    Output::Connect { attempt, .. } => open.push(attempt),
+                    Output::Close { attempt, .. } => open.retain(|other| *other != attempt),
+                    Output::Ended(_) => return Ok(()),
+                    _ => {}
+                }
+            }
+            prop_assert!(open.len() <= 2, "{open:?}");
+            prop_assert!(!open.is_empty() || bench.session.poll_timeout().is_some());
+        }
+    }
+}
