@@ -194,12 +194,12 @@ impl Switch {
     }
 
     fn check_members(&self, replaced: usize) -> Result<(), Reject> {
-        if self.members - replaced >= self.limits.members {
+        let members = self.members + self.members_elsewhere;
+        if members - replaced >= self.limits.members {
             return Err(reject(
                 RejectCode::RelayFull,
                 format!(
-                    "the relay has {} members, which is all it may have; try again later or use another relay",
-                    self.members
+                    "the relay has {members} members, which is all it may have; try again later or use another relay"
                 ),
             ));
         }

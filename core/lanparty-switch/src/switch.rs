@@ -61,6 +61,8 @@ pub struct Switch {
     rooms_made: u32,
     pub(crate) rooms: Rooms,
     pub(crate) members: usize,
+    /// Members of the relay's other workers.
+    pub(crate) members_elsewhere: usize,
     serial: u64,
     pub(crate) is_closing: bool,
     pub(crate) outputs: VecDeque<Output>,
@@ -80,6 +82,7 @@ impl Switch {
             rooms_made: 0,
             rooms: Rooms::default(),
             members: 0,
+            members_elsewhere: 0,
             serial: 0,
             is_closing: false,
             outputs: VecDeque::new(),
@@ -87,6 +90,11 @@ impl Switch {
             frame: Vec::new(),
             totals: Totals::default(),
         }
+    }
+
+    /// Takes note of how many members the relay's other workers have, which count for [`Limits::members`].
+    pub const fn set_members_elsewhere(&mut self, count: usize) {
+        self.members_elsewhere = count;
     }
 
     /// Decides where a datagram that came in by `from` goes.

@@ -20,6 +20,26 @@ pub struct LinkId {
     pub(crate) generation: u32,
 }
 
+impl LinkId {
+    /// Returns the number of the place that the link has in its endpoint: small, and used again once the link is gone.
+    pub const fn slot(self) -> usize {
+        self.slot
+    }
+
+    /// Returns the name as a number, for owners that name connections by numbers.
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.slot as u64 & 0xffff_ffff
+    }
+
+    /// Returns the name that [`LinkId::to_bits`] made `bits` of.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self {
+            slot: (bits & 0xffff_ffff) as usize,
+            generation: (bits >> 32) as u32,
+        }
+    }
+}
+
 /// What happened on a link.
 #[derive(Debug)]
 pub enum LinkEvent {
