@@ -1,3 +1,44 @@
 //! softlan: the relay program.
 
-fn main() {}
+mod cli;
+mod directory;
+mod door;
+mod failure;
+mod identity;
+mod listen;
+mod run;
+mod status;
+mod watch;
+mod worker;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use lanparty_state::{Environment, StateDir};
+
+use crate::cli::{Cli, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let ended = match &cli.command {
+        Some(Command::Status { state_dir }) => show_status(state_dir.as_deref()),
+        None => run::run(&cli.run),
+    };
+
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn show_status(state_dir: Option<&Path>) -> Result<(), Failure> {
+    let state = StateDir::open(state_dir, &Environment::read()).map_err(anyhow::Error::from)?;
+    let text = watch::ask(&state).map_err(Failure::Refused)?;
+
+    run::say(&text)
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lanparty_ctrl::Mode;
-use lanparty_proto::budget;
+use lanparty_proto::{budget, policy::Policy};
 
 use crate::Rate;
 
@@ -29,6 +29,8 @@ pub struct Limits {
     pub native_mtu: u16,
     /// The largest overlay datagram that anybody may send or get, in bytes.
     pub budget: usize,
+    /// Which kinds of protocols clients may use.
+    pub policy: Policy,
     /// Broadcast and multicast frames of one client.
     pub broadcast: Rate,
     /// Frames of one client for stations that nobody has been seen to have.
@@ -79,6 +81,7 @@ impl Default for Limits {
             mode: RoomMode::Auto,
             native_mtu: DEFAULT_NATIVE_MTU,
             budget: MAX_BUDGET,
+            policy: Policy::DEFAULT,
             broadcast: Rate {
                 per_second: 64,
                 burst: 128,

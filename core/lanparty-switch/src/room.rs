@@ -7,7 +7,7 @@ use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::split::Part;
-use lanparty_proto::{Direction, EtherType, Frame, Kind, Policy, RoomId, policy};
+use lanparty_proto::{Direction, EtherType, Frame, Kind, RoomId, policy};
 
 use crate::halves::Paired;
 use crate::limits::Limits;
@@ -128,7 +128,7 @@ impl Room {
             Role::Client => Direction::FromRemote,
             Role::Gateway => Direction::FromLan,
         };
-        policy::check(Policy::DEFAULT, direction, &frame, self.mtu)?;
+        policy::check(limits.policy, direction, &frame, self.mtu)?;
 
         match identity {
             Identity::Client { mac, .. } if frame.source() != mac => {

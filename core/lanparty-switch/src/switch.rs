@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use lanparty_ctrl::{LeaveReason, Message, PeerRef, RoomCode, Stats};
+use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
 use lanparty_proto::{RoomId, overlay};
 
@@ -238,6 +238,24 @@ impl Switch {
             self.expiries.pop_front();
             self.handle_leave(place, LeaveReason::Timeout);
         }
+    }
+
+    /// Returns how many malformed datagrams the connection that holds `place` has sent.
+    pub fn strikes(&self, place: Attachment) -> u32 {
+        self.member(place).map_or(0, |member| member.strikes)
+    }
+
+    /// Returns whether a member that can split frames would do so in the room with `code`, be it there or yet to be made.
+    pub fn may_split(&self, code: &RoomCode) -> bool {
+        let room = self.rooms.find(code).and_then(|slot| self.rooms.get(slot));
+        let mode = room.map_or_else(|| self.limits.mode.choose(true), |room| room.mode);
+
+        mode == Mode::Full
+    }
+
+    /// Returns the largest IP MTU of a room in native mode.
+    pub const fn native_mtu(&self) -> u16 {
+        self.limits.native_mtu
     }
 
     /// Returns whether there is a room with `code`.

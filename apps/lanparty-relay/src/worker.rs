@@ -1,0 +1,231 @@
+//! One worker: a UDP socket, its links, the rooms pinned to it, and nothing that it waits for but them.
+//!
+//! One turn: wait; read the clock once; read what has come, batch by batch; run what is due; send. What a turn reads leaves in it.
+
+mod conn;
+mod control;
+mod deadlines;
+mod frames;
+mod report;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use lanparty_net::{Endpoint, LinkEvent};
+use lanparty_offload::flow::FlowHasher;
+use lanparty_switch::Switch;
+use lanparty_telemetry::Throttle;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use self::conn::Conns;
+use self::deadlines::Deadlines;
+pub(crate) use self::report::{MemberReport, RoomReport, WorkerReport};
+use crate::directory::Directory;
+use crate::door::Door;
+
+/// How many batches one turn reads before it sends. A batch is up to 16 GRO messages of 64 packets.
+const BATCHES_A_TURN: usize = 8;
+
+/// How long members have to take the news of a shutdown before their links are cut.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// What a worker is asked.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// To describe itself.
+    Report(SyncSender<WorkerReport>),
+    /// To tell everybody to go, and end.
+    Shutdown,
+}
+
+/// How others reach a worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailbox {
+    requests: Sender<Request>,
+    bell: Arc<OwnedFd>,
+}
+
+impl Mailbox {
+    /// Asks the worker, which answers in its next turn. Nobody answers for a worker that has ended.
+    pub(crate) fn send(&self, request: Request) {
+        if self.requests.send(request).is_ok() {
+            // A bell that cannot be rung any louder is ringing already.
+            let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+/// What workers of one relay share.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) door: Arc<Door>,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    number: u8,
+    endpoint: Endpoint,
+    switch: Switch,
+    shared: Shared,
+    conns: Conns,
+    deadlines: Deadlines,
+    hasher: FlowHasher,
+    requests: Receiver<Request>,
+    bell: Arc<OwnedFd>,
+    /// When the worker ends, once it was told to.
+    ends_at: Option<Instant>,
+    logs: Throttle,
+    losses: frames::Losses,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        number: u8,
+        endpoint: Endpoint,
+        switch: Switch,
+        shared: Shared,
+    ) -> Result<(Self, Mailbox)> {
+        let (sender, requests) = std::sync::mpsc::channel();
+        let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+            .context("cannot make an eventfd")?;
+        let bell = Arc::new(bell);
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).context("the system gives no random numbers")?;
+        let mailbox = Mailbox {
+            requests: sender,
+            bell: Arc::clone(&bell),
+        };
+
+        let worker = Self {
+            number,
+            endpoint,
+            switch,
+            shared,
+            conns: Conns::default(),
+            deadlines: Deadlines::default(),
+            hasher: FlowHasher::new(u64::from_ne_bytes(seed)),
+            requests,
+            bell,
+            ends_at: None,
+            logs: Throttle::new(Duration::from_secs(1), 10),
+            losses: frames::Losses::default(),
+        };
+
+        Ok((worker, mailbox))
+    }
+
+    /// Works until it was told to end and everybody knows.
+    pub(crate) fn run(mut self) {
+        let mut now = Instant::now();
+        while !self.is_over(now) {
+            self.wait(now);
+            now = Instant::now();
+            self.turn(now);
+        }
+        self.conns.links().for_each(|link| {
+            self.endpoint
+                .close(link, control::CLOSE_CODE, "shutdown", now);
+        });
+        self.endpoint.flush(now);
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        self.ends_at
+            .is_some_and(|at| now >= at || self.conns.is_empty())
+    }
+
+    /// Waits until there is something to do. A wait that fails is a short one: the turn then finds nothing.
+    fn wait(&self, now: Instant) {
+        let next = [
+            self.endpoint.poll_timeout(),
+            self.switch.poll_timeout(),
+            self.deadlines.next(),
+            self.ends_at,
+        ];
+        let timeout = next.into_iter().flatten().min().map(|at| {
+            let left = at.saturating_duration_since(now);
+            Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            }
+        });
+        let mut interest = PollFlags::IN;
+        interest.set(PollFlags::OUT, self.endpoint.wants_write());
+        let mut fds = [
+            PollFd::new(self.endpoint.socket(), interest),
+            PollFd::new(&*self.bell, PollFlags::IN),
+        ];
+        let _ready = poll(&mut fds, timeout.as_ref());
+    }
+
+    fn turn(&mut self, now: Instant) {
+        self.answer(now);
+        for _ in 0..BATCHES_A_TURN {
+            let has_more = self.endpoint.receive(now);
+            self.digest(now);
+            if !has_more {
+                break;
+            }
+        }
+        self.endpoint.handle_timeout(now);
+        self.switch.handle_timeout(now);
+        self.run_deadlines(now);
+        self.digest(now);
+        self.endpoint.flush(now);
+        if self.handle_events(now) {
+            self.carry_out(now);
+            self.endpoint.flush(now);
+        }
+    }
+
+    /// Answers those who rang.
+    fn answer(&mut self, now: Instant) {
+        let mut rung = [0; 8];
+        // Nothing to read means that nobody rang.
+        let _rung = rustix::io::read(&*self.bell, &mut rung);
+        while let Ok(request) = self.requests.try_recv() {
+            match request {
+                // Whoever asked may be gone by now.
+                Request::Report(to) => drop(to.try_send(self.report(now))),
+                Request::Shutdown => self.shut_down(now),
+            }
+        }
+    }
+
+    /// Takes everything that the endpoint has: events before datagrams, so that a joiner is known before its first frame.
+    fn digest(&mut self, now: Instant) {
+        self.handle_events(now);
+        self.handle_datagrams(now);
+        self.carry_out(now);
+    }
+
+    /// Returns whether anything happened.
+    fn handle_events(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(event) = self.endpoint.poll_event() {
+            any = true;
+            match event {
+                LinkEvent::Connected { link } => self.connected(link, now),
+                LinkEvent::Control { link, bytes } => self.handle_control(link, &bytes, now),
+                LinkEvent::Budget { link, budget } => self.handle_budget(link, budget, now),
+                LinkEvent::Closed { link, cause } => self.closed(link, &cause, now),
+            }
+        }
+
+        any
+    }
+
+    fn shut_down(&mut self, now: Instant) {
+        if self.ends_at.is_some() {
+            return;
+        }
+        self.ends_at = now.checked_add(FAREWELL);
+        self.switch.close();
+        self.carry_out(now);
+        self.turn_away_the_rest(now);
+    }
+}

@@ -1,0 +1,57 @@
+//! What a worker does not wait for any longer.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lanparty_net::LinkId;
+
+/// How long a connection has for its hello (RFC 9000, 21.6 is the attack).
+pub(crate) const HELLO: Duration = Duration::from_secs(3);
+
+/// How long a member has for a control message that it has begun.
+pub(crate) const MESSAGE: Duration = Duration::from_secs(5);
+
+/// How long a hello may wait for the path's MTU, where the room needs it: path MTU discovery takes about six round trips.
+pub(crate) const SETTLE: Duration = Duration::from_millis(500);
+
+/// How long a connection that was told to go has to read why.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// The hello.
+    Hello,
+    /// The path's MTU.
+    Settle,
+    /// The rest of the message that began then.
+    Message(Instant),
+    /// The end.
+    Linger,
+}
+
+/// What is due, and when. Each connection has at most one entry of each kind, and one for each message that was in pieces in the
+/// last [`MESSAGE`], which the rate of control messages bounds.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines(BTreeSet<(Instant, LinkId, Due)>);
+
+impl Deadlines {
+    /// Sets a deadline. What happened in time makes it void: whoever takes it looks.
+    pub(crate) fn set(&mut self, at: Instant, link: LinkId, due: Due) {
+        self.0.insert((at, link, due));
+    }
+
+    /// Returns when the next is.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.first().map(|(at, _, _)| *at)
+    }
+
+    /// Takes the next that has come.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(LinkId, Due)> {
+        if self.next()? > now {
+            return None;
+        }
+
+        self.0.pop_first().map(|(_, link, due)| (link, due))
+    }
+}

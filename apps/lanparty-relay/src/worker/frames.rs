@@ -1,0 +1,212 @@
+//! The data path: what came in goes where the switch says.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use lanparty_net::{Endpoint, LinkId};
+use lanparty_obs::{Action, DropReason, FrameEvent, Way};
+use lanparty_offload::flow::{self, FlowClass};
+use lanparty_proto::{PeerId, overlay};
+use lanparty_queue::Class;
+use lanparty_switch::{Attachment, Fit, Forward, Target, Verdict, split_datagram};
+use lanparty_telemetry::Throttle;
+
+use super::Worker;
+use super::conn::Conn;
+
+/// What the queues in front of members' links gave up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Losses {
+    /// For lack of room.
+    pub(crate) full: u64,
+}
+
+/// Everything that sending one frame needs beside the frame.
+struct Sending<'a> {
+    endpoint: &'a mut Endpoint,
+    losses: &'a mut Losses,
+    logs: &'a mut Throttle,
+    flow: u32,
+    class: Class,
+    now: Instant,
+}
+
+impl Worker {
+    pub(super) fn handle_datagrams(&mut self, now: Instant) {
+        while let Some((link, datagram)) = self.endpoint.poll_datagram() {
+            // Whoever has no place yet may have sent ahead of its welcome; whoever has none any more will notice.
+            if let Some(place) = self.conns.get(link).and_then(Conn::place) {
+                self.handle_datagram(link, place, &datagram, now);
+            }
+        }
+    }
+
+    fn handle_datagram(&mut self, link: LinkId, place: Attachment, datagram: &Bytes, now: Instant) {
+        match self.switch.handle_datagram(place, datagram, now) {
+            Verdict::Hold => {}
+            Verdict::Drop(reason) => {
+                log_drop(datagram, reason);
+                if reason.is_malformed() {
+                    self.log_malformed(link, place, reason, now);
+                }
+            }
+            Verdict::Forward(forward) => {
+                log_forward(&forward, datagram);
+                let class = match flow::classify(forward.frame) {
+                    FlowClass::Control => Class::Control,
+                    FlowClass::Normal => Class::Normal,
+                };
+                let mut sending = Sending {
+                    endpoint: &mut self.endpoint,
+                    losses: &mut self.losses,
+                    logs: &mut self.logs,
+                    flow: fold(self.hasher.hash(forward.frame)),
+                    class,
+                    now,
+                };
+                sending.send(&forward, datagram);
+            }
+        }
+    }
+
+    #[cold]
+    fn log_malformed(&mut self, link: LinkId, place: Attachment, reason: DropReason, now: Instant) {
+        if let Some(left_out) = self.logs.pass(now) {
+            let remote = self.conns.get(link).map(|conn| conn.remote);
+            let count = self.switch.strikes(place);
+            tracing::debug!(
+                ?remote,
+                reason = reason.as_str(),
+                count,
+                left_out,
+                "malformed datagram"
+            );
+        }
+    }
+}
+
+impl Sending<'_> {
+    fn send(&mut self, forward: &Forward<'_>, datagram: &Bytes) {
+        let lane = sender(datagram);
+        let mut halves = None;
+        for target in forward.targets() {
+            match target.fit {
+                Fit::Whole => {
+                    if let Some(held) = &forward.held {
+                        self.queue(target, held.clone(), lane);
+                    }
+                    self.queue(target, datagram.clone(), lane);
+                }
+                Fit::Split => {
+                    let halves = halves
+                        .get_or_insert_with(|| split_datagram(datagram, forward.split_sequence));
+                    for half in halves.iter().flatten() {
+                        self.queue(target, half.clone(), lane);
+                    }
+                }
+                Fit::TooLarge => self.log_skipped(target, lane, datagram.len()),
+            }
+        }
+    }
+
+    fn queue(&mut self, target: Target, datagram: Bytes, lane: PeerId) {
+        let link = LinkId::from_bits(target.conn.0);
+        let dropped = self
+            .endpoint
+            .queue(link, datagram, self.flow, self.class, lane.0, self.now);
+        self.losses.full = self.losses.full.wrapping_add(dropped.overflow.into());
+    }
+
+    #[cold]
+    fn log_skipped(&mut self, target: Target, ingress: PeerId, len: usize) {
+        if let Some(left_out) = self.logs.pass(self.now) {
+            tracing::debug!(
+                ingress = ingress.0,
+                target = target.peer.0,
+                encoded_len = len,
+                budget = target.budget,
+                reason = DropReason::TargetBudget.as_str(),
+                left_out,
+                "frame skipped for one target"
+            );
+        }
+    }
+}
+
+/// Returns the sender that a checked datagram names.
+fn sender(datagram: &[u8]) -> PeerId {
+    const AT: usize = 8;
+    let number = datagram.get(AT..).and_then(|rest| rest.first_chunk());
+
+    PeerId(number.copied().map_or(0, u16::from_be_bytes))
+}
+
+/// Makes 32 bits of 64 without losing what they tell apart.
+fn fold(hash: u64) -> u32 {
+    let mixed = hash ^ hash >> 32;
+
+    u32::try_from(mixed & u64::from(u32::MAX)).unwrap_or(u32::MAX)
+}
+
+/// Logs a frame that went nowhere, if anybody listens.
+fn log_drop(datagram: &[u8], reason: DropReason) {
+    if tracing::enabled!(target: "frames", tracing::Level::TRACE) {
+        let frame = datagram.get(overlay::HEADER_LEN..).unwrap_or_default();
+        log_frame(datagram, frame, Action::Dropped(reason));
+    }
+}
+
+/// Logs a frame that went somewhere, if anybody listens.
+fn log_forward(forward: &Forward<'_>, datagram: &[u8]) {
+    if tracing::enabled!(target: "frames", tracing::Level::TRACE) {
+        let targets = forward
+            .targets()
+            .filter(|target| target.fit != Fit::TooLarge);
+        let action = match targets.count() {
+            0 if forward.targets().next().is_some() => Action::Dropped(DropReason::TargetBudget),
+            count => Action::Forwarded(count),
+        };
+        log_frame(datagram, forward.frame, action);
+    }
+}
+
+#[cold]
+fn log_frame(datagram: &[u8], frame: &[u8], action: Action) {
+    const ROOM_AT: usize = 4;
+    let room = datagram.get(ROOM_AT..).and_then(|rest| rest.first_chunk());
+    let room = room.copied().map_or(0, u32::from_be_bytes);
+    let event = FrameEvent::new(Way::Across, Some(sender(datagram)), frame, action);
+    let (source, destination, kind) = event.header.unwrap_or_default();
+    let (targets, reason) = match action {
+        Action::Forwarded(targets) => (targets, ""),
+        Action::Dropped(reason) => (0, reason.as_str()),
+    };
+    tracing::trace!(
+        target: "frames",
+        direction = event.way.as_str(),
+        room,
+        peer = sender(datagram).0,
+        %source,
+        %destination,
+        ether_type = format_args!("0x{kind:04x}"),
+        len = event.len,
+        action = action.as_str(),
+        reason,
+        targets,
+        "frame"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use lanparty_proto::RoomId;
+
+    use super::*;
+
+    #[test]
+    fn reads_the_sender_where_the_overlay_has_it() {
+        let header = overlay::header(RoomId(7), PeerId(0x0102), false, 0);
+
+        assert_eq!(sender(&header), PeerId(0x0102));
+    }
+}

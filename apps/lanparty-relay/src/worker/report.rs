@@ -1,0 +1,76 @@
+//! What a worker looks like from outside.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use lanparty_net::LinkId;
+use lanparty_switch::{MemberSnapshot, RoomSnapshot, Totals};
+
+use super::Worker;
+
+/// One worker.
+#[derive(Debug)]
+pub(crate) struct WorkerReport {
+    pub(crate) worker: u8,
+    /// Connections, those without a place included.
+    pub(crate) connections: usize,
+    pub(crate) totals: Totals,
+    /// Frames that the queues in front of members' links had no room for.
+    pub(crate) queue_full: u64,
+    pub(crate) rooms: Vec<RoomReport>,
+}
+
+/// One room.
+#[derive(Debug)]
+pub(crate) struct RoomReport {
+    pub(crate) room: RoomSnapshot,
+    pub(crate) members: Vec<MemberReport>,
+}
+
+/// One member.
+#[derive(Debug)]
+pub(crate) struct MemberReport {
+    pub(crate) member: MemberSnapshot,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) rtt: Option<Duration>,
+}
+
+impl Worker {
+    pub(super) fn report(&self, now: Instant) -> WorkerReport {
+        let rooms = self.switch.snapshot(now).into_iter();
+
+        WorkerReport {
+            worker: self.number,
+            connections: self.conns.len(),
+            totals: self.switch.totals().clone(),
+            queue_full: self.losses.full,
+            rooms: rooms.map(|room| self.report_room(room, now)).collect(),
+        }
+    }
+
+    fn report_room(&self, mut room: RoomSnapshot, now: Instant) -> RoomReport {
+        let members = std::mem::take(&mut room.members).into_iter();
+
+        RoomReport {
+            room,
+            members: members
+                .map(|member| self.report_member(member, now))
+                .collect(),
+        }
+    }
+
+    fn report_member(&self, mut member: MemberSnapshot, now: Instant) -> MemberReport {
+        let link = member.conn.map(|conn| LinkId::from_bits(conn.0));
+        let facts = link.and_then(|link| self.endpoint.facts(link));
+        if let Some(facts) = facts {
+            let heard = now.saturating_duration_since(facts.last_heard);
+            member.last_seen = member.last_seen.min(heard);
+        }
+
+        MemberReport {
+            member,
+            remote: facts.map(|facts| facts.remote),
+            rtt: facts.map(|facts| facts.rtt),
+        }
+    }
+}
