@@ -1,4 +1,4 @@
-//! Codes of QUIC's application close (RFC 9000, 19.19; `docs/protocol.md`, clause 1.4).
+//! Codes of QUIC's application close (RFC 9000, 19.19; `docs/protocol.md`, clause 1.5).
 //!
 //! A close overtakes what waits on the control stream, so code and text say again what a message said.
 
