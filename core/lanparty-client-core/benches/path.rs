@@ -1,0 +1,127 @@
+//! What a player's data path costs: a super-frame and small frames, both ways.
+
+#![expect(
+    missing_docs,
+    clippy::disallowed_methods,
+    reason = "criterion's macros make undocumented functions, and a benchmark reads the clock"
+)]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lanparty_client_core::{
+    Attempt, ClientPath, ClientPathConfig, DataPath as _, JoinInfo, Outbox, Output, Peer,
+};
+use lanparty_ctrl::{Mode, Role};
+use lanparty_offload::VnetHeader;
+use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
+use lanparty_proto::player::PlayerPolicy;
+use lanparty_proto::policy::Policy;
+use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+
+const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
+const ROOM: RoomId = RoomId(9);
+const GATEWAY: PeerId = PeerId(1);
+
+fn path() -> ClientPath {
+    let mut path = ClientPath::new(ClientPathConfig {
+        mac: MAC,
+        policy: Policy::DEFAULT,
+        player: PlayerPolicy::default(),
+        seed: 1,
+    });
+    let joined = Output::Joined(JoinInfo {
+        attempt: Attempt(1),
+        peer: PeerId(5),
+        room: ROOM,
+        mtu: 1500,
+        mode: Mode::Full,
+        budget: 1440,
+        gateway: true,
+        same_place: false,
+        resume: None,
+    });
+    let gateway = Output::PeerJoined(Peer {
+        id: GATEWAY,
+        role: Role::Gateway,
+        mac: None,
+    });
+    for output in [joined, gateway] {
+        path.handle_session(&output, Instant::now(), &mut Outbox::default());
+    }
+
+    path
+}
+
+/// A TCP segment over IPv4 of `len` bytes, Ethernet header included, without checksums.
+fn tcp(destination: MacAddr, source: MacAddr, len: usize) -> Vec<u8> {
+    let mut frame = [&destination.0[..], &source.0, &[8, 0]].concat();
+    let total = u16::try_from(len - 14).expect("a packet");
+    frame.extend([0x45, 0]);
+    frame.extend(total.to_be_bytes());
+    frame.extend([0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+    frame.extend([
+        0x13, 0x88, 0, 80, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0,
+    ]);
+    frame.resize(len, 7);
+
+    frame
+}
+
+fn up(c: &mut Criterion, name: &str, vnet: VnetHeader, len: usize) {
+    let (mut path, mut out) = (path(), Outbox::default());
+    let mut frame = tcp(LAN, MAC, len);
+    let now = Instant::now();
+    let mut group = c.benchmark_group("client_path_up");
+    group.throughput(Throughput::Bytes(len as u64));
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            out.clear();
+            path.handle_local(vnet, black_box(&mut frame), 1440, now, &mut out);
+        });
+    });
+    group.finish();
+    assert!(!out.up.is_empty(), "the frame goes up");
+}
+
+fn down(c: &mut Criterion, name: &str, count: usize, len: usize) {
+    let (mut path, mut out) = (path(), Outbox::default());
+    let frame = tcp(MAC, LAN, len);
+    let header = overlay::header(ROOM, GATEWAY, false, u16::try_from(len).expect("a frame"));
+    let datagram = [&header[..], &frame].concat().into();
+    let now = Instant::now();
+    let mut group = c.benchmark_group("client_path_down");
+    group.throughput(Throughput::Bytes((len * count) as u64));
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            out.clear();
+            for _ in 0..count {
+                path.handle_datagram(black_box(&datagram), now, &mut out);
+            }
+        });
+    });
+    group.finish();
+    assert_eq!(out.local.len(), count, "every frame comes down");
+}
+
+fn paths(c: &mut Criterion) {
+    let super_frame = VnetHeader {
+        flags: FLAG_NEEDS_CSUM,
+        gso_type: GSO_TCPV4,
+        hdr_len: 54,
+        gso_size: 1374,
+        csum_start: 34,
+        csum_offset: 16,
+    };
+    up(c, "super_frame_64k", super_frame, 65_549);
+    up(c, "split_1514", VnetHeader::NONE, 1514);
+    up(c, "whole_1414", VnetHeader::NONE, 1414);
+    up(c, "small_64", VnetHeader::NONE, 64);
+    down(c, "segments_64k", 46, 1414);
+    down(c, "small_64", 1, 64);
+}
+
+criterion_group!(benches, paths);
+criterion_main!(benches);
