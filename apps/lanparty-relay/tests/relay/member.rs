@@ -1,0 +1,245 @@
+//! A member on the library that programs use, and nothing above it.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lanparty_ctrl::{
+    Capability, Decoder, Hello, MAX_ADMITTED, Message, PROTOCOL_VERSION, Reject, Resume, Role,
+    Welcome, encode,
+};
+use lanparty_net::{
+    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, member_socket,
+};
+use lanparty_proto::{MacAddr, overlay};
+use lanparty_queue::{Class, Pace};
+
+use crate::process::Relay;
+
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long nothing must come for a member to be quiet.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// One member and what it has heard.
+#[derive(Debug)]
+pub(crate) struct Member {
+    endpoint: Endpoint,
+    link: LinkId,
+    decoder: Decoder,
+    messages: Vec<Message>,
+    datagrams: Vec<Bytes>,
+    welcome: Option<Welcome>,
+    is_connected: bool,
+    cause: Option<CloseCause>,
+}
+
+/// An IPX frame.
+pub(crate) fn frame(destination: MacAddr, source: MacAddr) -> Vec<u8> {
+    let mut bytes = [&destination.0[..], &source.0, &[0x81, 0x37]].concat();
+    bytes.resize(60, 0);
+    bytes[14..18].copy_from_slice(&[0xff, 0xff, 0, 46]);
+
+    bytes
+}
+
+impl Member {
+    /// Connects and says nothing.
+    pub(crate) fn connect(relay: &Relay) -> Self {
+        Self::connect_to(relay, None)
+    }
+
+    fn connect_to(relay: &Relay, worker: Option<u8>) -> Self {
+        let trust = Trust::Pinned(relay.certificate().into());
+        let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Auto).unwrap();
+        let socket = member_socket(relay.address()).unwrap();
+        let mut endpoint = Endpoint::member(socket, settings).unwrap();
+        let link = endpoint
+            .connect(relay.address(), worker, Instant::now())
+            .unwrap();
+        let mut member = Self {
+            endpoint,
+            link,
+            decoder: Decoder::new(MAX_ADMITTED),
+            messages: Vec::new(),
+            datagrams: Vec::new(),
+            welcome: None,
+            is_connected: false,
+            cause: None,
+        };
+        member.run_until(|member| member.is_connected);
+
+        member
+    }
+
+    pub(crate) fn join(relay: &Relay, role: Role, room: &str, mac: Option<MacAddr>) -> Self {
+        Self::try_join(relay, role, room, mac).unwrap()
+    }
+
+    pub(crate) fn try_join(
+        relay: &Relay,
+        role: Role,
+        room: &str,
+        mac: Option<MacAddr>,
+    ) -> Result<Self, Reject> {
+        Self::say_hello(relay, &hello(role, room, mac))
+    }
+
+    /// Takes up the place that `welcome` gave.
+    pub(crate) fn resume(relay: &Relay, room: &str, mac: MacAddr, welcome: &Welcome) -> Self {
+        let token = welcome.resume.as_ref().map(|Resume { token, .. }| token);
+        let hello = Hello {
+            resume: token.cloned(),
+            generation: 2,
+            ..hello(Role::Client, room, Some(mac))
+        };
+
+        Self::say_hello(relay, &hello).unwrap()
+    }
+
+    fn say_hello(relay: &Relay, hello: &Hello) -> Result<Self, Reject> {
+        let mut worker = None;
+        loop {
+            let mut member = Self::connect_to(relay, worker);
+            member.send_control(&encode(&Message::Hello(hello.clone())));
+            let answer = member.message(|message| {
+                matches!(
+                    message,
+                    Message::Welcome(_) | Message::Reject(_) | Message::Redirect(_)
+                )
+            });
+            if let Message::Redirect(redirect) = answer {
+                assert_eq!(worker, None, "a redirect leads to the right worker");
+                worker = Some(redirect.worker);
+                continue;
+            }
+            if let Message::Reject(reject) = answer {
+                return Err(reject);
+            }
+            if let Message::Welcome(welcome) = answer {
+                member.welcome = Some(welcome);
+            }
+
+            return Ok(member);
+        }
+    }
+
+    pub(crate) fn welcome(&self) -> &Welcome {
+        self.welcome.as_ref().unwrap()
+    }
+
+    pub(crate) fn send(&mut self, frame: &[u8]) {
+        let welcome = self.welcome();
+        let length = u16::try_from(frame.len()).unwrap();
+        let header = overlay::header(welcome.room, welcome.peer, false, length);
+        let datagram = [&header[..], frame].concat();
+        self.send_raw(&datagram);
+    }
+
+    pub(crate) fn send_raw(&mut self, datagram: &[u8]) {
+        let datagram = Bytes::copy_from_slice(datagram);
+        let now = Instant::now();
+        let queued = self
+            .endpoint
+            .queue(self.link, datagram, 0, Class::Normal, 0, now);
+        assert_eq!(queued.overflow, 0, "the queue has room for a test");
+        self.endpoint.flush(now);
+    }
+
+    pub(crate) fn send_control(&mut self, bytes: &[u8]) {
+        assert!(self.endpoint.send_control(self.link, bytes.to_vec()));
+        self.endpoint.flush(Instant::now());
+    }
+
+    /// Waits for a message and takes it.
+    pub(crate) fn message(&mut self, is_it: impl Fn(&Message) -> bool) -> Message {
+        self.run_until(|member| member.messages.iter().any(&is_it));
+        let at = self.messages.iter().position(is_it).unwrap();
+
+        self.messages.remove(at)
+    }
+
+    /// Returns whether such a message has come.
+    pub(crate) fn has(&self, is_it: impl Fn(&Message) -> bool) -> bool {
+        self.messages.iter().any(is_it)
+    }
+
+    /// Waits for a frame and takes it.
+    pub(crate) fn receive(&mut self) -> Vec<u8> {
+        self.run_until(|member| !member.datagrams.is_empty());
+
+        self.datagrams.remove(0)[overlay::HEADER_LEN..].to_vec()
+    }
+
+    /// Waits for the end and returns its cause.
+    pub(crate) fn end(&mut self) -> CloseCause {
+        self.run_until(|member| member.cause.is_some());
+
+        self.cause.clone().unwrap()
+    }
+
+    /// Returns whether no frame comes.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let until = Instant::now() + QUIET;
+        while Instant::now() < until {
+            self.turn();
+        }
+
+        self.datagrams.is_empty()
+    }
+
+    fn run_until(&mut self, is_done: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.turn();
+            if is_done(self) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "nothing came; messages: {:?}, cause: {:?}",
+                self.messages,
+                self.cause
+            );
+        }
+    }
+
+    fn turn(&mut self) {
+        std::thread::sleep(Duration::from_millis(1));
+        let now = Instant::now();
+        while self.endpoint.receive(now) {}
+        self.endpoint.handle_timeout(now);
+        self.endpoint.flush(now);
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                LinkEvent::Connected { .. } => self.is_connected = true,
+                LinkEvent::Control { bytes, .. } => self.decoder.push(&bytes),
+                LinkEvent::Budget { .. } => {}
+                LinkEvent::Closed { cause, .. } => self.cause = Some(cause),
+            }
+            while let Some(message) = self.decoder.poll_message().unwrap() {
+                self.messages.push(message);
+            }
+        }
+        while let Some((_, datagram)) = self.endpoint.poll_datagram() {
+            self.datagrams.push(datagram);
+        }
+        self.endpoint.flush(now);
+    }
+}
+
+fn hello(role: Role, room: &str, mac: Option<MacAddr>) -> Hello {
+    Hello {
+        version: PROTOCOL_VERSION,
+        role,
+        room: room.parse().unwrap(),
+        mac,
+        budget: 1434,
+        capabilities: vec![Capability::FullFrame],
+        generation: 1,
+        resume: None,
+        down_rate: None,
+        program: "test".into(),
+        program_version: "1".into(),
+    }
+}

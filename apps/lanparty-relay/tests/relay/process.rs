@@ -1,0 +1,146 @@
+//! The relay as a process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lanparty-relay");
+
+/// A relay that is gone, with its files, when the test is over.
+pub(crate) struct Relay {
+    child: Child,
+    folder: PathBuf,
+    address: SocketAddr,
+    arguments: Vec<String>,
+}
+
+impl Relay {
+    /// Starts a relay on a port of the system's choice and waits until it is ready.
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        let folder = folder(name);
+        let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let (child, address) = spawn(&folder, "127.0.0.1:0", &arguments);
+
+        Self {
+            child,
+            folder,
+            address,
+            arguments,
+        }
+    }
+
+    /// Starts it again on the same port, with the same files.
+    pub(crate) fn restart(&mut self) {
+        let (child, address) = spawn(&self.folder, &self.address.to_string(), &self.arguments);
+        assert_eq!(address, self.address);
+        self.child = child;
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    pub(crate) fn certificate(&self) -> Vec<u8> {
+        std::fs::read(self.folder.join("cert.der")).unwrap()
+    }
+
+    /// Returns what `lanparty-relay status` prints.
+    pub(crate) fn status(&self) -> Value {
+        let output = Command::new(PROGRAM)
+            .args(["status", "--state-dir"])
+            .arg(self.state())
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> ExitStatus {
+        let deadline = Instant::now() + patience;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the relay does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts a relay that must not start; returns its exit code and what it says.
+    pub(crate) fn refused(name: &str, arguments: &[&str]) -> (i32, String) {
+        let folder = folder(name);
+        let mut command = Command::new(PROGRAM);
+        command.env("STATE_DIRECTORY", folder.join("state"));
+        if !arguments.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let output = command.args(arguments).output().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+
+        (
+            output.status.code().unwrap(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what some tests are about.
+        let _killed = self.child.kill();
+        let _ended = self.child.wait();
+        let _removed = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("relay-test-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+
+    folder
+}
+
+fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAddr) {
+    let mut child = Command::new(PROGRAM)
+        .args(["--listen", listen, "--state-dir"])
+        .arg(folder.join("state"))
+        .arg("--dev-cert-der-out")
+        .arg(folder.join("cert.der"))
+        .args(arguments)
+        .env("SOFTLAN_LOG", "warn")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("relay ready: "), "{line:?}");
+    let address = line
+        .split_whitespace()
+        .find_map(|word| word.parse().ok())
+        .unwrap();
+
+    (child, address)
+}
