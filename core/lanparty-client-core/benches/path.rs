@@ -1,10 +1,6 @@
 //! What a player's data path costs: a super-frame and small frames, both ways.
 
-#![expect(
-    missing_docs,
-    clippy::disallowed_methods,
-    reason = "criterion's macros make undocumented functions, and a benchmark reads the clock"
-)]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::hint::black_box;
 use std::time::Instant;
