@@ -19,6 +19,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_obs::{Counters, FrameEvent};
 use lanparty_offload::VnetHeader;
+use lanparty_proto::MacAddr;
 use lanparty_queue::Class;
 
 use crate::Output;
@@ -84,6 +85,11 @@ pub trait DataPath {
 
     /// Does what is due.
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox);
+
+    /// Returns the MACs of all remote clients, sorted, if they changed since the last call, for a port that filters by them.
+    fn take_remotes(&mut self) -> Option<Vec<MacAddr>> {
+        None
+    }
 
     /// Returns what was counted since the start.
     fn counters(&self) -> &Counters;

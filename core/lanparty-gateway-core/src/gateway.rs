@@ -56,11 +56,6 @@ impl GatewayPath {
         }
     }
 
-    /// Returns the MACs of all remote clients, sorted, if they changed since the last call.
-    pub fn take_remote_macs(&mut self) -> Option<Vec<MacAddr>> {
-        std::mem::take(&mut self.have_macs_changed).then(|| self.tunnel.members.macs().collect())
-    }
-
     /// Returns the address bindings, for events, a snapshot, or what a snapshot restores.
     pub const fn guard_mut(&mut self) -> &mut Guard {
         &mut self.guard
@@ -218,6 +213,10 @@ impl DataPath for GatewayPath {
             }
             Err(reason) => self.tunnel.drop_down(reason, Some(peer.id), &bytes),
         }
+    }
+
+    fn take_remotes(&mut self) -> Option<Vec<MacAddr>> {
+        std::mem::take(&mut self.have_macs_changed).then(|| self.tunnel.members.macs().collect())
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

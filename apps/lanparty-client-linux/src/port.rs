@@ -1,0 +1,115 @@
+//! The TAP device as the member's loop sees it.
+
+use std::io::IoSlice;
+use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+use std::time::Instant;
+
+use lanparty_client_core::JoinInfo;
+use lanparty_client_tap::{LinkState, RouteGuard, Tap};
+use lanparty_member::unix::{self, WakeFd};
+use lanparty_member::{Port, PortError, PortFacts, Socket};
+use lanparty_offload::VnetHeader;
+use lanparty_proto::MacAddr;
+
+use crate::dhcp::DhcpClient;
+
+/// A TAP device, the routes that belong to it while the room is joined, and the DHCP client on it.
+#[derive(Debug)]
+pub(crate) struct TapPort {
+    // Dropped in this order: the DHCP client says goodbye and the routes go while there still is an interface.
+    dhcp: Option<DhcpClient>,
+    routes: Option<RouteGuard>,
+    tap: Tap,
+    wake: WakeFd,
+}
+
+impl TapPort {
+    pub(crate) const fn new(tap: Tap, wake: WakeFd, dhcp: Option<DhcpClient>) -> Self {
+        Self {
+            dhcp,
+            routes: None,
+            tap,
+            wake,
+        }
+    }
+}
+
+impl Port for TapPort {
+    fn wait(
+        &mut self,
+        sockets: &[Option<Socket<'_>>],
+        deadline: Option<Instant>,
+    ) -> Result<(), PortError> {
+        unix::wait(sockets, self.tap.as_fd(), &self.wake, deadline)
+            .map_err(|error| PortError::new("cannot wait for the TAP device", error))
+    }
+
+    fn receive(&mut self) -> Result<usize, PortError> {
+        self.tap.receive().map_err(|error| {
+            PortError::new(
+                "the TAP device is gone; was it deleted by another program?",
+                error,
+            )
+        })
+    }
+
+    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        self.tap.received_mut(index)
+    }
+
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
+        self.tap.send(vnet, pieces) == LinkState::Up
+    }
+
+    fn flush(&mut self) -> u64 {
+        0
+    }
+
+    fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError> {
+        let configure = |error| PortError::new("cannot switch on the TAP device", error);
+        self.tap.set_mtu(info.mtu).map_err(configure)?;
+        self.tap.set_up(true).map_err(configure)?;
+        if self.routes.is_none() {
+            match RouteGuard::add(self.tap.index()) {
+                Ok(routes) => self.routes = Some(routes),
+                Err(error) => {
+                    tracing::warn!(error = %error, "games that announce themselves by broadcast may leave by another interface");
+                }
+            }
+        }
+        if let Some(dhcp) = &mut self.dhcp {
+            dhcp.start(self.tap.name());
+        }
+
+        Ok(())
+    }
+
+    fn handle_away(&mut self) {
+        self.routes = None;
+        if let Err(error) = self.tap.set_up(false) {
+            tracing::warn!(%error, "cannot switch off the TAP device");
+        }
+    }
+
+    fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
+
+    fn facts(&self) -> PortFacts {
+        let addresses = self.tap.addresses().unwrap_or_default();
+
+        PortFacts {
+            address: addresses.into_iter().min_by_key(rank),
+            kernel_drops: 0,
+        }
+    }
+}
+
+/// What a person wants to see first: a routable IPv4 address, then a routable IPv6 one, then link-local ones.
+const fn rank(address: &IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(v4) if !v4.is_link_local() => 0,
+        IpAddr::V6(v6) if !v6.is_unicast_link_local() => 1,
+        IpAddr::V4(_) => 2,
+        IpAddr::V6(_) => 3,
+    }
+}

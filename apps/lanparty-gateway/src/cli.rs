@@ -1,0 +1,23 @@
+//! The command line.
+#![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
+
+use lanparty_member::JoinArgs;
+use lanparty_member::program::LogArgs;
+
+/// Puts remote players on the LAN of a party: they get addresses from its DHCP server, see its games, and are seen.
+///
+/// It needs a wired network card on the LAN and the right to read and write its frames (root, or CAP_NET_RAW). The card keeps its address and
+/// goes on working for this box.
+#[derive(clap::Parser, Debug)]
+#[command(name = "lanparty-gateway", version)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) join: JoinArgs,
+
+    /// The network card that is plugged into the party's switch
+    #[arg(long, env = "SOFTLAN_INTERFACE", value_name = "NAME")]
+    pub(crate) interface: String,
+
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}

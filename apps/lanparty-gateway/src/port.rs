@@ -1,0 +1,75 @@
+//! The packet socket as the member's loop sees it.
+
+use std::io::IoSlice;
+use std::os::fd::AsFd as _;
+use std::time::Instant;
+
+use lanparty_client_core::JoinInfo;
+use lanparty_member::unix::{self, WakeFd};
+use lanparty_member::{Port, PortError, PortFacts, Socket};
+use lanparty_offload::VnetHeader;
+use lanparty_packet::{LinkState, PacketSocket};
+use lanparty_proto::MacAddr;
+
+/// The LAN's side of a gateway.
+#[derive(Debug)]
+pub(crate) struct LanPort {
+    socket: PacketSocket,
+    wake: WakeFd,
+}
+
+impl LanPort {
+    pub(crate) const fn new(socket: PacketSocket, wake: WakeFd) -> Self {
+        Self { socket, wake }
+    }
+}
+
+impl Port for LanPort {
+    fn wait(
+        &mut self,
+        sockets: &[Option<Socket<'_>>],
+        deadline: Option<Instant>,
+    ) -> Result<(), PortError> {
+        unix::wait(sockets, self.socket.as_fd(), &self.wake, deadline)
+            .map_err(|error| PortError::new("cannot wait for the LAN", error))
+    }
+
+    fn receive(&mut self) -> Result<usize, PortError> {
+        self.socket.receive().map_err(|error| {
+            PortError::new(
+                "the network card is gone; plug it in again and restart the gateway",
+                error,
+            )
+        })
+    }
+
+    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        self.socket.received_mut(index)
+    }
+
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
+        self.socket.send(vnet, pieces) == LinkState::Up
+    }
+
+    fn flush(&mut self) -> u64 {
+        let _state = self.socket.flush();
+
+        0
+    }
+
+    fn handle_joined(&mut self, _info: &JoinInfo) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn handle_away(&mut self) {}
+
+    fn handle_remotes(&mut self, remotes: &[MacAddr]) {
+        if let Err(error) = self.socket.set_filter(remotes) {
+            tracing::warn!(%error, "the kernel takes no filter: every frame of the LAN costs a little");
+        }
+    }
+
+    fn facts(&self) -> PortFacts {
+        PortFacts::default()
+    }
+}

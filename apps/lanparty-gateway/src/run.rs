@@ -1,0 +1,85 @@
+//! From the command line to the end of the session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use lanparty_client_core::Session;
+use lanparty_ctrl::Role;
+use lanparty_gateway_core::{GatewayPath, GatewayPathConfig};
+use lanparty_member::program::{Printer, Refused, milliseconds, outcome, random_seed};
+use lanparty_member::unix::{WakeFd, on_signals};
+use lanparty_member::{Command, Config, Member};
+use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
+use lanparty_proto::policy::Policy;
+
+use crate::cli::Cli;
+use crate::interface;
+use crate::port::LanPort;
+
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
+    lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
+    // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
+    let facts = InterfaceFacts::read(&cli.interface).map_err(|error| Refused(error.to_string()))?;
+    interface::check(&facts)?;
+    let socket = PacketSocket::open(&cli.interface, &PacketOptions::default())
+        .map_err(|error| Refused(error.to_string()))?;
+    socket
+        .set_filter(&[])
+        .context("the kernel takes no packet filter")?;
+
+    let settings = cli.join.settings()?;
+    let addresses = cli
+        .join
+        .relay
+        .resolve()
+        .map_err(|error| Refused(error.to_string()))?;
+    let wake = WakeFd::new().context("cannot make a wake-up channel")?;
+    let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
+    let session = Session::new(lanparty_client_core::Config {
+        relay: cli.join.relay.to_string(),
+        role: Role::Gateway,
+        room: cli.join.room.clone(),
+        mac: None,
+        interface: cli.interface.clone(),
+        budget: cli.join.budget(),
+        full_frame: cli.join.is_full(),
+        down_rate: cli.join.down_rate(),
+        program: env!("CARGO_PKG_NAME").to_owned(),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        generation: milliseconds(),
+        resume: None,
+        seed: random_seed()?,
+    });
+    let printer = Printer::start().context("cannot start a thread")?;
+    let print = printer.printer();
+    let config = Config {
+        settings,
+        relay: cli.join.relay.clone(),
+        addresses,
+        session,
+        status: Box::new(move |line| print(line)),
+    };
+    let path = GatewayPath::new(GatewayPathConfig {
+        interface: facts.mac,
+        policy: Policy::default(),
+        seed: random_seed()?,
+    });
+    let (member, handle) = Member::new(
+        config,
+        LanPort::new(socket, wake),
+        path,
+        waker,
+        Instant::now(),
+    );
+    on_signals(move || {
+        handle.send(Command::Leave);
+    })
+    .context("cannot wait for signals")?;
+
+    let (end, port) = member.run();
+    drop(port);
+    printer.finish();
+
+    outcome(end)
+}

@@ -1,0 +1,115 @@
+//! The options that client and gateway share.
+#![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use lanparty_ctrl::RoomCode;
+use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
+use lanparty_queue::{Pace, Rate};
+use rustls_pki_types::CertificateDer;
+
+/// Which relay and which room, and how to get there.
+#[derive(clap::Args, Debug, Clone)]
+pub struct JoinArgs {
+    /// The relay: a name or an IP address, with a port if it is not 443 (party.example, 192.0.2.1:4433, [2001:db8::1]:4433)
+    #[arg(long, env = "SOFTLAN_RELAY", value_name = "HOST[:PORT]")]
+    pub relay: RelayAddress,
+
+    /// The name in the relay's certificate [default: lanparty-relay.local with --relay-ca-cert, otherwise the relay's own name]
+    #[arg(long, env = "SOFTLAN_SERVER_NAME", value_name = "NAME")]
+    pub server_name: Option<String>,
+
+    /// Trust this certificate alone: the DER file that the relay wrote with --dev-cert-der-out [default: the system's roots]
+    #[arg(long, env = "SOFTLAN_RELAY_CA_CERT", value_name = "FILE")]
+    pub relay_ca_cert: Option<PathBuf>,
+
+    /// The room: 3 to 32 letters, digits, - or _, in upper or lower case, the same for everybody at the party
+    #[arg(long, env = "SOFTLAN_ROOM", value_name = "CODE")]
+    pub room: RoomCode,
+
+    /// The rates of this line as UP/DOWN (38mbit/95mbit), `auto` to find out, `off` for no limit
+    #[arg(
+        long,
+        env = "SOFTLAN_RATE",
+        value_name = "RATE",
+        default_value = "auto"
+    )]
+    pub rate: Rate,
+
+    /// Carry at most so many bytes in one datagram, instead of what the path allows
+    #[arg(long, env = "SOFTLAN_DATAGRAM_BUDGET", value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1126..))]
+    pub datagram_budget: Option<u16>,
+
+    /// How frames over one datagram travel: `full` as two (MTU 1500), `native` not at all (a smaller MTU)
+    #[arg(long, env = "SOFTLAN_FRAMES", value_enum, default_value_t = Frames::Full)]
+    pub frames: Frames,
+
+    /// Where files that outlive the program are kept [default: $STATE_DIRECTORY, $XDG_STATE_HOME/softlan or ~/.local/state/softlan]
+    #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// How frames over one datagram travel.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frames {
+    /// As two datagrams; the MTU is 1500.
+    Full,
+    /// Not at all; the MTU is what fits one datagram.
+    Native,
+}
+
+impl JoinArgs {
+    /// Returns the settings of links to the relay.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the certificate file cannot be read or is none, or the system's roots cannot be used.
+    pub fn settings(&self) -> anyhow::Result<MemberSettings> {
+        let (trust, name) = match &self.relay_ca_cert {
+            Some(path) => {
+                let bytes = std::fs::read(path).with_context(|| {
+                    format!(
+                        "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-der-out",
+                        path.display()
+                    )
+                })?;
+                (
+                    Trust::Pinned(CertificateDer::from(bytes)),
+                    DEVELOPMENT_NAME.to_owned(),
+                )
+            }
+            None => (Trust::System, self.relay.host()),
+        };
+        let name = self.server_name.clone().unwrap_or(name);
+
+        Ok(MemberSettings::new(name, &trust, self.pace())?)
+    }
+
+    /// Returns how sending to the relay is limited.
+    pub const fn pace(&self) -> Pace {
+        match self.rate {
+            Rate::Auto => Pace::Auto,
+            Rate::Off => Pace::Off,
+            Rate::Fixed { up, .. } => Pace::Fixed(up),
+        }
+    }
+
+    /// Returns the largest overlay datagram to offer, in bytes.
+    pub fn budget(&self) -> u16 {
+        self.datagram_budget.unwrap_or(u16::MAX)
+    }
+
+    /// Returns whether frames over one datagram may travel as two.
+    pub fn is_full(&self) -> bool {
+        self.frames == Frames::Full
+    }
+
+    /// Returns the download rate to tell the relay, in bits a second.
+    pub const fn down_rate(&self) -> Option<u64> {
+        match self.rate {
+            Rate::Fixed { down, .. } => Some(down.bits_per_second()),
+            Rate::Auto | Rate::Off => None,
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The loop of client and gateway: session, data path, link and port on one thread.
+
+mod cli;
+mod dial;
+mod identity;
+mod mailbox;
+mod port;
+pub mod program;
+mod run;
+#[cfg(unix)]
+pub mod unix;
+
+pub use cli::{Frames, JoinArgs};
+pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
+pub use mailbox::{Command, Handle};
+pub use port::{Port, PortError, PortFacts, Socket};
+pub use run::{Config, Member};

@@ -1,0 +1,53 @@
+//! How other threads reach the loop: rarely, and never for a frame.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// What another thread asks of the loop.
+#[derive(Debug)]
+pub enum Command {
+    /// Leave the room and end.
+    Leave,
+    /// The relay's name stands for these addresses now.
+    Resolved(Vec<SocketAddr>),
+    /// The system's addresses or routes changed: the path should be probed at once.
+    NetworkChanged,
+}
+
+/// How many commands wait at most. They come from people and from the system, a few a minute.
+const CAPACITY: usize = 16;
+
+/// The loop's end.
+#[derive(Debug)]
+pub(crate) struct Mailbox(pub(crate) Receiver<Command>);
+
+/// The other threads' end.
+#[derive(Clone)]
+pub struct Handle {
+    commands: SyncSender<Command>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// Hands `command` to the loop and wakes it. Returns `false` if the loop is gone or busy with as many as it takes.
+    pub fn send(&self, command: Command) -> bool {
+        let accepted = self.commands.try_send(command).is_ok();
+        (self.wake)();
+
+        accepted
+    }
+}
+
+/// Makes both ends; `wake` must end the port's [`wait`](crate::Port::wait).
+pub(crate) fn mailbox(wake: Arc<dyn Fn() + Send + Sync>) -> (Handle, Mailbox) {
+    let (commands, receiver) = sync_channel(CAPACITY);
+
+    (Handle { commands, wake }, Mailbox(receiver))
+}

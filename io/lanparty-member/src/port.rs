@@ -1,0 +1,94 @@
+//! Where frames leave the tunnel: a TAP device or a packet socket, as the loop sees it.
+
+use std::io::IoSlice;
+use std::net::UdpSocket;
+use std::time::Instant;
+
+use lanparty_client_core::JoinInfo;
+use lanparty_offload::VnetHeader;
+use lanparty_proto::MacAddr;
+
+/// A TAP device or packet socket, and the system's way to wait for it together with UDP sockets.
+pub trait Port {
+    /// Waits until a socket, the port or the mailbox has something, or `deadline` has come.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the port is gone for good.
+    fn wait(
+        &mut self,
+        sockets: &[Option<Socket<'_>>],
+        deadline: Option<Instant>,
+    ) -> Result<(), PortError>;
+
+    /// Reads one batch of frames. Returns how many; none if nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the port is gone for good.
+    fn receive(&mut self) -> Result<usize, PortError>;
+
+    /// Returns a frame of the last batch, and how the system left it.
+    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])>;
+
+    /// Queues one frame or super-frame for the system. Returns `false` if it was not taken.
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool;
+
+    /// Hands what was queued to the system. Returns how many frames it did not take.
+    fn flush(&mut self) -> u64;
+
+    /// The room was joined, or joined again: the port may carry frames of `info.mtu` now.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system refuses MTU or state.
+    fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError>;
+
+    /// The room has been out of reach for so long that applications should know: the port goes down until the next join.
+    fn handle_away(&mut self);
+
+    /// The set of remote clients changed.
+    fn handle_remotes(&mut self, remotes: &[MacAddr]);
+
+    /// Returns what the system knows of the port now, for diagnostics.
+    fn facts(&self) -> PortFacts;
+}
+
+/// One UDP socket to wait for.
+#[derive(Debug, Clone, Copy)]
+pub struct Socket<'a> {
+    /// The socket.
+    pub udp: &'a UdpSocket,
+    /// Whether to wait until it is writable too.
+    pub wants_write: bool,
+}
+
+/// What the system knows of a port.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PortFacts {
+    /// The address to show a person: a routable IPv4 address if there is one.
+    pub address: Option<std::net::IpAddr>,
+    /// Frames that the system dropped before we could read them.
+    pub kernel_drops: u64,
+}
+
+/// Why a port is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct PortError {
+    /// What happened and what to do, for a person.
+    pub what: String,
+    /// What the system said.
+    #[source]
+    pub source: Option<std::io::Error>,
+}
+
+impl PortError {
+    /// Says what happened and what to do.
+    pub fn new(what: &str, source: std::io::Error) -> Self {
+        Self {
+            what: what.to_owned(),
+            source: Some(source),
+        }
+    }
+}
