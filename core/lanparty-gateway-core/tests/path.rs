@@ -224,11 +224,11 @@ fn switches_are_taught_a_remote_mac_at_once_and_every_minute() {
 #[test]
 fn remote_macs_are_told_when_they_change() {
     let mut bench = Bench::new(Mode::Full, 1500);
-    assert_eq!(bench.path.take_remote_macs().unwrap(), [REMOTE]);
-    assert_eq!(bench.path.take_remote_macs(), None);
+    assert_eq!(bench.path.take_remotes().unwrap(), [REMOTE]);
+    assert_eq!(bench.path.take_remotes(), None);
 
     bench.tell(&Output::PeerLeft(CLIENT, LeaveReason::Disconnect));
-    assert_eq!(bench.path.take_remote_macs().unwrap(), []);
+    assert_eq!(bench.path.take_remotes().unwrap(), []);
 }
 
 #[test]
