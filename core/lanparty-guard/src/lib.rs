@@ -21,6 +21,8 @@ mod event;
 mod lan;
 mod member;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};

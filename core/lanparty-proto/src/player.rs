@@ -13,6 +13,8 @@ mod checksum;
 mod dhcp;
 mod dhcpv6;
 mod router;
+#[cfg(test)]
+mod tests;
 
 pub use checksum::Checksum;
 pub use options::PlayerPolicy;

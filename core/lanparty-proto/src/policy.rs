@@ -20,6 +20,8 @@ pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 pub(crate) mod llc;
 pub(crate) mod read;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod transport;
 
 pub use classes::{Class, Policy};

@@ -167,6 +167,10 @@ impl<'a> Extension<'a> {
         if kind == next::ROUTING && third == 0 {
             return None;
         }
+        // Not even room for an index and a sequence number.
+        if kind == next::AUTHENTICATION && length == 0 {
+            return None;
+        }
         let offset = u16::from_be_bytes([third, fourth]) >> 3;
 
         Some(Self {

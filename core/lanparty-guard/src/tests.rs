@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use lanparty_guard::{Denial, Event, Guard, Origin, Owner, Role, Snapshot};
 use lanparty_proto::{Frame, MacAddr};
+
+use crate::{Denial, Event, Guard, MAX_MEMBERS, Origin, Owner, Role, SavedBinding, Snapshot};
 
 const ALICE: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xa]);
 const BOB: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xb]);
@@ -179,11 +180,11 @@ fn bindings_hold_from_the_first_frame_after_a_restart() {
 
 #[test]
 fn a_snapshot_of_nonsense_is_harmless() {
-    let now = Instant::now();
+    let now = start();
     let mut guard = Guard::default();
     let mut saved = Snapshot::default();
     for n in 0..10_000_u32 {
-        saved.bindings.push(lanparty_guard::SavedBinding {
+        saved.bindings.push(SavedBinding {
             member: format!("02:00:00:00:{:02x}:{:02x}", n >> 8 & 0xff, n & 0xff),
             address: IpAddr::V4(Ipv4Addr::from(n)),
             origin: Origin::Dhcp,
@@ -192,7 +193,7 @@ fn a_snapshot_of_nonsense_is_harmless() {
     }
     guard.restore(&saved, now);
 
-    assert!(guard.snapshot(now).bindings.len() <= lanparty_guard::MAX_MEMBERS);
+    assert!(guard.snapshot(now).bindings.len() <= MAX_MEMBERS);
 }
 
 #[test]
@@ -245,16 +246,16 @@ fn tables_stay_bounded_and_empty_themselves() {
         guard.handle_left(mac);
     }
     let due = guard.poll_timeout().unwrap();
-    guard.handle_timeout(due + Duration::from_secs(48 * 3600));
+    guard.handle_timeout(due + Duration::from_hours(48));
 
-    let left = guard.snapshot(due + Duration::from_secs(48 * 3600));
+    let left = guard.snapshot(due + Duration::from_hours(48));
     assert_eq!(left, Snapshot::default());
 }
 
 /// Alice and Bob are here, Alice has a lease, and the LAN has introduced itself.
 fn party() -> (Guard, Instant) {
     let mut guard = Guard::default();
-    let now = Instant::now();
+    let now = start();
     guard.handle_joined(ALICE, now);
     guard.handle_joined(BOB, now);
     lan(&mut guard, &arp(HOST, HOST_IP), now);
@@ -276,12 +277,24 @@ fn party() -> (Guard, Instant) {
     (guard, now)
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test needs some instant to start from"
+)]
+fn start() -> Instant {
+    Instant::now()
+}
+
 fn lan(guard: &mut Guard, bytes: &[u8], now: Instant) {
     guard.handle_lan(&Frame::parse(bytes).unwrap(), now);
 }
 
 fn remote(guard: &mut Guard, bytes: &[u8], now: Instant) -> Result<(), Denial> {
-    guard.check_remote(&Frame::parse(bytes).unwrap(), now)
+    let Ok(frame) = Frame::parse(bytes) else {
+        panic!("{bytes:?} is no frame");
+    };
+
+    guard.check_remote(&frame, now)
 }
 
 fn events(guard: &mut Guard) -> Vec<Event> {
