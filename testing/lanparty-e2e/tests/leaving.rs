@@ -40,8 +40,6 @@ fn interrupted_client_puts_everything_back() {
 fn interrupted_gateway_and_relay_leave_cleanly() {
     for signal in [Signal::INT, Signal::TERM] {
         let mut party = Party::start().unwrap();
-        let lan = "cat /sys/class/net/lan0/flags";
-        let joined = party.bed.gateway(0).sh(lan).unwrap();
 
         let start = Instant::now();
         party.gateway.stop(signal, PATIENCE).unwrap();
@@ -50,8 +48,7 @@ fn interrupted_gateway_and_relay_leave_cleanly() {
         party.relay.stop(signal, PATIENCE).unwrap();
         report("relay", start);
 
-        // A packet socket's promiscuous membership goes with it; flags never showed it.
-        assert_eq!(party.bed.gateway(0).sh(lan).unwrap(), joined);
+        // The packet socket's promiscuous membership goes with it.
         let details = party.bed.gateway(0).sh("ip -d link show dev lan0").unwrap();
         assert!(details.contains("promiscuity 0"), "{details}");
     }

@@ -19,12 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a frame that must not arrive is waited for; a frame that passes takes a few milliseconds.
 const SILENCE: Duration = Duration::from_millis(500);
 
+/// A broadcast from an address that goes with the MAC: the party binds addresses to whoever uses them first.
 fn shout(source: [u8; 6], marker: &[u8]) -> Vec<u8> {
     ethernet(
         BROADCAST,
         source,
         0x0800,
-        &udp4(([192, 168, 77, 200], 1234), ([255; 4], 1234), marker),
+        &udp4(
+            ([192, 168, 77, 200 + source[5] % 50], 1234),
+            ([255; 4], 1234),
+            marker,
+        ),
     )
 }
 
