@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use lanparty_ctrl::close_code;
 use lanparty_net::{Endpoint, LinkEvent};
 use lanparty_offload::flow::FlowHasher;
 use lanparty_switch::Switch;
@@ -127,8 +128,12 @@ impl Worker {
             self.turn(now);
         }
         self.conns.links().for_each(|link| {
-            self.endpoint
-                .close(link, control::CLOSE_CODE, "shutdown", now);
+            self.endpoint.close(
+                link,
+                close_code::SHUTDOWN,
+                "the relay is shutting down",
+                now,
+            );
         });
         self.endpoint.flush(now);
     }

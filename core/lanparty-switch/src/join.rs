@@ -159,11 +159,7 @@ impl Switch {
         self.totals.resumed += 1;
 
         match old {
-            Some(conn) => self.outputs.push_back(Output::Close {
-                conn,
-                reason: LeaveReason::Kicked,
-                message: "a newer connection of this computer has taken over",
-            }),
+            Some(conn) => self.outputs.push_back(Output::Superseded { conn }),
             None => self.tell_others(taken, &Message::PeerResumed(PeerRef { peer })),
         }
         self.greet(taken);

@@ -25,7 +25,7 @@ pub enum Output {
         /// The message.
         message: Message,
     },
-    /// Tell `conn` to go and close it; its place is gone or somebody else's already.
+    /// Tell `conn` to go and close it; its place is gone already.
     Close {
         /// The connection.
         conn: ConnId,
@@ -33,6 +33,11 @@ pub enum Output {
         reason: LeaveReason,
         /// Why, for a person.
         message: &'static str,
+    },
+    /// A newer connection of the same member has the place of `conn`: close it.
+    Superseded {
+        /// The connection.
+        conn: ConnId,
     },
     /// The room's last member is gone, and its code is free.
     RoomGone(RoomCode),

@@ -29,8 +29,13 @@ pub(crate) enum Phase {
     Settling(Box<Hello>),
     /// It has a place.
     Member(Attachment),
-    /// It was told to go, and has a moment to read why.
-    Leaving,
+    /// It was told to go, and has a moment to read why; the close says it again.
+    Leaving {
+        /// One of [`lanparty_ctrl::close_code`].
+        code: u32,
+        /// The sentence.
+        sentence: String,
+    },
 }
 
 impl Conn {
@@ -49,7 +54,7 @@ impl Conn {
     pub(crate) const fn place(&self) -> Option<Attachment> {
         match self.phase {
             Phase::Member(place) => Some(place),
-            Phase::Silent | Phase::Settling(_) | Phase::Leaving => None,
+            Phase::Silent | Phase::Settling(_) | Phase::Leaving { .. } => None,
         }
     }
 }

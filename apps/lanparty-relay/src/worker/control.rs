@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{
     Capability, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Redirect, Reject,
-    RejectCode, encode,
+    RejectCode, close_code, encode,
 };
 use lanparty_net::{CloseCause, LinkId};
 use lanparty_proto::budget;
@@ -17,8 +17,8 @@ use super::conn::{Conn, Phase};
 use super::deadlines::{Due, HELLO, LINGER, MESSAGE, SETTLE};
 use crate::directory::Home;
 
-/// The code of QUIC's own close; what it means stands in the message before it and in its text.
-pub(super) const CLOSE_CODE: u32 = 0;
+/// What a connection is told whose place a newer one has.
+const SUPERSEDED: &str = "a newer connection of this computer has taken over";
 
 /// How many control messages a member may send in [`MESSAGES_WINDOW`]. It sends stats every few seconds.
 const MAX_MESSAGES: u32 = 60;
@@ -96,10 +96,10 @@ impl Worker {
             (Phase::Member(place), Message::Disconnect(goodbye)) => {
                 let place = *place;
                 tracing::debug!(message = goodbye.message, "a member says goodbye");
-                self.leave(link, place, LeaveReason::Disconnect);
-                self.let_linger(link, now);
+                self.leave(place, LeaveReason::Disconnect);
+                self.close(link, close_code::LEFT, "goodbye", now);
             }
-            (Phase::Leaving, _) | (_, Message::Disconnect(_)) => {}
+            (Phase::Leaving { .. }, _) | (_, Message::Disconnect(_)) => {}
             (_, _) => self.break_off(link, "this control message has no place here", now),
         }
     }
@@ -140,7 +140,7 @@ impl Worker {
                     self.admit(link, &hello, now);
                 }
             }
-            Phase::Silent | Phase::Leaving => {}
+            Phase::Silent | Phase::Leaving { .. } => {}
         }
     }
 
@@ -152,7 +152,7 @@ impl Worker {
             Home::Here => {}
             Home::Elsewhere(worker) => {
                 self.send(link, &Message::Redirect(Redirect { worker }), now);
-                self.let_linger(link, now);
+                self.let_linger(link, close_code::LEFT, "redirected".to_owned(), now);
                 return;
             }
             Home::Full => {
@@ -232,16 +232,12 @@ impl Worker {
         let Some(place) = conn.place() else {
             return;
         };
-        match cause {
-            CloseCause::Application { .. } => self.leave(link, place, LeaveReason::Disconnect),
-            CloseCause::TimedOut
-            | CloseCause::Reset
-            | CloseCause::Certificate(_)
-            | CloseCause::Transport(_)
-            | CloseCause::Control => {
-                tracing::info!(remote = %conn.remote, ?cause, "connection lost");
-                self.switch.handle_lost(place, now);
-            }
+        let has_left = matches!(cause, CloseCause::Application { code, .. } if *code == u64::from(close_code::LEFT));
+        if has_left {
+            self.leave(place, LeaveReason::Disconnect);
+        } else {
+            tracing::info!(remote = %conn.remote, ?cause, "connection lost");
+            self.switch.handle_lost(place, now);
         }
     }
 
@@ -260,6 +256,10 @@ impl Worker {
                     message,
                 } => {
                     self.show_out(LinkId::from_bits(conn.0), reason, message, now);
+                }
+                Output::Superseded { conn } => {
+                    let link = LinkId::from_bits(conn.0);
+                    self.close(link, close_code::SUPERSEDED, SUPERSEDED, now);
                 }
                 Output::RoomGone(code) => {
                     self.shared.directory.release(&code, self.number);
@@ -280,7 +280,7 @@ impl Worker {
             };
             match (due, &conn.phase) {
                 (Due::Hello, Phase::Silent) => {
-                    self.close(link, "no hello in time", now);
+                    self.close(link, close_code::PROTOCOL, "no hello in time", now);
                 }
                 (Due::Settle, Phase::Settling(hello)) => {
                     let hello = hello.clone();
@@ -289,7 +289,13 @@ impl Worker {
                 (Due::Message(since), _) if conn.unfinished_since == Some(since) => {
                     self.break_off(link, "a control message was not completed in time", now);
                 }
-                (Due::Linger, _) => self.close(link, "goodbye", now),
+                (Due::Linger, Phase::Leaving { code, sentence }) => {
+                    let (code, sentence) = (*code, sentence.clone());
+                    self.close(link, code, &sentence, now);
+                }
+                (Due::Linger, _) => {
+                    self.close(link, close_code::PROTOCOL, "control messages pile up", now);
+                }
                 (Due::Hello | Due::Settle | Due::Message(_), _) => {}
             }
         }
@@ -302,7 +308,7 @@ impl Worker {
             let is_waiting = self
                 .conns
                 .get(link)
-                .is_some_and(|conn| !matches!(conn.phase, Phase::Leaving));
+                .is_some_and(|conn| !matches!(conn.phase, Phase::Leaving { .. }));
             if is_waiting {
                 self.turn_away(link, shutting_down(), now);
             }
@@ -310,8 +316,14 @@ impl Worker {
     }
 
     fn turn_away(&mut self, link: LinkId, (code, message): (RejectCode, String), now: Instant) {
+        let close = if code.is_temporary() {
+            close_code::BUSY
+        } else {
+            close_code::REJECTED
+        };
+        let sentence = message.clone();
         self.send(link, &Message::Reject(Reject { code, message }), now);
-        self.let_linger(link, now);
+        self.let_linger(link, close, sentence, now);
     }
 
     /// Tells a member that its place is gone.
@@ -328,7 +340,12 @@ impl Worker {
             message: message.to_owned(),
         };
         self.send(link, &Message::Disconnect(goodbye), now);
-        self.let_linger(link, now);
+        let code = if reason == LeaveReason::Shutdown {
+            close_code::SHUTDOWN
+        } else {
+            close_code::KICKED
+        };
+        self.let_linger(link, code, message.to_owned(), now);
     }
 
     /// Ends a connection that does not keep to the protocol.
@@ -339,14 +356,14 @@ impl Worker {
         tracing::info!(remote = %conn.remote, "connection ended: {why}");
         match conn.place() {
             Some(place) => {
-                self.leave(link, place, LeaveReason::Malformed);
+                self.leave(place, LeaveReason::Malformed);
                 self.show_out(link, LeaveReason::Malformed, why, now);
             }
             None => self.turn_away(link, (RejectCode::BadHello, why.to_owned()), now),
         }
     }
 
-    fn leave(&mut self, link: LinkId, place: Attachment, reason: LeaveReason) {
+    fn leave(&mut self, place: Attachment, reason: LeaveReason) {
         if let Some(left) = self.switch.handle_leave(place, reason) {
             tracing::info!(
                 peer = left.member.0,
@@ -356,26 +373,23 @@ impl Worker {
                 "left"
             );
         }
-        if let Some(conn) = self.conns.get_mut(link) {
-            conn.phase = Phase::Leaving;
-        }
     }
 
     /// Gives a connection a moment to read the last message; most close it themselves then.
-    fn let_linger(&mut self, link: LinkId, now: Instant) {
+    fn let_linger(&mut self, link: LinkId, code: u32, sentence: String, now: Instant) {
         if let Some(conn) = self.conns.get_mut(link) {
-            conn.phase = Phase::Leaving;
+            conn.phase = Phase::Leaving { code, sentence };
             self.deadlines.set(now + LINGER, link, Due::Linger);
         }
     }
 
     /// Ends a connection without a word. A member keeps its place for a while.
-    fn close(&mut self, link: LinkId, text: &str, now: Instant) {
+    fn close(&mut self, link: LinkId, code: u32, text: &str, now: Instant) {
         let conn = self.conns.remove(link);
         if let Some(place) = conn.and_then(|conn| conn.place()) {
             self.switch.handle_lost(place, now);
         }
-        self.endpoint.close(link, CLOSE_CODE, text, now);
+        self.endpoint.close(link, code, text, now);
     }
 
     /// Sends a control message. A member that reads so little that they pile up has lost its connection for all purposes.
