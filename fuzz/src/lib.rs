@@ -4,26 +4,35 @@
 //! with its `[[bin]]`, and a folder `corpus/NAME/`. `cargo test` replays every committed input on the stable
 //! compiler; `cargo +nightly fuzz run NAME --features libfuzzer` looks for new ones.
 
+mod chain;
 mod coalesce;
 mod control;
 mod frame;
 mod mss;
 mod overlay;
+mod player;
+mod policy;
 mod segment;
 
+pub use self::chain::chain;
 pub use self::coalesce::coalesce;
 pub use self::control::control;
 pub use self::frame::frame;
 pub use self::mss::mss;
 pub use self::overlay::overlay;
+pub use self::player::player;
+pub use self::policy::policy;
 pub use self::segment::segment;
 
 /// Every target by the name of its corpus.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("chain", chain),
     ("coalesce", coalesce),
     ("control", control),
     ("frame", frame),
     ("mss", mss),
     ("overlay", overlay),
+    ("player", player),
+    ("policy", policy),
     ("segment", segment),
 ];

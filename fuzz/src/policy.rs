@@ -1,0 +1,39 @@
+//! The safety policy in both directions.
+
+use lanparty_proto::claims::Said;
+use lanparty_proto::{Direction, Frame, Kind, Policy, policy};
+
+/// The largest MTU of a room.
+const MTU: u16 = 1500;
+
+/// The safety policy in both directions: no panic, and what a stranger may send is never one of the things it must not.
+pub fn policy(bytes: &[u8]) {
+    let Ok(frame) = Frame::parse(bytes) else {
+        return;
+    };
+    let from_lan = policy::check(Policy::DEFAULT, Direction::FromLan, &frame, MTU);
+    let from_remote = policy::check(Policy::DEFAULT, Direction::FromRemote, &frame, MTU);
+    if from_remote.is_err() {
+        return;
+    }
+
+    assert_eq!(from_lan, Ok(()), "the LAN may say what a stranger may");
+    assert!(frame.source().is_valid_source());
+    assert_eq!(frame.tags(), 0);
+    assert!(bytes.len() <= frame.max_len(MTU.into()));
+    match Said::read(&frame) {
+        Said::Arp { hardware, .. } => assert_eq!(hardware, frame.source()),
+        Said::Dhcp(dhcp) => {
+            assert!(!dhcp.is_reply());
+            assert_eq!(dhcp.client(), frame.source());
+        }
+        Said::Neighbor { is_router, .. } => assert!(!is_router),
+        Said::Router { .. } => panic!("a router advertisement passed"),
+        Said::Ipv4 { source } => assert!(!source.is_multicast() && !source.is_loopback()),
+        Said::Ipv6 { source } => assert!(!source.is_multicast() && !source.is_loopback()),
+        Said::Nothing => {}
+    }
+    if let Kind::Length(length) = frame.kind() {
+        assert!(usize::from(length) <= frame.payload().len());
+    }
+}
