@@ -19,17 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a frame that must not arrive is waited for; a frame that passes takes a few milliseconds.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// A broadcast from an address that goes with the MAC: the party binds addresses to whoever uses them first.
-fn shout(source: [u8; 6], marker: &[u8]) -> Vec<u8> {
+/// A broadcast from 192.168.77.`host`; the party binds an address to whoever uses it first.
+fn shout(source: [u8; 6], host: u8, marker: &[u8]) -> Vec<u8> {
     ethernet(
         BROADCAST,
         source,
         0x0800,
-        &udp4(
-            ([192, 168, 77, 200 + source[5] % 50], 1234),
-            ([255; 4], 1234),
-            marker,
-        ),
+        &udp4(([192, 168, 77, host], 1234), ([255; 4], 1234), marker),
     )
 }
 
@@ -59,10 +55,12 @@ fn two_clients_and_the_lan_hear_each_other_once_and_never_themselves() {
         ),
     ];
 
-    for (number, (socket, mac)) in stations.iter().enumerate() {
+    for (number, (socket, mac)) in (0_u8..).zip(&stations) {
         let marker = format!("from station {number}");
-        socket.send(&shout(*mac, marker.as_bytes())).unwrap();
-        for (other, (listener, _)) in stations.iter().enumerate() {
+        socket
+            .send(&shout(*mac, 200 + number, marker.as_bytes()))
+            .unwrap();
+        for (other, (listener, _)) in (0_u8..).zip(&stations) {
             let heard = count(listener, marker.as_bytes());
             assert_eq!(
                 heard,
@@ -115,10 +113,10 @@ fn rooms_on_one_relay_never_hear_each_other() {
 
     elsewhere
         .0
-        .send(&shout(elsewhere.1, b"from elsewhere"))
+        .send(&shout(elsewhere.1, 200, b"from elsewhere"))
         .unwrap();
-    here.0.send(&shout(here.1, b"from here")).unwrap();
-    host.0.send(&shout(host.1, b"from the LAN")).unwrap();
+    here.0.send(&shout(here.1, 201, b"from here")).unwrap();
+    host.0.send(&shout(host.1, 202, b"from the LAN")).unwrap();
 
     host.0
         .expect("a frame of the own room", PATIENCE, |bytes| {
