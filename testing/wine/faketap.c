@@ -3,7 +3,7 @@
 // Wine runs .sys files in a user process, so that this "kernel driver" may use sockets. It answers the requests that softlan makes of
 // the real driver and keeps its rules where a client could get them wrong: one opener, many reads at a time in order, ERROR_OPERATION_
 // ABORTED (995) while the cable is out, reads that stay pending when the cable is pulled, the MAC taken from NetworkAddress only if it
-// is locally administered. Ethernet frames come and go over loopback UDP, one datagram each.
+// is locally administered. Ethernet frames come and go over loopback UDP, one datagram each; a datagram of one byte pulls the cable.
 //
 // It must import neither kernel32 nor ntdll: Wine would take it for an ordinary library then and call DriverEntry as its DllMain.
 #define _WIN32_WINNT 0x0A00
@@ -122,7 +122,11 @@ static void NTAPI receive(void *context)
     char bytes[2048];
     while (!adapter->stopping) {
         int length = recv(adapter->socket, bytes, sizeof bytes, 0);
-        if (length <= 0 || length > MAX_FRAME || !adapter->media || !adapter->owner) continue;
+        if (length == 1) { // the cable is pulled and reads end, as when the system goes to sleep
+            adapter->media = FALSE;
+            cancel_all(adapter);
+        }
+        if (length <= 1 || length > MAX_FRAME || !adapter->media || !adapter->owner) continue;
         KIRQL irql;
         KeAcquireSpinLock(&adapter->lock, &irql);
         PIRP irp = take_read(adapter);

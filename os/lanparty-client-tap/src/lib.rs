@@ -7,7 +7,10 @@
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
 mod imp;
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_os = "windows")]
+#[path = "windows.rs"]
+mod imp;
+#[cfg(not(any(target_os = "linux", target_os = "windows")))]
 #[path = "stub.rs"]
 mod imp;
 
@@ -17,6 +20,11 @@ use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 
 pub use self::imp::Tap;
+#[cfg(target_os = "windows")]
+pub use self::imp::{
+    Adapter, AdapterError, AdapterId, AdapterList, AdapterState, ChooseError, DriverVersion,
+    MIN_DRIVER, adapters, choose, prepare,
+};
 #[cfg(target_os = "linux")]
 pub use self::imp::{RouteError, RouteGuard};
 

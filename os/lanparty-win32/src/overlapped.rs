@@ -85,6 +85,16 @@ impl Request {
         Some(unsafe { &mut (*self.shared.as_ptr()).buffer })
     }
 
+    /// Returns the buffer for reading, unless the driver has it.
+    pub fn filled(&self) -> Option<&[u8; BUFFER_LEN]> {
+        if self.is_pending() {
+            return None;
+        }
+
+        // SAFETY: the request is not pending, so that the memory is ours alone, and `self` is borrowed.
+        Some(unsafe { &(*self.shared.as_ptr()).buffer })
+    }
+
     /// Starts reading into the buffer.
     ///
     /// # Errors
