@@ -9,7 +9,7 @@ use crate::policy::icmpv6::kind;
 use crate::policy::ipv4::{self, protocol};
 use crate::policy::ipv6::{self, Chain, next};
 use crate::policy::read::{array, byte};
-use crate::policy::transport::{COOKIE, COOKIE_OFFSET, UDP_HEADER_LEN, is_dhcp_port};
+use crate::policy::transport::{COOKIE, COOKIE_OFFSET, UDP_HEADER_LEN, destination, port};
 use crate::{EtherType, Frame, Kind, MacAddr};
 
 /// What a frame says about addresses.
@@ -76,8 +76,12 @@ fn read_arp(payload: &[u8]) -> Option<Said<'_>> {
 fn read_ipv4(payload: &[u8]) -> Option<Said<'_>> {
     let packet = ipv4::Packet::parse(payload)?;
     let source = Ipv4Addr::from(packet.source());
-    let is_dhcp =
-        packet.protocol() == protocol::UDP && !packet.is_fragment() && is_dhcp_port(packet.payload);
+    let is_dhcp = packet.protocol() == protocol::UDP
+        && !packet.is_fragment()
+        && matches!(
+            destination(packet.payload),
+            Some(port::DHCP_SERVER | port::DHCP_CLIENT)
+        );
     let dhcp = is_dhcp
         .then(|| Dhcp::parse(source, packet.payload))
         .flatten();
