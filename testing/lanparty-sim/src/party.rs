@@ -1,0 +1,516 @@
+//! The real switch and real sessions, joined by wires.
+//!
+//! The party plays the parts of the programs: it makes connections, carries control messages (in order and without loss, as QUIC
+//! streams do) and datagrams (as the wire pleases), and runs every timer when it is due.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lanparty_client_core::session::{Attempt, Cause, Config, JoinInfo, Output as Wish, Session};
+use lanparty_ctrl::{Decoder, MAX_ADMITTED, Message, Role, close_code, encode};
+use lanparty_proto::{MacAddr, Overlay, overlay};
+use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Output, Switch, Verdict};
+
+use crate::{Line, Rng, Wire};
+
+/// The budget of every connection.
+const BUDGET: u16 = 1434;
+
+/// How long a connection that broke without a word looks alive to the other end.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What travels in order and surely.
+#[derive(Debug, Clone)]
+enum Sure {
+    Connected(ConnId),
+    ToRelay(ConnId, Vec<u8>),
+    ToMember(ConnId, Vec<u8>),
+    /// The relay ends the connection.
+    RelayCloses(ConnId, u32, String),
+    /// The member ends the connection.
+    MemberCloses(ConnId, u32),
+    /// The relay gives a silent connection up.
+    RelayGivesUp(ConnId),
+    /// The member notices that its connection is gone.
+    MemberGivesUp(ConnId),
+}
+
+/// What travels as the wire pleases.
+#[derive(Debug, Clone)]
+enum Unsure {
+    Up(ConnId, Vec<u8>),
+    Down(ConnId, Bytes),
+}
+
+/// One member.
+#[derive(Debug)]
+pub struct Player {
+    session: Session,
+    mac: Option<MacAddr>,
+    joined: Option<JoinInfo>,
+    /// How many times it got a place that was not its own before.
+    pub places: usize,
+    /// How many times it heard that somebody left.
+    pub leaves_heard: usize,
+    /// How it ended, if it did.
+    pub ended: Option<String>,
+}
+
+impl Player {
+    /// Returns whether it has a place and a connection that carries it.
+    pub fn is_joined(&self) -> bool {
+        self.session.attempt().is_some()
+    }
+}
+
+/// A connection as both ends see it.
+#[derive(Debug)]
+struct Conn {
+    player: usize,
+    attempt: Attempt,
+    origin: IpAddr,
+    decoder: Decoder,
+    place: Option<Attachment>,
+    /// Nothing passes any more, though neither end may know.
+    is_cut: bool,
+}
+
+/// Somebody heard something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Who.
+    pub player: usize,
+    /// The frame.
+    pub frame: Vec<u8>,
+}
+
+/// A relay and its members.
+#[derive(Debug)]
+pub struct Party {
+    /// The time.
+    pub now: Instant,
+    /// Where all chance comes from.
+    pub rng: Rng,
+    /// The relay's brain.
+    pub switch: Switch,
+    /// Everybody who ever came.
+    pub players: Vec<Player>,
+    /// What was heard and not taken yet.
+    pub heard: Vec<Heard>,
+    conns: BTreeMap<ConnId, Conn>,
+    by_attempt: BTreeMap<(usize, Attempt), ConnId>,
+    sure: Wire<Sure>,
+    unsure: Wire<Unsure>,
+    later: BTreeMap<(Instant, u64), Sure>,
+    counter: u64,
+}
+
+/// Makes an IPX frame that carries `number`.
+pub fn frame(destination: MacAddr, source: MacAddr, number: u64) -> Vec<u8> {
+    let ipx = [0xff, 0xff, 0, 46];
+    let mut bytes = [
+        &destination.0[..],
+        &source.0,
+        &[0x81, 0x37],
+        &ipx,
+        &number.to_be_bytes(),
+    ]
+    .concat();
+    bytes.resize(60, 0);
+
+    bytes
+}
+
+impl Party {
+    /// Makes a party without members, whose datagrams travel over `line`.
+    pub fn new(limits: Limits, line: Line, seed: u64, start: Instant) -> Self {
+        Self {
+            now: start,
+            rng: Rng::new(seed),
+            switch: Switch::new(limits, 0),
+            players: Vec::new(),
+            heard: Vec::new(),
+            conns: BTreeMap::new(),
+            by_attempt: BTreeMap::new(),
+            sure: Wire::new(Line::clean(line.delay)),
+            unsure: Wire::new(line),
+            later: BTreeMap::new(),
+            counter: 0,
+        }
+    }
+
+    /// Lets somebody come; a gateway has no MAC.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `room` is no room code.
+    pub fn invite(&mut self, room: &str, mac: Option<MacAddr>) -> usize {
+        let mut session = Session::new(Config {
+            relay: "relay".into(),
+            role: mac.map_or(Role::Gateway, |_| Role::Client),
+            room: room.parse().expect("a test names its rooms properly"),
+            mac,
+            interface: "eth0".into(),
+            budget: BUDGET,
+            full_frame: true,
+            down_rate: None,
+            program: "sim".into(),
+            program_version: "1".into(),
+            generation: 1,
+            resume: None,
+            seed: self.rng.next(),
+        });
+        session.start(self.now);
+        self.players.push(Player {
+            session,
+            mac,
+            joined: None,
+            places: 0,
+            leaves_heard: 0,
+            ended: None,
+        });
+        let player = self.players.len() - 1;
+        self.carry_out(player);
+
+        player
+    }
+
+    /// Lets somebody leave.
+    pub fn leave(&mut self, player: usize) {
+        if let Some(found) = self.players.get_mut(player) {
+            found.session.leave(self.now);
+        }
+        self.carry_out(player);
+    }
+
+    /// Cuts a player's connection: from now on nothing passes. The player notices after `notices`, the relay when it gives up.
+    pub fn cut(&mut self, player: usize, notices: Duration) {
+        let Some(id) = self.conn_of(player) else {
+            return;
+        };
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.is_cut = true;
+        }
+        self.at(self.now + notices, Sure::MemberGivesUp(id));
+        self.at(self.now + IDLE_TIMEOUT, Sure::RelayGivesUp(id));
+    }
+
+    /// Sends a frame in a player's name.
+    pub fn send(&mut self, player: usize, frame: &[u8]) {
+        let Some(id) = self.conn_of(player) else {
+            return;
+        };
+        let Some(joined) = self.players.get(player).and_then(|p| p.joined.as_ref()) else {
+            return;
+        };
+        let length = u16::try_from(frame.len()).unwrap_or(u16::MAX);
+        let header = overlay::header(joined.room, joined.peer, false, length);
+        let datagram = [&header[..], frame].concat();
+        self.unsure
+            .send(Unsure::Up(id, datagram), &mut self.rng, self.now);
+    }
+
+    /// Returns the connection that carries a player's place.
+    pub fn conn_of(&self, player: usize) -> Option<ConnId> {
+        let attempt = self.players.get(player)?.session.attempt()?;
+
+        self.by_attempt.get(&(player, attempt)).copied()
+    }
+
+    /// Returns the player's MAC.
+    pub fn mac_of(&self, player: usize) -> Option<MacAddr> {
+        self.players.get(player)?.mac
+    }
+
+    /// Lets time pass.
+    pub fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(next) = self.next_timeout().filter(|next| *next <= until) {
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self.now = until;
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let sessions = self
+            .players
+            .iter()
+            .filter_map(|player| player.session.poll_timeout());
+        let others = [
+            self.sure.poll_timeout(),
+            self.unsure.poll_timeout(),
+            self.later.first_key_value().map(|((at, _), _)| *at),
+            self.switch.poll_timeout(),
+        ];
+
+        others.into_iter().flatten().chain(sessions).min()
+    }
+
+    fn turn(&mut self) {
+        while let Some(what) = self.sure.poll(self.now) {
+            self.deliver(what);
+        }
+        while self
+            .later
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= self.now)
+        {
+            if let Some((_, what)) = self.later.pop_first() {
+                self.deliver(what);
+            }
+        }
+        while let Some(what) = self.unsure.poll(self.now) {
+            self.deliver_datagram(what);
+        }
+        self.switch.handle_timeout(self.now);
+        self.carry_out_switch();
+        for player in 0..self.players.len() {
+            if let Some(found) = self.players.get_mut(player)
+                && found
+                    .session
+                    .poll_timeout()
+                    .is_some_and(|at| at <= self.now)
+            {
+                found.session.handle_timeout(self.now);
+                self.carry_out(player);
+            }
+        }
+    }
+
+    fn at(&mut self, at: Instant, what: Sure) {
+        self.counter += 1;
+        self.later.insert((at, self.counter), what);
+    }
+
+    fn post(&mut self, what: Sure) {
+        self.sure.send(what, &mut self.rng, self.now);
+    }
+
+    fn deliver(&mut self, what: Sure) {
+        match what {
+            Sure::Connected(id) => self.tell_member(id, |session, attempt, now| {
+                session.handle_connected(
+                    attempt,
+                    usize::from(BUDGET),
+                    Duration::from_millis(20),
+                    now,
+                );
+            }),
+            Sure::ToMember(id, bytes) => self.tell_member(id, |session, attempt, now| {
+                session.handle_control(attempt, &bytes, now);
+            }),
+            Sure::RelayCloses(id, code, text) => {
+                self.tell_member(id, |session, attempt, now| {
+                    let cause = Cause::Closed {
+                        code: code.into(),
+                        text,
+                    };
+                    session.handle_closed(attempt, cause, now);
+                });
+                self.conns.remove(&id);
+            }
+            Sure::MemberGivesUp(id) => self.give_up(id),
+            Sure::ToRelay(id, bytes) => self.tell_relay(id, &bytes),
+            Sure::MemberCloses(id, code) => {
+                if let Some(conn) = self.conns.remove(&id).filter(|conn| !conn.is_cut)
+                    && let Some(place) = conn.place
+                {
+                    if code == close_code::LEFT {
+                        self.switch
+                            .handle_leave(place, lanparty_ctrl::LeaveReason::Disconnect);
+                    } else {
+                        self.switch.handle_lost(place, self.now);
+                    }
+                }
+            }
+            Sure::RelayGivesUp(id) => {
+                if let Some(place) = self.conns.remove(&id).and_then(|conn| conn.place) {
+                    self.switch.handle_lost(place, self.now);
+                }
+            }
+        }
+        self.carry_out_switch();
+    }
+
+    /// The member's end of a cut connection times out; the relay's end lives on.
+    fn give_up(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(&id) else {
+            return;
+        };
+        let (player, attempt) = (conn.player, conn.attempt);
+        if let Some(found) = self.players.get_mut(player) {
+            found
+                .session
+                .handle_closed(attempt, Cause::TimedOut, self.now);
+        }
+        self.carry_out(player);
+    }
+
+    fn tell_member(&mut self, id: ConnId, tell: impl FnOnce(&mut Session, Attempt, Instant)) {
+        let Some(conn) = self.conns.get(&id).filter(|conn| !conn.is_cut) else {
+            return;
+        };
+        let (player, attempt) = (conn.player, conn.attempt);
+        if let Some(found) = self.players.get_mut(player) {
+            tell(&mut found.session, attempt, self.now);
+        }
+        self.carry_out(player);
+    }
+
+    fn tell_relay(&mut self, id: ConnId, bytes: &[u8]) {
+        let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.is_cut) else {
+            return;
+        };
+        conn.decoder.push(bytes);
+        while let Some(conn) = self.conns.get_mut(&id) {
+            let message = conn
+                .decoder
+                .poll_message()
+                .expect("members speak the protocol");
+            match (message, conn.place) {
+                (Some(Message::Hello(hello)), None) => {
+                    self.counter += 1;
+                    let joiner = Joiner {
+                        conn: id,
+                        budget: usize::from(BUDGET),
+                        origin: conn.origin,
+                        token: u128::from(self.counter).to_be_bytes(),
+                    };
+                    match self.switch.handle_hello(joiner, &hello, self.now) {
+                        Ok(place) => conn.place = Some(place),
+                        Err(reject) => {
+                            let text = reject.message.clone();
+                            self.post(Sure::ToMember(id, encode(&Message::Reject(reject))));
+                            self.post(Sure::RelayCloses(id, close_code::REJECTED, text));
+                        }
+                    }
+                }
+                (Some(Message::Disconnect(_)), Some(place)) => {
+                    self.switch
+                        .handle_leave(place, lanparty_ctrl::LeaveReason::Disconnect);
+                    conn.place = None;
+                    self.post(Sure::RelayCloses(id, close_code::LEFT, String::new()));
+                }
+                (Some(_), _) => {}
+                (None, _) => return,
+            }
+            self.carry_out_switch();
+        }
+    }
+
+    fn deliver_datagram(&mut self, what: Unsure) {
+        match what {
+            Unsure::Up(id, datagram) => {
+                let conn = self.conns.get(&id).filter(|conn| !conn.is_cut);
+                let Some(place) = conn.and_then(|conn| conn.place) else {
+                    return;
+                };
+                let verdict = self.switch.handle_datagram(place, &datagram, self.now);
+                if let Verdict::Forward(forward) = verdict {
+                    let bytes = Bytes::copy_from_slice(&datagram);
+                    for target in forward.targets() {
+                        let down = Unsure::Down(target.conn, bytes.clone());
+                        self.unsure.send(down, &mut self.rng, self.now);
+                    }
+                }
+                self.carry_out_switch();
+            }
+            Unsure::Down(id, datagram) => {
+                let Some(conn) = self.conns.get(&id).filter(|conn| !conn.is_cut) else {
+                    return;
+                };
+                let read =
+                    Overlay::parse(&datagram, true).expect("the relay passes on what it read");
+                self.heard.push(Heard {
+                    player: conn.player,
+                    frame: read.payload.to_vec(),
+                });
+            }
+        }
+    }
+
+    fn carry_out_switch(&mut self) {
+        while let Some(output) = self.switch.poll_output() {
+            match output {
+                Output::Send { conn, message } => self.post(Sure::ToMember(conn, encode(&message))),
+                Output::Close { conn, message, .. } => {
+                    self.post(Sure::RelayCloses(
+                        conn,
+                        close_code::KICKED,
+                        message.to_owned(),
+                    ));
+                }
+                Output::Superseded { conn } => {
+                    let text = "superseded".to_owned();
+                    self.post(Sure::RelayCloses(conn, close_code::SUPERSEDED, text));
+                }
+                Output::RoomGone(_) => {}
+            }
+        }
+    }
+
+    fn carry_out(&mut self, player: usize) {
+        while let Some(wish) = self
+            .players
+            .get_mut(player)
+            .and_then(|found| found.session.poll_output())
+        {
+            match wish {
+                Wish::Connect { attempt, .. } => self.connect(player, attempt),
+                Wish::Send { attempt, bytes } => {
+                    if let Some(id) = self.by_attempt.get(&(player, attempt)).copied() {
+                        self.post(Sure::ToRelay(id, bytes));
+                    }
+                }
+                Wish::Close { attempt, code, .. } => {
+                    if let Some(id) = self.by_attempt.remove(&(player, attempt)) {
+                        self.post(Sure::MemberCloses(id, code));
+                    }
+                }
+                Wish::Joined(info) => {
+                    if let Some(found) = self.players.get_mut(player) {
+                        found.places += usize::from(!info.same_place);
+                        found.joined = Some(info);
+                    }
+                }
+                Wish::PeerLeft(..) => {
+                    if let Some(found) = self.players.get_mut(player) {
+                        found.leaves_heard += 1;
+                    }
+                }
+                Wish::Ended(end) => {
+                    if let Some(found) = self.players.get_mut(player) {
+                        found.ended = Some(end.sentence);
+                    }
+                }
+                Wish::PeerJoined(_)
+                | Wish::PeerDetached(_)
+                | Wish::PeerResumed(_)
+                | Wish::Detached
+                | Wish::Status(_) => {}
+            }
+        }
+    }
+
+    fn connect(&mut self, player: usize, attempt: Attempt) {
+        self.counter += 1;
+        let id = ConnId(self.counter);
+        let number = u32::try_from(player).unwrap_or(u32::MAX);
+        self.conns.insert(
+            id,
+            Conn {
+                player,
+                attempt,
+                origin: Ipv4Addr::from_bits(number).into(),
+                decoder: Decoder::new(MAX_ADMITTED),
+                place: None,
+                is_cut: false,
+            },
+        );
+        self.by_attempt.insert((player, attempt), id);
+        self.post(Sure::Connected(id));
+    }
+}
