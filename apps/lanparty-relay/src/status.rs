@@ -126,7 +126,11 @@ impl Status {
             "bytes_in": total(|worker| worker.totals.ingress.bytes),
             "frames_out": total(|worker| worker.totals.egress.frames),
             "bytes_out": total(|worker| worker.totals.egress.bytes),
-            "queue_full": total(|worker| worker.queue_full),
+            "queue_drops": {
+                "queue_full": total(|worker| worker.losses.full),
+                "queue_delay": total(|worker| worker.losses.delay),
+                "target_budget": total(|worker| worker.losses.oversize),
+            },
             "drops": drops_json(&drops),
             "rooms": rooms.collect::<Vec<_>>(),
         })
@@ -174,10 +178,21 @@ impl Status {
             for (reason, count) in worker.totals.drops.iter() {
                 text.sample(&[("worker", &number), ("reason", reason.as_str())], count);
             }
-            text.sample(
-                &[("worker", &number), ("reason", "queue_full")],
-                worker.queue_full,
-            );
+        }
+        text.metric(
+            "softlan_queue_drops_total",
+            Kind::Counter,
+            "Copies given up by the queues in front of members' links, by reason.",
+        );
+        for worker in &self.workers {
+            let number = worker.worker.to_string();
+            for (reason, count) in [
+                ("queue_full", worker.losses.full),
+                ("queue_delay", worker.losses.delay),
+                ("target_budget", worker.losses.oversize),
+            ] {
+                text.sample(&[("worker", &number), ("reason", reason)], count);
+            }
         }
         text.metric(
             "softlan_strangers_total",
@@ -264,6 +279,8 @@ mod tests {
     use lanparty_obs::DropReason;
     use lanparty_switch::Totals;
 
+    use crate::worker::Losses;
+
     use super::*;
 
     fn status() -> Status {
@@ -279,7 +296,7 @@ mod tests {
                 worker: 0,
                 connections: 2,
                 totals,
-                queue_full: 1,
+                losses: Losses::default(),
                 rooms: Vec::new(),
             }],
             door: DoorCounts::default(),

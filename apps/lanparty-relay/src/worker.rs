@@ -23,6 +23,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use self::conn::Conns;
 use self::deadlines::Deadlines;
+pub(crate) use self::frames::Losses;
 pub(crate) use self::report::{MemberReport, RoomReport, WorkerReport};
 use crate::directory::Directory;
 use crate::door::Door;
@@ -80,7 +81,7 @@ pub(crate) struct Worker {
     /// When the worker ends, once it was told to.
     ends_at: Option<Instant>,
     logs: Throttle,
-    losses: frames::Losses,
+    losses: Losses,
 }
 
 impl Worker {
@@ -113,7 +114,7 @@ impl Worker {
             bell,
             ends_at: None,
             logs: Throttle::new(Duration::from_secs(1), 10),
-            losses: frames::Losses::default(),
+            losses: Losses::default(),
         };
 
         Ok((worker, mailbox))

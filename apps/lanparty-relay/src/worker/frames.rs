@@ -19,6 +19,10 @@ use super::conn::Conn;
 pub(crate) struct Losses {
     /// For lack of room.
     pub(crate) full: u64,
+    /// Because their flow waited too long (RFC 8289).
+    pub(crate) delay: u64,
+    /// Because the path shrank while they waited.
+    pub(crate) oversize: u64,
 }
 
 /// Everything that sending one frame needs beside the frame.

@@ -7,6 +7,7 @@ use lanparty_net::LinkId;
 use lanparty_switch::{MemberSnapshot, RoomSnapshot, Totals};
 
 use super::Worker;
+use super::frames::Losses;
 
 /// One worker.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub(crate) struct WorkerReport {
     /// Connections, those without a place included.
     pub(crate) connections: usize,
     pub(crate) totals: Totals,
-    /// Frames that the queues in front of members' links had no room for.
-    pub(crate) queue_full: u64,
+    /// What the queues in front of members' links gave up.
+    pub(crate) losses: Losses,
     pub(crate) rooms: Vec<RoomReport>,
 }
 
@@ -36,15 +37,25 @@ pub(crate) struct MemberReport {
 }
 
 impl Worker {
-    pub(super) fn report(&self, now: Instant) -> WorkerReport {
+    pub(super) fn report(&mut self, now: Instant) -> WorkerReport {
+        self.collect_losses();
         let rooms = self.switch.snapshot(now).into_iter();
 
         WorkerReport {
             worker: self.number,
             connections: self.conns.len(),
             totals: self.switch.totals().clone(),
-            queue_full: self.losses.full,
+            losses: self.losses,
             rooms: rooms.map(|room| self.report_room(room, now)).collect(),
+        }
+    }
+
+    /// Adds what the links gave up by themselves since the last report. What a link gave up that is gone went with it.
+    fn collect_losses(&mut self) {
+        for link in self.conns.links() {
+            let new = self.endpoint.take_losses(link);
+            self.losses.delay = self.losses.delay.wrapping_add(new.queue.codel);
+            self.losses.oversize = self.losses.oversize.wrapping_add(new.oversize);
         }
     }
 
