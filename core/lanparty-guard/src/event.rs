@@ -42,8 +42,6 @@ pub enum Owner {
     Lan(MacAddr),
     /// Another member.
     Member(MacAddr),
-    /// The member itself has another one from the LAN's DHCP server.
-    OtherLease(IpAddr),
 }
 
 /// Why the guard refuses a frame.

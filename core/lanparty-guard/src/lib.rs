@@ -287,7 +287,7 @@ impl Guard {
         if member.uses(address, now) {
             return Ok(());
         }
-        if let Some(owner) = self.owner_for(mac, address, now) {
+        if let Some(owner) = self.owner_of(address, now) {
             self.report(mac, address, owner, now);
             return Err(Denial::AddressClaim);
         }
@@ -316,17 +316,11 @@ impl Guard {
     }
 
     /// Returns who keeps `mac` from having an address.
-    fn owner_for(&self, mac: MacAddr, address: IpAddr, now: Instant) -> Option<Owner> {
-        self.lan
-            .owner_of(address, now)
-            .or_else(|| {
-                self.holder(address, now)
-                    .map(|(holder, _)| Owner::Member(holder))
-            })
-            .or_else(|| {
-                let (member, _) = self.members.get(&mac)?;
-                member.lease_instead_of(address, now).map(Owner::OtherLease)
-            })
+    fn owner_of(&self, address: IpAddr, now: Instant) -> Option<Owner> {
+        self.lan.owner_of(address, now).or_else(|| {
+            self.holder(address, now)
+                .map(|(holder, _)| Owner::Member(holder))
+        })
     }
 
     /// Returns the member that has an address, and how it came to it.

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::event::Origin;
 
+/// Most IPv4 addresses of a member: a lease, the one before it, and a static one or two that a player set by hand.
+pub(crate) const MAX_IPV4: usize = 4;
+
 /// Most IPv6 addresses of a member: link-local, stable and temporary ones of two prefixes (RFC 8981 keeps several).
 pub(crate) const MAX_IPV6: usize = 8;
 
@@ -45,7 +48,8 @@ impl Slot {
 
     const fn size(self) -> usize {
         match self {
-            Self::Ipv4 | Self::Ipv4LinkLocal => 1,
+            Self::Ipv4 => MAX_IPV4,
+            Self::Ipv4LinkLocal => 1,
             Self::Ipv6 => MAX_IPV6,
         }
     }
@@ -54,7 +58,7 @@ impl Slot {
 /// One member.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// At most one of each kind of IPv4 and [`MAX_IPV6`].
+    /// At most [`MAX_IPV4`], one link-local address of IPv4, and [`MAX_IPV6`].
     bindings: Vec<Binding>,
     dhcp_tokens: u32,
     dhcp_filled: Instant,
@@ -92,22 +96,8 @@ impl Member {
             .find(|binding| binding.address == address && binding.until > now)
     }
 
-    /// Returns the address from DHCP that forbids the member to take another of the same kind.
-    pub(crate) fn lease_instead_of(&self, address: IpAddr, now: Instant) -> Option<IpAddr> {
-        let slot = Slot::of(address);
-
-        self.bindings
-            .iter()
-            .find(|binding| {
-                slot == Slot::Ipv4
-                    && Slot::of(binding.address) == slot
-                    && binding.origin == Origin::Dhcp
-                    && binding.until > now
-            })
-            .map(|binding| binding.address)
-    }
-
-    /// Gives the member an address, in place of the one whose time ends first if there is no room.
+    /// Gives the member an address, in place of another if there is no room: first of those that nobody gave it, then of leases, the one
+    /// whose time ends first.
     pub(crate) fn bind(&mut self, new: Binding, now: Instant) {
         let slot = Slot::of(new.address);
         self.bindings
@@ -118,7 +108,7 @@ impl Member {
                 .bindings
                 .iter()
                 .filter(of_slot)
-                .min_by_key(|binding| binding.until)
+                .min_by_key(|binding| (binding.origin == Origin::Dhcp, binding.until))
                 .map(|binding| binding.address);
             self.bindings
                 .retain(|binding| Some(binding.address) != oldest);

@@ -40,7 +40,7 @@ fn the_lans_infrastructure_is_nobodys_to_claim() {
 }
 
 #[test]
-fn a_lease_is_its_members_alone_and_its_members_only_address() {
+fn a_lease_is_its_members_alone() {
     let (mut guard, now) = party();
 
     assert_eq!(remote(&mut guard, &arp(ALICE, LEASED), now), Ok(()));
@@ -49,14 +49,30 @@ fn a_lease_is_its_members_alone_and_its_members_only_address() {
         remote(&mut guard, &arp(BOB, LEASED), now),
         Err(Denial::AddressClaim)
     );
-    assert_eq!(
-        remote(&mut guard, &ipv4(ALICE, FREE), now),
-        Err(Denial::AddressClaim)
-    );
+    // A player may have set an address by hand as well, as long as it is nobody's.
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, FREE), now), Ok(()));
     // Link-local addresses may stand beside a lease.
     assert_eq!(
         remote(&mut guard, &arp(ALICE, [169, 254, 1, 1]), now),
         Ok(())
+    );
+}
+
+#[test]
+fn a_member_has_few_addresses_and_none_that_it_took_displaces_a_lease() {
+    let (mut guard, now) = party();
+    for last in 100..140 {
+        remote(&mut guard, &arp(ALICE, [192, 168, 77, last]), now).unwrap();
+    }
+
+    // Bob may have what Alice had to give up, and not her lease.
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, [192, 168, 77, 101]), now),
+        Ok(())
+    );
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, LEASED), now),
+        Err(Denial::AddressClaim)
     );
 }
 
