@@ -1,12 +1,13 @@
 //! What a switch looks like from outside, for status and metrics.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Mode, Role, RoomCode, Stats};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
-use crate::ConnId;
+use crate::member::Member;
+use crate::{ConnId, Switch};
 
 /// One room.
 #[derive(Debug, Clone)]
@@ -75,4 +76,44 @@ pub struct Totals {
     pub resumed: u64,
     /// Members removed because of malformed datagrams.
     pub struck_out: u64,
+}
+
+impl Switch {
+    /// Describes every room.
+    pub fn snapshot(&self, now: Instant) -> Vec<RoomSnapshot> {
+        self.rooms
+            .iter()
+            .map(|(_, room)| RoomSnapshot {
+                id: room.id,
+                code: room.code.clone(),
+                mode: room.mode,
+                mtu: room.mtu,
+                age: now.saturating_duration_since(room.created),
+                lan_stations: room.stations.len(),
+                members: room
+                    .roster
+                    .iter()
+                    .map(|(_, member)| describe(member, now))
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+fn describe(member: &Member, now: Instant) -> MemberSnapshot {
+    MemberSnapshot {
+        peer: member.identity.peer(),
+        role: member.identity.role(),
+        mac: member.identity.mac(),
+        conn: member.conn,
+        program: member.program.clone(),
+        age: now.saturating_duration_since(member.joined),
+        last_seen: now.saturating_duration_since(member.last_seen),
+        budget: member.budget,
+        up: member.up,
+        down: member.down,
+        drops: member.drops.clone(),
+        strikes: member.strikes,
+        stats: member.stats.clone(),
+    }
 }

@@ -12,7 +12,7 @@ use crate::member::{Attachment, ConnId, Member};
 use crate::narrow::RELAY_SEQUENCE;
 use crate::room::{Decision, Going, Room};
 use crate::rooms::Rooms;
-use crate::snapshot::{MemberSnapshot, RoomSnapshot, Totals};
+use crate::snapshot::Totals;
 use crate::verdict::{Forward, Verdict};
 
 /// Something that has to be sent or done.
@@ -290,26 +290,6 @@ impl Switch {
         members.map(|(_, member)| member.halves.bytes()).sum()
     }
 
-    /// Describes every room.
-    pub fn snapshot(&self, now: Instant) -> Vec<RoomSnapshot> {
-        self.rooms
-            .iter()
-            .map(|(_, room)| RoomSnapshot {
-                id: room.id,
-                code: room.code.clone(),
-                mode: room.mode,
-                mtu: room.mtu,
-                age: now.saturating_duration_since(room.created),
-                lan_stations: room.stations.len(),
-                members: room
-                    .roster
-                    .iter()
-                    .map(|(_, member)| describe(member, now))
-                    .collect(),
-            })
-            .collect()
-    }
-
     /// Returns the member that `from` holds the place of, if it still does.
     pub(crate) fn member(&self, from: Attachment) -> Option<&Member> {
         let member = self.rooms.get(from.room)?.roster.get(from.seat)?;
@@ -435,22 +415,4 @@ fn split_sequence(room: &mut Room, seat: usize, is_used: bool) -> u32 {
     }
 
     RELAY_SEQUENCE | member.split_sequence
-}
-
-fn describe(member: &Member, now: Instant) -> MemberSnapshot {
-    MemberSnapshot {
-        peer: member.identity.peer(),
-        role: member.identity.role(),
-        mac: member.identity.mac(),
-        conn: member.conn,
-        program: member.program.clone(),
-        age: now.saturating_duration_since(member.joined),
-        last_seen: now.saturating_duration_since(member.last_seen),
-        budget: member.budget,
-        up: member.up,
-        down: member.down,
-        drops: member.drops.clone(),
-        strikes: member.strikes,
-        stats: member.stats.clone(),
-    }
 }
