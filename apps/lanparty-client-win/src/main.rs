@@ -1,3 +1,29 @@
-//! softlan: the client-win program.
+//! softlan: joins a LAN party from a Windows 11 PC.
 
-fn main() {}
+#[cfg(windows)]
+mod cli;
+#[cfg(windows)]
+mod doctor;
+#[cfg(windows)]
+mod port;
+#[cfg(windows)]
+mod run;
+#[cfg(windows)]
+mod warden;
+
+use std::process::ExitCode;
+
+#[cfg(windows)]
+fn main() -> ExitCode {
+    use lanparty_member::program;
+
+    match program::parse::<cli::Cli>() {
+        Ok(cli) => program::finish(run::run(&cli)),
+        Err(code) => code,
+    }
+}
+
+#[cfg(not(windows))]
+fn main() -> ExitCode {
+    ExitCode::FAILURE
+}

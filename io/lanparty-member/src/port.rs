@@ -1,7 +1,7 @@
 //! Where frames leave the tunnel: a TAP device or a packet socket, as the loop sees it.
 
 use std::io::IoSlice;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
@@ -49,6 +49,9 @@ pub trait Port {
 
     /// The set of remote clients changed.
     fn handle_remotes(&mut self, remotes: &[MacAddr]);
+
+    /// The relay's name stands for these addresses now: the way to them must not lead through the port.
+    fn handle_relay(&mut self, _addresses: &[SocketAddr]) {}
 
     /// Returns what the system knows of the port now, for diagnostics.
     fn facts(&self) -> PortFacts;

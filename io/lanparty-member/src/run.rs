@@ -167,7 +167,10 @@ impl<P: Port, D: DataPath> Member<P, D> {
         while let Ok(command) = self.mailbox.0.try_recv() {
             match command {
                 Command::Leave => self.config.session.leave(now),
-                Command::Resolved(addresses) => self.lines.set_addresses(addresses),
+                Command::Resolved(addresses) => {
+                    self.port.handle_relay(&addresses);
+                    self.lines.set_addresses(addresses);
+                }
                 Command::NetworkChanged => {
                     for line in &mut self.lines.open {
                         line.endpoint.handle_network_change(now);

@@ -23,7 +23,7 @@ pub use self::imp::Tap;
 #[cfg(target_os = "windows")]
 pub use self::imp::{
     Adapter, AdapterError, AdapterId, AdapterList, AdapterState, ChooseError, DriverVersion,
-    MIN_DRIVER, adapters, choose, prepare,
+    MIN_DRIVER, adapters, choose, look, prepare,
 };
 #[cfg(target_os = "linux")]
 pub use self::imp::{RouteError, RouteGuard};

@@ -28,7 +28,7 @@ pub use self::adapter::{
 };
 use self::driver::Driver;
 pub use self::driver::{DriverVersion, MIN_DRIVER};
-pub use self::prepare::{AdapterError, prepare};
+pub use self::prepare::{AdapterError, look, prepare};
 use crate::{Capabilities, LinkState, Received, Statistics};
 
 /// Reads that wait in the driver at a time.

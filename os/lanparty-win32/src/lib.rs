@@ -35,4 +35,4 @@ pub use overlapped::{BUFFER_LEN, Request};
 pub use power::ResumeWatch;
 pub use process::{is_elevated, is_wine, system_directory};
 pub use registry::{Key, Value};
-pub use winsock::{Family, SocketEvent, ignore_port_unreachable, set_unicast_interface};
+pub use winsock::{Family, SocketsEvent, ignore_port_unreachable, set_unicast_interface};

@@ -7,7 +7,7 @@ use std::os::windows::io::{
 use std::ptr;
 
 use windows_sys::Win32::Networking::WinSock::{
-    FD_READ, IP_UNICAST_IF, IPPROTO_IP, IPPROTO_IPV6, IPV6_UNICAST_IF, SIO_UDP_CONNRESET,
+    FD_READ, FD_WRITE, IP_UNICAST_IF, IPPROTO_IP, IPPROTO_IPV6, IPV6_UNICAST_IF, SIO_UDP_CONNRESET,
     SIO_UDP_NETRESET, SOCKET, WSAEventSelect, WSAGetLastError, WSAIoctl, setsockopt,
 };
 
@@ -75,39 +75,52 @@ pub fn ignore_port_unreachable(socket: BorrowedSocket<'_>) -> Result<(), Win32Er
     Ok(())
 }
 
-/// An event that is set when a socket has something to read.
+/// An event that is set while one of several sockets is ready.
 ///
-/// Windows sets it again after each receive that leaves something behind. It also makes the socket non-blocking.
+/// Before each wait: [`SocketsEvent::reset`], then [`SocketsEvent::watch`] for every socket, which sets the event at once if the socket
+/// is ready already. So nothing is missed, and a socket that is closed needs no farewell.
 #[derive(Debug)]
-pub struct SocketEvent(Event);
+pub struct SocketsEvent(Event);
 
-impl SocketEvent {
-    /// Watches `socket`. It must be closed no later than this is dropped, or not be waited for after.
+impl SocketsEvent {
+    /// Makes the event.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the process has no handles left.
+    pub fn new() -> Result<Self, Win32Error> {
+        Event::new().map(Self)
+    }
+
+    /// Watches `socket` for something to read, and for room to write if that is wanted. Makes it non-blocking.
     ///
     /// # Errors
     ///
     /// Returns an error for what is no socket.
-    pub fn new(socket: BorrowedSocket<'_>) -> Result<Self, Win32Error> {
-        let event = Event::new()?;
+    pub fn watch(&self, socket: BorrowedSocket<'_>, to_write: bool) -> Result<(), Win32Error> {
+        let events = if to_write {
+            FD_READ | FD_WRITE
+        } else {
+            FD_READ
+        };
         // SAFETY: the socket and the event are open.
         let status = unsafe {
             WSAEventSelect(
                 raw(socket),
-                event.as_handle().as_raw_handle().addr().cast_signed(),
-                FD_READ.cast_signed(),
+                self.0.as_handle().as_raw_handle().addr().cast_signed(),
+                events.cast_signed(),
             )
         };
-        check("WSAEventSelect", status)?;
 
-        Ok(Self(event))
+        check("WSAEventSelect", status)
     }
 
     /// Returns what to wait for.
-    pub fn readable(&self) -> BorrowedHandle<'_> {
+    pub fn ready(&self) -> BorrowedHandle<'_> {
         self.0.as_handle()
     }
 
-    /// Forgets what was signalled. Called before reading until nothing is left.
+    /// Forgets what was signalled.
     pub fn reset(&self) {
         self.0.reset();
     }
@@ -142,22 +155,25 @@ mod tests {
     #[test]
     fn a_datagram_signals_until_all_is_read() {
         let [here, there] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-        let event = SocketEvent::new(here.as_socket()).unwrap();
-        assert_eq!(
-            wait_any(&[event.readable()], Some(Duration::ZERO)).unwrap(),
-            None
-        );
+        let event = SocketsEvent::new().unwrap();
+        let is_ready = |patience, to_write| {
+            event.reset();
+            event.watch(here.as_socket(), to_write).unwrap();
+            wait_any(&[event.ready()], patience).unwrap().is_some()
+        };
+        assert!(!is_ready(Some(Duration::ZERO), false));
+        assert!(is_ready(PATIENCE, true), "there is room to write");
 
         for byte in *b"ab" {
             there.send_to(&[byte], here.local_addr().unwrap()).unwrap();
         }
         let mut buffer = [0; 4];
         for byte in *b"ab" {
-            assert_eq!(wait_any(&[event.readable()], PATIENCE).unwrap(), Some(0));
-            event.reset();
+            assert!(is_ready(PATIENCE, false));
             assert_eq!(here.recv(&mut buffer).unwrap(), 1);
             assert_eq!(buffer[0], byte);
         }
+        assert!(!is_ready(Some(Duration::ZERO), false));
         let error = here.recv(&mut buffer).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }

@@ -156,6 +156,20 @@ pub fn prepare(adapter: &Adapter, mac: MacAddr) -> Result<bool, AdapterError> {
     Ok(true)
 }
 
+/// Looks at an adapter without changing it: its driver's version and its address.
+///
+/// # Errors
+///
+/// Returns an error that says what to do if the adapter cannot be used.
+pub fn look(adapter: &Adapter) -> Result<(DriverVersion, MacAddr), AdapterError> {
+    let driver = open(adapter)?;
+    let version = driver
+        .version()
+        .map_err(|error| refusal(adapter, "ask for the driver's version of", error))?;
+
+    Ok((version, mac_of(adapter, &driver)?))
+}
+
 fn mac_of(adapter: &Adapter, driver: &Driver) -> Result<MacAddr, AdapterError> {
     driver
         .mac()

@@ -1,0 +1,185 @@
+//! The TAP adapter as the member's loop sees it.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::windows::io::{AsHandle as _, AsSocket as _};
+use std::sync::Arc;
+use std::time::Instant;
+
+use lanparty_client_core::JoinInfo;
+use lanparty_client_tap::{LinkState, Tap};
+use lanparty_member::{Port, PortError, PortFacts, Socket};
+use lanparty_offload::VnetHeader;
+use lanparty_proto::MacAddr;
+use lanparty_win32::{
+    Event, Family, SocketsEvent, ignore_port_unreachable, set_unicast_interface, wait_any,
+};
+
+use crate::warden::{Order, Orders, Ways};
+
+/// A TAP adapter, and who keeps routes and interfaces as it needs them.
+#[derive(Debug)]
+pub(crate) struct TapPort {
+    tap: Tap,
+    sockets: SocketsEvent,
+    wake: Arc<Event>,
+    orders: Orders,
+    ways: Arc<Ways>,
+    /// Local ports of the sockets that leave by the interface with this index.
+    bound: Vec<(u16, u32)>,
+    /// Frames that the driver had no room for, as told to the loop so far.
+    told_busy: u64,
+}
+
+impl TapPort {
+    pub(crate) fn new(
+        tap: Tap,
+        wake: Arc<Event>,
+        orders: Orders,
+        ways: Arc<Ways>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            tap,
+            sockets: SocketsEvent::new().map_err(io::Error::other)?,
+            wake,
+            orders,
+            ways,
+            bound: Vec::new(),
+            told_busy: 0,
+        })
+    }
+
+    /// Makes a socket that is new leave by the interface that leads to the relay, whatever the party's LAN says, and again when that
+    /// interface is another one.
+    fn bind(&mut self, socket: &UdpSocket) {
+        let Ok(local) = socket.local_addr() else {
+            return;
+        };
+        let family = if local.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        let index = self.ways.index(family);
+        let known = self.bound.iter().find(|(port, _)| *port == local.port());
+        if known.is_some_and(|(_, bound)| *bound == index) {
+            return;
+        }
+        if known.is_none()
+            && let Err(error) = ignore_port_unreachable(socket.as_socket())
+        {
+            tracing::debug!(%error, "this system reports unreachable ports as errors of the socket");
+        }
+        match set_unicast_interface(socket.as_socket(), family, index) {
+            Ok(()) => tracing::debug!(%local, index, "the socket leaves by this interface"),
+            Err(error) => tracing::debug!(%local, %error, "the socket leaves as routes say"),
+        }
+        self.bound.retain(|(port, _)| *port != local.port());
+        self.bound.push((local.port(), index));
+    }
+}
+
+/// How many sockets' interfaces are remembered: more than a member has at a time.
+const MAX_BOUND: usize = 32;
+
+impl Port for TapPort {
+    fn wait(
+        &mut self,
+        sockets: &[Option<Socket<'_>>],
+        deadline: Option<Instant>,
+    ) -> Result<(), PortError> {
+        let failed = |what| move |error| PortError::new(what, io::Error::other(error));
+        self.sockets.reset();
+        for socket in sockets.iter().flatten() {
+            self.bind(socket.udp);
+            self.sockets
+                .watch(socket.udp.as_socket(), socket.wants_write)
+                .map_err(failed("cannot wait for the network"))?;
+        }
+        let forgotten = self.bound.len().saturating_sub(MAX_BOUND);
+        drop(self.bound.drain(..forgotten));
+
+        let deadline = [deadline, self.tap.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min();
+        let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let handles = [
+            self.wake.as_handle(),
+            self.sockets.ready(),
+            self.tap.readable(),
+        ];
+        let woken = wait_any(&handles, timeout)
+            .map_err(failed("cannot wait for network and TAP adapter"))?;
+        if woken == Some(0) {
+            self.wake.reset();
+        }
+
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<usize, PortError> {
+        self.tap.receive().map_err(|error| {
+            PortError::new(
+                "the TAP adapter is gone; was it disabled or removed?",
+                error,
+            )
+        })
+    }
+
+    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        self.tap.received_mut(index)
+    }
+
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
+        self.tap.send(vnet, pieces) == LinkState::Up
+    }
+
+    fn flush(&mut self) -> u64 {
+        self.tap.flush();
+        let busy = self.tap.statistics().send_busy;
+
+        busy.saturating_sub(std::mem::replace(&mut self.told_busy, busy))
+    }
+
+    fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError> {
+        self.tap
+            .set_up(true)
+            .map_err(|error| PortError::new("cannot plug in the TAP adapter", error))?;
+        self.orders.send(Order::Joined { mtu: info.mtu });
+
+        Ok(())
+    }
+
+    fn handle_away(&mut self) {
+        if let Err(error) = self.tap.set_up(false) {
+            tracing::warn!(%error, "cannot unplug the TAP adapter");
+        }
+    }
+
+    fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
+
+    fn handle_relay(&mut self, addresses: &[SocketAddr]) {
+        let addresses = addresses.iter().map(SocketAddr::ip).collect();
+        self.orders.send(Order::Relay(addresses));
+    }
+
+    fn facts(&self) -> PortFacts {
+        let addresses = self.tap.addresses().unwrap_or_default();
+
+        PortFacts {
+            address: addresses.into_iter().min_by_key(rank),
+            kernel_drops: 0,
+        }
+    }
+}
+
+/// What a person wants to see first: a routable IPv4 address, then a routable IPv6 one, then link-local ones.
+const fn rank(address: &IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(v4) if !v4.is_link_local() => 0,
+        IpAddr::V6(v6) if !v6.is_unicast_link_local() => 1,
+        IpAddr::V4(_) => 2,
+        IpAddr::V6(_) => 3,
+    }
+}

@@ -1,0 +1,213 @@
+//! From the command line to the end of the session.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use lanparty_client_core::{ClientPath, ClientPathConfig, Session};
+use lanparty_client_route::{AdapterId, Luid, TapWish};
+use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
+use lanparty_ctrl::Role;
+use lanparty_member::program::{Printer, Refused, milliseconds, outcome, random_seed};
+use lanparty_member::{Command, Config, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Member};
+use lanparty_proto::budget::FULL_IP_MTU;
+use lanparty_proto::player::PlayerPolicy;
+use lanparty_proto::policy::Policy;
+use lanparty_state::{Environment, StateDir};
+use lanparty_win32::{Event, NamedMutex, claim, is_elevated, on_console_stop};
+
+use crate::cli::{Action, Cli};
+use crate::doctor;
+use crate::port::TapPort;
+use crate::warden::{Order, Warden};
+
+/// The file in the state directory that says what has to be undone.
+pub(crate) const JOURNAL_FILE_NAME: &str = "lanparty-client-undo.json";
+/// Held while the program runs: two of them would undo each other's routes.
+const MUTEX_NAME: &str = r"Global\softlan-client";
+
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
+    lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
+    if let Some(Action::Doctor(args)) = &cli.command {
+        return doctor::run(args);
+    }
+    if cli.list_tap_adapters {
+        return list();
+    }
+    let join = cli.join.as_ref().context("--relay and --room are needed")?;
+
+    Run::prepare(cli, join)?.join(join)
+}
+
+fn list() -> anyhow::Result<()> {
+    let adapters = adapters().context("cannot list the network adapters")?;
+    let mut out = std::io::stdout();
+    for adapter in &adapters {
+        writeln!(out, "{adapter}")?;
+    }
+    if adapters.is_empty() {
+        return Err(Refused(ChooseError::None.to_string()).into());
+    }
+
+    Ok(())
+}
+
+/// What is ready before the relay is asked.
+struct Run {
+    _alone: NamedMutex,
+    identity: Identity,
+    adapter: Adapter,
+    addresses: Vec<SocketAddr>,
+    state: StateDir,
+}
+
+impl Run {
+    /// Everything that can be refused without having changed more than the adapter's address.
+    fn prepare(cli: &Cli, join: &JoinArgs) -> anyhow::Result<Self> {
+        if !is_elevated()? {
+            let text = "this takes an administrator; start it with \"Run as administrator\"";
+            return Err(Refused(text.to_owned()).into());
+        }
+        let Some(alone) = claim(MUTEX_NAME)? else {
+            let text = "softlan runs already on this PC; end it first";
+            return Err(Refused(text.to_owned()).into());
+        };
+        let state = StateDir::open(join.state_dir.as_deref(), &Environment::read())?;
+        let adapters = adapters().context("cannot list the network adapters")?;
+        let adapter = choose(&adapters, cli.tap_instance_id)
+            .map_err(|error| Refused(error.to_string()))?
+            .clone();
+        let identity = identity(cli, &state)?;
+        let was_written = prepare(&adapter, identity.mac).map_err(|error| refused(&error))?;
+        if was_written {
+            tracing::info!(mac = %identity.mac, "the adapter has the tunnel MAC now and was restarted");
+        }
+        // Afterwards the name might be asked for through the party.
+        let addresses = join
+            .relay
+            .resolve()
+            .map_err(|error| Refused(error.to_string()))?;
+
+        Ok(Self {
+            _alone: alone,
+            identity,
+            adapter,
+            addresses,
+            state,
+        })
+    }
+
+    fn join(self, join: &JoinArgs) -> anyhow::Result<()> {
+        let settings = join.settings()?;
+        let [stop, clean] = [Arc::new(Event::new()?), Arc::new(Event::new()?)];
+        on_console_stop(Arc::clone(&stop), Arc::clone(&clean))?;
+        let tap = Tap::open(&self.adapter, self.identity.mac).map_err(|error| refused(&error))?;
+        tracing::info!(
+            adapter = tap.name(),
+            id = %tap.id(),
+            luid = format_args!("{:#018x}", tap.luid()),
+            index = tap.index()?,
+            mac = %tap.mac(),
+            driver = %tap.version(),
+            driver_mtu = tap.driver_mtu(),
+            "the TAP adapter is open"
+        );
+        let warden = Warden::start(
+            self.state.file(JOURNAL_FILE_NAME),
+            self.addresses.iter().map(SocketAddr::ip).collect(),
+            TapWish {
+                interface: Luid(tap.luid()),
+                adapter: AdapterId(tap.id().to_string()),
+                mtu: FULL_IP_MTU,
+            },
+        )?;
+        let wake = Arc::new(Event::new()?);
+        let port = TapPort::new(tap, Arc::clone(&wake), warden.orders(), warden.ways())?;
+
+        let printer = Printer::start().context("cannot start a thread")?;
+        let print = printer.printer();
+        let config = Config {
+            settings,
+            relay: join.relay.clone(),
+            addresses: self.addresses,
+            session: session(join, &self.identity, &self.adapter)?,
+            status: Box::new(move |line| print(line)),
+        };
+        let path = ClientPath::new(ClientPathConfig {
+            mac: self.identity.mac,
+            policy: Policy::default(),
+            player: PlayerPolicy::default(),
+            seed: random_seed()?,
+        });
+        let waker = Arc::new(move || wake.set());
+        let (member, handle) = Member::new(config, port, path, waker, Instant::now());
+        warden.orders().send(Order::Attach(handle.clone()));
+        leave_on(stop, handle)?;
+
+        let (end, port) = member.run();
+        // The cable goes out first: nothing is to leave by the adapter while its metric is still the lowest.
+        drop(port);
+        let failure = warden.finish();
+        printer.finish();
+        clean.set();
+
+        failure.map_or_else(|| outcome(end), Err)
+    }
+}
+
+fn session(join: &JoinArgs, identity: &Identity, adapter: &Adapter) -> anyhow::Result<Session> {
+    Ok(Session::new(lanparty_client_core::Config {
+        relay: join.relay.to_string(),
+        role: Role::Client,
+        room: join.room.clone(),
+        mac: Some(identity.mac),
+        interface: adapter.name.clone(),
+        budget: join.budget(),
+        full_frame: join.is_full(),
+        down_rate: join.down_rate(),
+        program: env!("CARGO_PKG_NAME").to_owned(),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        generation: identity.generation.max(milliseconds()),
+        resume: None,
+        seed: random_seed()?,
+    }))
+}
+
+/// Leaves the room when `stop` is set. The thread ends with the program.
+fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<()> {
+    use std::os::windows::io::AsHandle as _;
+    let _detached = std::thread::Builder::new()
+        .name("stop".to_owned())
+        .spawn(move || {
+            if lanparty_win32::wait_any(&[stop.as_handle()], None).is_ok() {
+                handle.send(Command::Leave);
+            }
+        })
+        .context("cannot start a thread")?;
+
+    Ok(())
+}
+
+fn identity(cli: &Cli, state: &StateDir) -> anyhow::Result<Identity> {
+    if let Some(mac) = cli.virtual_mac {
+        mac.check_identity()
+            .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
+    }
+    let kept = state.file(IDENTITY_FILE_NAME);
+    let path = cli
+        .identity_file
+        .as_deref()
+        .unwrap_or_else(|| Path::new(&kept));
+
+    Ok(Identity::load(path, cli.virtual_mac)?)
+}
+
+/// Says what failed and why in one sentence.
+pub(crate) fn refused(error: &dyn std::error::Error) -> Refused {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+
+    Refused(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+}
