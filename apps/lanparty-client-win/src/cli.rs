@@ -1,5 +1,4 @@
 //! The command line.
-#![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 use std::path::PathBuf;
 
