@@ -12,7 +12,10 @@ fn main() -> std::io::Result<()> {
         .set_icon("resources/softlan.ico")
         .set_manifest_file("resources/softlan.manifest")
         .set("ProductName", "softlan")
-        .set("FileDescription", "softlan: joins a LAN party from far away")
+        .set(
+            "FileDescription",
+            "softlan: joins a LAN party from far away",
+        )
         .set("OriginalFilename", "lanparty-client-win.exe")
         .set("LegalCopyright", "The softlan authors; MIT or Apache-2.0")
         .compile()

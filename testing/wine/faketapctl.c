@@ -4,6 +4,7 @@
 //   faketapctl set NNNN VALUE TEXT|dword:N      changes one value of the adapter's key (NetworkAddress, FakeMinor, FakeDisabled, ...)
 //   faketapctl flags NNNN N                     sets ConfigFlags of its device: 1 is "disabled by the user"
 //   faketapctl remove NNNN                      removes the adapter from the registry
+//   faketapctl hold {GUID}                      opens the adapter and keeps it until it is ended
 //   faketapctl start PATH | stop                loads and unloads the driver
 #include <windows.h>
 #include <stdio.h>
@@ -99,6 +100,18 @@ static int start(const wchar_t *path)
     return 0;
 }
 
+static int hold(const wchar_t *guid)
+{
+    wchar_t path[128];
+    swprintf(path, 128, L"\\\\.\\Global\\%ls.tap", guid);
+    HANDLE device = CreateFileW(path, GENERIC_READ | GENERIC_WRITE, 0, 0, OPEN_EXISTING, FILE_ATTRIBUTE_SYSTEM, 0);
+    if (device == INVALID_HANDLE_VALUE) return 1;
+    printf("holding\n");
+    fflush(stdout);
+    Sleep(INFINITE);
+    return 0;
+}
+
 static int stop(void)
 {
     SERVICE_STATUS status;
@@ -115,8 +128,9 @@ int wmain(int count, wchar_t **arguments)
     if (count == 5 && !wcscmp(arguments[1], L"set")) return set(arguments + 2);
     if (count == 4 && !wcscmp(arguments[1], L"flags")) return set_flags(arguments + 2);
     if (count == 3 && !wcscmp(arguments[1], L"remove")) return remove_adapter(arguments[2]);
+    if (count == 3 && !wcscmp(arguments[1], L"hold")) return hold(arguments[2]);
     if (count == 3 && !wcscmp(arguments[1], L"start")) return start(arguments[2]);
     if (count == 2 && !wcscmp(arguments[1], L"stop")) return stop();
-    fprintf(stderr, "usage: faketapctl add|set|flags|remove|start|stop ...\n");
+    fprintf(stderr, "usage: faketapctl add|set|flags|remove|hold|start|stop ...\n");
     return 64;
 }

@@ -160,7 +160,12 @@ EXPORT DWORD WINAPI DeleteIpForwardEntry2(const MIB_IPFORWARD_ROW2 *wanted)
     EnterCriticalSection(&lock);
     int place = find_route(&row);
     DWORD result = is_fault() ? ERROR_GEN_FAILURE : place < 0 ? ERROR_NOT_FOUND : NO_ERROR;
-    if (!result) model.route[place] = model.route[--model.routes];
+    if (!result) {
+        // The order stays, and nothing is left behind: tests compare the file.
+        memmove(&model.route[place], &model.route[place + 1], (MAX_ROUTES - 1 - place) * sizeof model.route[0]);
+        memset(&model.route[MAX_ROUTES - 1], 0, sizeof model.route[0]);
+        model.routes--;
+    }
     save();
     log_route("delete-route", &row, result);
     LeaveCriticalSection(&lock);
