@@ -9,6 +9,9 @@
 //! 4. [`Endpoint::queue`] and [`Endpoint::send_control`] what is to be sent.
 //! 5. [`Endpoint::flush`], then events once more.
 
+mod receiving;
+mod sending;
+
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -16,9 +19,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_queue::{Class, Enqueued, Outlet, OutletConfig, Pace, QueueCounts, shaper};
-use quinn_proto::{ConnectionHandle, DatagramEvent, Transmit};
+use quinn_proto::{ConnectionHandle, Transmit};
 
-use crate::gate::{Decision, Gatekeeper};
+use crate::gate::Gatekeeper;
 use crate::link::{Link, LinkEvent, LinkFacts, LinkId};
 use crate::outgoing::Outgoing;
 use crate::sensor::{Report, Reports};
@@ -31,12 +34,6 @@ use crate::transport::{self, End};
 struct Stuck {
     transmit: Transmit,
     contents: Vec<u8>,
-}
-
-/// What came from somebody without a link.
-enum Stranger {
-    New(quinn_proto::Incoming),
-    Answer(Transmit, Vec<u8>),
 }
 
 /// What an endpoint is: a member that connects, or a relay that is connected to.
@@ -200,145 +197,6 @@ impl Endpoint {
         }
     }
 
-    /// Reads one batch of packets off the socket. Returns whether there may be more.
-    pub fn receive(&mut self, now: Instant) -> bool {
-        let Self {
-            io,
-            proto,
-            links,
-            dirty,
-            contents,
-            ..
-        } = self;
-        let mut strangers = Vec::new();
-        let more = io.receive(|arrival, packet| {
-            contents.clear();
-            let event = proto.handle(now, arrival.from, arrival.to, arrival.ecn, packet, contents);
-            match event {
-                Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let Some(link) = links.get_mut(handle.0).and_then(Option::as_mut) else {
-                        return;
-                    };
-                    link.last_heard = now;
-                    link.conn.handle_event(event);
-                    mark(link, handle.0, dirty);
-                }
-                Some(DatagramEvent::NewConnection(incoming)) => {
-                    strangers.push(Stranger::New(incoming));
-                }
-                Some(DatagramEvent::Response(transmit)) => {
-                    strangers.push(Stranger::Answer(transmit, contents.clone()));
-                }
-                None => {}
-            }
-        });
-        for stranger in strangers {
-            match stranger {
-                Stranger::Answer(transmit, contents) => answer(&mut self.io, &transmit, &contents),
-                Stranger::New(incoming) => self.admit(incoming, now),
-            }
-        }
-        self.digest();
-
-        more
-    }
-
-    /// Lets a new connection in, or not.
-    fn admit(&mut self, incoming: quinn_proto::Incoming, now: Instant) {
-        let Side::Relay { server, gatekeeper } = &mut self.side else {
-            self.proto.ignore(incoming);
-            return;
-        };
-        let remote = incoming.remote_address();
-        let validated = incoming.remote_address_validated();
-        self.contents.clear();
-        match gatekeeper.decide(remote, validated, incoming.may_retry(), now) {
-            Decision::Accept { pace } => {
-                let reports = Reports::default();
-                let transport = transport::config(End::Relay, !is_v4(remote), reports.clone());
-                let mut config = server.clone();
-                config.transport_config(Arc::new(transport));
-                match self
-                    .proto
-                    .accept(incoming, now, &mut self.contents, Some(Arc::new(config)))
-                {
-                    Ok((handle, conn)) => {
-                        let _link = self.insert(handle, conn, outlet(pace, remote), reports, now);
-                    }
-                    Err(error) => {
-                        gatekeeper.handle_gone(remote, now);
-                        if let Some(transmit) = error.response {
-                            answer(&mut self.io, &transmit, &self.contents);
-                        }
-                    }
-                }
-            }
-            Decision::Retry => {
-                if let Ok(transmit) = self.proto.retry(incoming, &mut self.contents) {
-                    answer(&mut self.io, &transmit, &self.contents);
-                }
-            }
-            Decision::Refuse => {
-                let transmit = self.proto.refuse(incoming, &mut self.contents);
-                answer(&mut self.io, &transmit, &self.contents);
-            }
-            Decision::Ignore => self.proto.ignore(incoming),
-        }
-    }
-
-    /// Lets every dirty link say what happened to it. Links stay dirty until they are flushed.
-    fn digest(&mut self) {
-        for index in 0..self.dirty.len() {
-            if let Some(slot) = self.dirty.get(index).copied() {
-                self.digest_link(slot);
-            }
-        }
-    }
-
-    fn digest_link(&mut self, slot: usize) {
-        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
-            return;
-        };
-        link.digest_reports(&mut self.reports);
-        let id = LinkId {
-            slot,
-            generation: link.generation,
-        };
-        link.digest_events(id, &mut self.events);
-        if std::mem::take(&mut link.is_readable) {
-            self.readable.push_back(slot);
-        }
-    }
-
-    /// Gives what happened next.
-    pub fn poll_event(&mut self) -> Option<LinkEvent> {
-        self.events.pop_front()
-    }
-
-    /// Gives the next datagram that arrived, link by link.
-    pub fn poll_datagram(&mut self) -> Option<(LinkId, Bytes)> {
-        while let Some(slot) = self.readable.front().copied() {
-            let next = self
-                .links
-                .get_mut(slot)
-                .and_then(Option::as_mut)
-                .and_then(|link| {
-                    let datagram = link.conn.datagrams().recv()?;
-                    let id = LinkId {
-                        slot,
-                        generation: link.generation,
-                    };
-                    (!link.is_over).then_some((id, datagram))
-                });
-            if next.is_some() {
-                return next;
-            }
-            self.readable.pop_front();
-        }
-
-        None
-    }
-
     /// Puts a datagram into the link's queue; `flow` groups datagrams whose order matters, `lane` the member that they come from.
     ///
     /// Returns what had to be dropped for it. A link that is gone drops it silently: its owner was told.
@@ -465,87 +323,6 @@ impl Endpoint {
         }
         self.digest();
     }
-
-    /// Sends what every link has to say, train by train in turn, and sets the timers.
-    pub fn flush(&mut self, now: Instant) {
-        self.unstick();
-        while let Some(slot) = self.dirty.pop_front() {
-            let has_more = self.stuck.is_none() && self.send_train(slot, now);
-            if has_more {
-                self.dirty.push_back(slot);
-                continue;
-            }
-            self.settle(slot, now);
-        }
-    }
-
-    /// Sends the train that was stuck.
-    fn unstick(&mut self) {
-        self.stuck = self
-            .stuck
-            .take()
-            .filter(|stuck| !self.io.send(&stuck.transmit, &stuck.contents));
-    }
-
-    /// Sends a link's next train, after which the next link has its turn. Returns whether there may be more.
-    fn send_train(&mut self, slot: usize, now: Instant) -> bool {
-        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
-            return false;
-        };
-        let segments = self.io.max_segments(link.conn.current_mtu());
-        link.fill(segments, now);
-        self.contents.clear();
-        let Some(transmit) = link.conn.poll_transmit(now, segments, &mut self.contents) else {
-            return false;
-        };
-        link.outlet
-            .handle_sent(now, u64::try_from(transmit.size).unwrap_or(u64::MAX));
-        if self.io.send(&transmit, &self.contents) {
-            return true;
-        }
-        self.stuck = Some(Stuck {
-            transmit,
-            contents: std::mem::take(&mut self.contents),
-        });
-
-        false
-    }
-
-    /// Does what is left once a link has nothing more to send: endpoint events, timers, the end.
-    fn settle(&mut self, slot: usize, now: Instant) {
-        let handle = ConnectionHandle(slot);
-        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
-            return;
-        };
-        link.is_dirty = false;
-        while let Some(event) = link.conn.poll_endpoint_events() {
-            if let Some(event) = self.proto.handle_event(handle, event) {
-                link.conn.handle_event(event);
-                mark(link, slot, &mut self.dirty);
-            }
-        }
-        if link.conn.is_drained() {
-            let remote = link.conn.remote_address();
-            if let Some(slot) = self.links.get_mut(slot) {
-                *slot = None;
-            }
-            if let Side::Relay { gatekeeper, .. } = &mut self.side {
-                gatekeeper.handle_gone(remote, now);
-            }
-            return;
-        }
-        let deadline = [link.conn.poll_timeout(), link.outlet.poll_timeout(now)]
-            .into_iter()
-            .flatten()
-            .min();
-        self.timers.arm(slot, deadline, &mut link.armed);
-        self.digest_link(slot);
-    }
-}
-
-/// Answers a stranger. A lost answer is the stranger's to ask for again.
-fn answer(io: &mut UdpIo, transmit: &Transmit, contents: &[u8]) {
-    let _was_taken = io.send(transmit, contents);
 }
 
 /// Puts a link on the list of those to flush, once.

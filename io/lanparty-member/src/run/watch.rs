@@ -1,0 +1,115 @@
+//! What is due from time to time: timers, signs of life, counters, the last words.
+
+use std::time::{Duration, Instant};
+
+use lanparty_client_core::DataPath;
+use lanparty_ctrl::Stats;
+
+use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SILENCE_CHECK, cause_of};
+use crate::port::{Port, PortError};
+
+impl<P: Port, D: DataPath> Member<P, D> {
+    pub(super) fn run_timers(&mut self, now: Instant) -> Result<(), PortError> {
+        for (attempt, cause) in self.lines.handle_timeout(now) {
+            self.config
+                .session
+                .handle_closed(attempt, cause_of(cause), now);
+        }
+        if self.next_check <= now {
+            self.next_check = now + SILENCE_CHECK;
+            self.check_silence(now);
+            self.check_away(now);
+            let stats = self.stats();
+            self.config.session.handle_stats(stats, now);
+        }
+        self.config.session.handle_timeout(now);
+        self.path.handle_timeout(now, &mut self.outbox);
+        self.obey(now)?;
+        self.forward(now);
+        self.deliver();
+
+        Ok(())
+    }
+
+    /// Tells the session how long the relay has been silent, and asks it for a sign of life.
+    pub(super) fn check_silence(&mut self, now: Instant) {
+        for line in self
+            .lines
+            .open
+            .iter_mut()
+            .filter(|line| line.is_connected && !line.is_closing)
+        {
+            let Some(facts) = line.endpoint.facts(line.link) else {
+                continue;
+            };
+            let silence = now.saturating_duration_since(facts.last_heard);
+            if silence >= SILENCE_CHECK {
+                line.endpoint.ping(line.link);
+                self.config
+                    .session
+                    .handle_silence(line.attempt, silence, now);
+            }
+        }
+    }
+
+    /// Takes the port down once an outage is so long that games are better told.
+    pub(super) fn check_away(&mut self, now: Instant) {
+        if self
+            .away_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= PORT_PATIENCE)
+        {
+            self.away_since = None;
+            self.port.handle_away();
+        }
+    }
+
+    pub(super) fn stats(&mut self) -> Stats {
+        let counters = self.path.counters();
+        let mut drops = counters.drops_up.clone();
+        for more in [&counters.drops_down, &self.drops.up, &self.drops.down] {
+            drops.merge(more);
+        }
+        let attempt = self.joined.as_ref().map(|joined| joined.attempt);
+        let facts = attempt.and_then(|attempt| {
+            let line = self.lines.connected(attempt)?;
+            line.endpoint.facts(line.link)
+        });
+        let counters = self.path.counters();
+
+        Stats {
+            frames_up: counters.up.frames,
+            bytes_up: counters.up.bytes,
+            frames_down: counters.down.frames,
+            bytes_down: counters.down.bytes,
+            rtt_us: facts.map_or(0, |facts| {
+                u64::try_from(facts.rtt.as_micros()).unwrap_or(u64::MAX)
+            }),
+            budget: facts.map_or(0, |facts| u16::try_from(facts.budget).unwrap_or(u16::MAX)),
+            drops: drops
+                .iter()
+                .map(|(reason, count)| (reason.as_str().to_owned(), count))
+                .collect(),
+        }
+    }
+
+    pub(super) fn send(&mut self, now: Instant) {
+        for line in &mut self.lines.open {
+            line.endpoint.flush(now);
+        }
+    }
+
+    /// Gives the last words a moment to leave, if the socket did not take them at once.
+    pub(super) fn linger(&mut self) {
+        let end = Instant::now() + LEAVE_GRACE;
+        while self
+            .lines
+            .open
+            .iter()
+            .any(|line| line.endpoint.wants_write())
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(10));
+            self.send(Instant::now());
+        }
+    }
+}

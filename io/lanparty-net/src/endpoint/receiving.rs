@@ -1,0 +1,166 @@
+//! Packets in: from the socket to links, strangers at the door, events and datagrams to the owner.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use quinn_proto::{DatagramEvent, Transmit};
+
+use super::{Endpoint, Side, is_v4, mark, outlet};
+use crate::gate::Decision;
+use crate::link::{LinkEvent, LinkId};
+use crate::sensor::Reports;
+use crate::socket::UdpIo;
+use crate::transport::{self, End};
+
+/// What came from somebody without a link.
+enum Stranger {
+    New(quinn_proto::Incoming),
+    Answer(Transmit, Vec<u8>),
+}
+
+impl Endpoint {
+    /// Reads one batch of packets off the socket. Returns whether there may be more.
+    pub fn receive(&mut self, now: Instant) -> bool {
+        let Self {
+            io,
+            proto,
+            links,
+            dirty,
+            contents,
+            ..
+        } = self;
+        let mut strangers = Vec::new();
+        let more = io.receive(|arrival, packet| {
+            contents.clear();
+            let event = proto.handle(now, arrival.from, arrival.to, arrival.ecn, packet, contents);
+            match event {
+                Some(DatagramEvent::ConnectionEvent(handle, event)) => {
+                    let Some(link) = links.get_mut(handle.0).and_then(Option::as_mut) else {
+                        return;
+                    };
+                    link.last_heard = now;
+                    link.conn.handle_event(event);
+                    mark(link, handle.0, dirty);
+                }
+                Some(DatagramEvent::NewConnection(incoming)) => {
+                    strangers.push(Stranger::New(incoming));
+                }
+                Some(DatagramEvent::Response(transmit)) => {
+                    strangers.push(Stranger::Answer(transmit, contents.clone()));
+                }
+                None => {}
+            }
+        });
+        for stranger in strangers {
+            match stranger {
+                Stranger::Answer(transmit, contents) => answer(&mut self.io, &transmit, &contents),
+                Stranger::New(incoming) => self.admit(incoming, now),
+            }
+        }
+        self.digest();
+
+        more
+    }
+
+    /// Lets a new connection in, or not.
+    pub(super) fn admit(&mut self, incoming: quinn_proto::Incoming, now: Instant) {
+        let Side::Relay { server, gatekeeper } = &mut self.side else {
+            self.proto.ignore(incoming);
+            return;
+        };
+        let remote = incoming.remote_address();
+        let validated = incoming.remote_address_validated();
+        self.contents.clear();
+        match gatekeeper.decide(remote, validated, incoming.may_retry(), now) {
+            Decision::Accept { pace } => {
+                let reports = Reports::default();
+                let transport = transport::config(End::Relay, !is_v4(remote), reports.clone());
+                let mut config = server.clone();
+                config.transport_config(Arc::new(transport));
+                match self
+                    .proto
+                    .accept(incoming, now, &mut self.contents, Some(Arc::new(config)))
+                {
+                    Ok((handle, conn)) => {
+                        let _link = self.insert(handle, conn, outlet(pace, remote), reports, now);
+                    }
+                    Err(error) => {
+                        gatekeeper.handle_gone(remote, now);
+                        if let Some(transmit) = error.response {
+                            answer(&mut self.io, &transmit, &self.contents);
+                        }
+                    }
+                }
+            }
+            Decision::Retry => {
+                if let Ok(transmit) = self.proto.retry(incoming, &mut self.contents) {
+                    answer(&mut self.io, &transmit, &self.contents);
+                }
+            }
+            Decision::Refuse => {
+                let transmit = self.proto.refuse(incoming, &mut self.contents);
+                answer(&mut self.io, &transmit, &self.contents);
+            }
+            Decision::Ignore => self.proto.ignore(incoming),
+        }
+    }
+
+    /// Lets every dirty link say what happened to it. Links stay dirty until they are flushed.
+    pub(super) fn digest(&mut self) {
+        for index in 0..self.dirty.len() {
+            if let Some(slot) = self.dirty.get(index).copied() {
+                self.digest_link(slot);
+            }
+        }
+    }
+
+    pub(super) fn digest_link(&mut self, slot: usize) {
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        link.digest_reports(&mut self.reports);
+        let id = LinkId {
+            slot,
+            generation: link.generation,
+        };
+        link.digest_events(id, &mut self.events);
+        if std::mem::take(&mut link.is_readable) {
+            self.readable.push_back(slot);
+        }
+    }
+
+    /// Gives what happened next.
+    pub fn poll_event(&mut self) -> Option<LinkEvent> {
+        self.events.pop_front()
+    }
+
+    /// Gives the next datagram that arrived, link by link.
+    pub fn poll_datagram(&mut self) -> Option<(LinkId, Bytes)> {
+        while let Some(slot) = self.readable.front().copied() {
+            let next = self
+                .links
+                .get_mut(slot)
+                .and_then(Option::as_mut)
+                .and_then(|link| {
+                    let datagram = link.conn.datagrams().recv()?;
+                    let id = LinkId {
+                        slot,
+                        generation: link.generation,
+                    };
+                    (!link.is_over).then_some((id, datagram))
+                });
+            if next.is_some() {
+                return next;
+            }
+            self.readable.pop_front();
+        }
+
+        None
+    }
+}
+
+/// Answers a stranger. A lost answer is the stranger's to ask for again.
+fn answer(io: &mut UdpIo, transmit: &Transmit, contents: &[u8]) {
+    let _was_taken = io.send(transmit, contents);
+}
