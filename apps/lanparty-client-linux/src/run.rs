@@ -7,9 +7,9 @@ use anyhow::Context as _;
 use lanparty_client_core::{ClientPath, ClientPathConfig, Session};
 use lanparty_client_tap::{Tap, TapOptions};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Printer, Refused, milliseconds, outcome, random_seed};
+use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_signals};
-use lanparty_member::{Command, Config, IDENTITY_FILE_NAME, Identity, Member};
+use lanparty_member::{Command, Config, IDENTITY_FILE_NAME, Identity, Member, Place};
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
@@ -21,7 +21,7 @@ use crate::port::TapPort;
 
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
-    let identity = identity(cli)?;
+    let (identity, place) = identity(cli)?;
     let settings = cli.join.settings()?;
     // The relay's name is resolved before any interface is touched: afterwards it might be asked for through the party.
     let addresses = cli
@@ -52,8 +52,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         down_rate: cli.join.down_rate(),
         program: env!("CARGO_PKG_NAME").to_owned(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        generation: identity.generation.max(milliseconds()),
-        resume: None,
+        generation: identity.generation.max(place.generation()),
+        resume: place.token(),
         seed: random_seed()?,
     });
     let printer = Printer::start().context("cannot start a thread")?;
@@ -73,6 +73,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     });
     let port = TapPort::new(tap, wake, dhcp);
     let (member, handle) = Member::new(config, port, path, waker, Instant::now());
+    let member = member.keep_place(place.keep().context("cannot start a thread")?);
     on_signals(move || {
         handle.send(Command::Leave);
     })
@@ -85,7 +86,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     outcome(end)
 }
 
-fn identity(cli: &Cli) -> anyhow::Result<Identity> {
+/// Returns who this computer is, and the place that it had.
+fn identity(cli: &Cli) -> anyhow::Result<(Identity, Place)> {
     if let Some(mac) = cli.virtual_mac {
         mac.check_identity()
             .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
@@ -96,7 +98,14 @@ fn identity(cli: &Cli) -> anyhow::Result<Identity> {
             .file(IDENTITY_FILE_NAME),
     };
 
-    Ok(Identity::load(&path, cli.virtual_mac)?)
+    let identity = Identity::load(&path, cli.virtual_mac)?;
+    let place = Place::open(
+        path.with_extension("place.json"),
+        &cli.join.relay.to_string(),
+        &cli.join.room.to_string(),
+    );
+
+    Ok((identity, place))
 }
 
 /// Says what failed and why in one sentence.

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use lanparty_client_core::Session;
 use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig};
-use lanparty_member::program::{Printer, Refused, milliseconds, outcome, random_seed};
+use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_signals};
-use lanparty_member::{Command, Config, Member};
+use lanparty_member::{Command, Config, Member, Place};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_proto::policy::Policy;
+use lanparty_state::{Environment, StateDir};
 
 use crate::cli::Cli;
 use crate::interface;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         .map_err(|error| Refused(error.to_string()))?;
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
+    let place = place(cli)?;
     let session = Session::new(lanparty_client_core::Config {
         relay: cli.join.relay.to_string(),
         role: Role::Gateway,
@@ -47,8 +49,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         down_rate: cli.join.down_rate(),
         program: env!("CARGO_PKG_NAME").to_owned(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        generation: milliseconds(),
-        resume: None,
+        generation: place.generation(),
+        resume: place.token(),
         seed: random_seed()?,
     });
     let printer = Printer::start().context("cannot start a thread")?;
@@ -72,6 +74,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         waker,
         Instant::now(),
     );
+    let member = member.keep_place(place.keep().context("cannot start a thread")?);
     on_signals(move || {
         handle.send(Command::Leave);
     })
@@ -82,4 +85,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     printer.finish();
 
     outcome(end)
+}
+
+/// Returns the place that this box's gateway on the same interface had.
+fn place(cli: &Cli) -> anyhow::Result<Place> {
+    let state = StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())?;
+    let path = state.file(&format!("lanparty-gateway-{}.place.json", cli.interface));
+
+    Ok(Place::open(
+        path,
+        &cli.join.relay.to_string(),
+        &cli.join.room.to_string(),
+    ))
 }

@@ -38,6 +38,7 @@ impl Identity {
         let stored = read_private(path)?
             .map(|bytes| parse(path, &bytes))
             .transpose()?;
+        let is_known = stored.is_some();
         let known = match stored {
             Some(known) => known,
             None => Self {
@@ -50,7 +51,12 @@ impl Identity {
             generation: known.generation.saturating_add(GENERATIONS_PER_START),
         };
         let text = serde_json::to_vec_pretty(&next).map_err(IdentityError::Encode)?;
-        write_private(path, &text)?;
+        match write_private(path, &text) {
+            Ok(()) => {}
+            // An identity that is known stays as it is on the disk: a full disk keeps nobody from the party.
+            Err(error) if is_known => tracing::warn!(%error, "the identity is used as it is"),
+            Err(error) => return Err(error.into()),
+        }
 
         Ok(Self {
             mac: mac.unwrap_or(known.mac),

@@ -19,6 +19,7 @@ use lanparty_offload::coalesce::{CoalesceOptions, Coalescer};
 use self::obey::cause_of;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
+use crate::place::PlaceKeeper;
 use crate::port::{Port, PortError, Socket};
 
 /// How many batches a turn reads from one side before the other has its turn. A batch is at most 1 MiB from the network.
@@ -80,6 +81,7 @@ pub struct Member<P, D> {
     away_since: Option<Instant>,
     next_check: Instant,
     has_dialled: bool,
+    place: Option<PlaceKeeper>,
 }
 
 impl<P: Port, D: DataPath> Member<P, D> {
@@ -108,9 +110,17 @@ impl<P: Port, D: DataPath> Member<P, D> {
             away_since: None,
             next_check: now,
             has_dialled: false,
+            place: None,
         };
 
         (member, handle)
+    }
+
+    /// Has the place written down, so that it is taken again after a crash.
+    #[must_use]
+    pub fn keep_place(mut self, keeper: PlaceKeeper) -> Self {
+        self.place = Some(keeper);
+        self
     }
 
     /// Runs until the session is over, and gives back the port so that it can be undone.

@@ -8,6 +8,6 @@ mod line;
 mod proxy;
 mod rng;
 
-pub use self::line::{Impairment, Line, Loss, Rate};
+pub use self::line::{Impairment, Line, LineCounts, Loss, Rate};
 pub use self::proxy::{Counts, Proxy};
 pub use self::rng::Rng;

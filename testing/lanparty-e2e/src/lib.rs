@@ -30,6 +30,7 @@ pub mod openttd;
 pub mod party;
 pub mod program;
 pub mod raw;
+pub mod reliability;
 pub mod traffic;
 
 pub use self::bed::{Bed, BedBuilder, Side};

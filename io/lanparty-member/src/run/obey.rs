@@ -26,6 +26,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 Output::Joined(info) => {
                     self.port.handle_joined(&info)?;
                     self.away_since = None;
+                    if let Some(place) = &mut self.place {
+                        place.handle_joined(info.resume.as_ref());
+                    }
                     self.joined = Some(info);
                 }
                 Output::Detached => {

@@ -57,6 +57,26 @@ pub struct Impairment {
     pub mtu: Option<usize>,
 }
 
+/// What one direction of a line has done to packets so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Packets that entered.
+    pub entered: usize,
+    /// Those that never arrived, or not as they were sent.
+    pub lost: usize,
+}
+
+impl LineCounts {
+    /// Returns what happened since `earlier`.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            entered: self.entered - earlier.entered,
+            lost: self.lost - earlier.lost,
+        }
+    }
+}
+
 /// One direction of a line.
 ///
 /// [`Line::handle_packet`] for every packet that enters; [`Line::poll_packet`] until it returns `None` for what
@@ -71,6 +91,7 @@ pub struct Line {
     /// When the last packet that keeps its place arrives.
     last_arrival: Option<Instant>,
     entered: u64,
+    counts: LineCounts,
     in_flight: BTreeMap<(Instant, u64), Vec<u8>>,
 }
 
@@ -94,12 +115,26 @@ impl Line {
             free_at: None,
             last_arrival: None,
             entered: 0,
+            counts: LineCounts::default(),
             in_flight: BTreeMap::new(),
         }
     }
 
+    /// Returns what happened to packets so far.
+    pub const fn counts(&self) -> LineCounts {
+        self.counts
+    }
+
     /// Takes a packet in; returns whether it will arrive.
-    pub fn handle_packet(&mut self, mut packet: Vec<u8>, now: Instant) -> bool {
+    pub fn handle_packet(&mut self, packet: Vec<u8>, now: Instant) -> bool {
+        self.counts.entered += 1;
+        let is_taken = self.take(packet, now);
+        self.counts.lost += usize::from(!is_taken);
+
+        is_taken
+    }
+
+    fn take(&mut self, mut packet: Vec<u8>, now: Instant) -> bool {
         let fate = self.draw();
         let is_lost = self.is_lost(fate.loss);
         if is_lost || self.impairment.mtu.is_some_and(|mtu| packet.len() > mtu) {
@@ -110,6 +145,7 @@ impl Line {
         };
         if fate.corrupt < self.impairment.corrupt {
             flip_bit(&mut packet, fate.bit);
+            self.counts.lost += 1;
         }
         let arrival = self.arrival(&fate, sent);
         if fate.duplicate < self.impairment.duplicate {

@@ -3,17 +3,17 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 
-use super::{Impairment, Line};
+use super::{Impairment, Line, LineCounts};
 
-/// Clients of one proxy: more than any test has. Packets of further ones are dropped.
-const MAX_SESSIONS: usize = 256;
+/// Clients of one proxy at a time: more than any test has. A further one takes the place of the one that was silent longest.
+const MAX_SESSIONS: usize = 64;
 
 /// How often the thread looks at its switches (stop, rebind) when no packet moves.
 const TICK: Duration = Duration::from_millis(20);
@@ -51,6 +51,9 @@ struct Shared {
     rebinds: AtomicU32,
     received: AtomicU64,
     forwarded: AtomicU64,
+    clients: AtomicUsize,
+    entered_up: AtomicUsize,
+    lost_up: AtomicUsize,
 }
 
 impl Proxy {
@@ -106,6 +109,19 @@ impl Proxy {
         self.shared.rebinds.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns how many sockets of clients have come so far.
+    pub fn clients(&self) -> usize {
+        self.shared.clients.load(Ordering::Relaxed)
+    }
+
+    /// Returns what the lines from clients to the server have done so far.
+    pub fn line_up(&self) -> LineCounts {
+        LineCounts {
+            entered: self.shared.entered_up.load(Ordering::Relaxed),
+            lost: self.shared.lost_up.load(Ordering::Relaxed),
+        }
+    }
+
     /// Returns what went through.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -131,6 +147,7 @@ impl Drop for Proxy {
 /// One client's socket towards the server, and its two lines.
 struct Session {
     client: SocketAddr,
+    heard: Instant,
     socket: UdpSocket,
     up: Line,
     down: Line,
@@ -199,9 +216,15 @@ impl Worker {
                 continue;
             }
             let packet = buffer.get(..len).unwrap_or_default().to_vec();
-            if let Some(session) = self.session(client) {
-                session.up.handle_packet(packet, now);
-            }
+            let Some(session) = self.session(client, now) else {
+                continue;
+            };
+            let before = session.up.counts();
+            session.up.handle_packet(packet, now);
+            let done = session.up.counts().since(before);
+            let shared = &self.shared;
+            shared.entered_up.fetch_add(done.entered, Ordering::Relaxed);
+            shared.lost_up.fetch_add(done.lost, Ordering::Relaxed);
         }
     }
 
@@ -229,30 +252,38 @@ impl Worker {
         !self.shared.black_hole.load(Ordering::Relaxed)
     }
 
-    fn session(&mut self, client: SocketAddr) -> Option<&mut Session> {
+    fn session(&mut self, client: SocketAddr, now: Instant) -> Option<&mut Session> {
         let known = self
             .sessions
             .iter()
             .position(|session| session.client == client);
-        let index = match known {
-            Some(index) => index,
-            None if self.sessions.len() < MAX_SESSIONS => {
-                let [up, down] = self.impairments;
-                let seed = self.seed.wrapping_add(2 * self.sessions.len() as u64);
-                let socket = towards(self.server).ok()?;
-                let (up, down) = (Line::new(up, seed), Line::new(down, seed.wrapping_add(1)));
-                self.sessions.push(Session {
-                    client,
-                    socket,
-                    up,
-                    down,
-                });
-                self.sessions.len() - 1
-            }
-            None => return None,
-        };
+        let index = known.or_else(|| self.open(client, now))?;
+        let session = self.sessions.get_mut(index)?;
+        session.heard = now;
 
-        self.sessions.get_mut(index)
+        Some(session)
+    }
+
+    fn open(&mut self, client: SocketAddr, now: Instant) -> Option<usize> {
+        let [up, down] = self.impairments;
+        let number = self.shared.clients.fetch_add(1, Ordering::Relaxed);
+        let seed = self.seed.wrapping_add(2 * number as u64);
+        let session = Session {
+            client,
+            heard: now,
+            socket: towards(self.server).ok()?,
+            up: Line::new(up, seed),
+            down: Line::new(down, seed.wrapping_add(1)),
+        };
+        if self.sessions.len() < MAX_SESSIONS {
+            self.sessions.push(session);
+            return Some(self.sessions.len() - 1);
+        }
+        let sessions = self.sessions.iter().enumerate();
+        let (silent, _) = sessions.min_by_key(|(_, session)| session.heard)?;
+        *self.sessions.get_mut(silent)? = session;
+
+        Some(silent)
     }
 
     fn deliver(&mut self, now: Instant) {
