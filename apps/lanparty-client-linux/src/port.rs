@@ -8,7 +8,7 @@ use std::time::Instant;
 use lanparty_client_core::JoinInfo;
 use lanparty_client_tap::{LinkState, RouteGuard, Tap};
 use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortError, PortFacts, Socket};
+use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 
@@ -40,7 +40,7 @@ impl Port for TapPort {
         &mut self,
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
-    ) -> Result<(), PortError> {
+    ) -> Result<Ready, PortError> {
         unix::wait(sockets, self.tap.as_fd(), &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait for the TAP device", error))
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
 use lanparty_client_tap::{LinkState, Tap};
-use lanparty_member::{Port, PortError, PortFacts, Socket};
+use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use lanparty_win32::{
@@ -87,7 +87,7 @@ impl Port for TapPort {
         &mut self,
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
-    ) -> Result<(), PortError> {
+    ) -> Result<Ready, PortError> {
         let failed = |what| move |error| PortError::new(what, io::Error::other(error));
         self.sockets.reset();
         for socket in sockets.iter().flatten() {
@@ -115,7 +115,8 @@ impl Port for TapPort {
             self.wake.reset();
         }
 
-        Ok(())
+        // One event is told of several; those behind it may have come at the same time.
+        Ok(Ready::ANY)
     }
 
     fn receive(&mut self) -> Result<usize, PortError> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
 use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortError, PortFacts, Socket};
+use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_packet::{LinkState, PacketSocket};
 use lanparty_proto::MacAddr;
@@ -29,7 +29,7 @@ impl Port for LanPort {
         &mut self,
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
-    ) -> Result<(), PortError> {
+    ) -> Result<Ready, PortError> {
         unix::wait(sockets, self.socket.as_fd(), &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait for the LAN", error))
     }

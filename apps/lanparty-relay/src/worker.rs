@@ -31,6 +31,13 @@ use crate::door::Door;
 /// How many batches one turn reads before it sends. A batch is up to 16 GRO messages of 64 packets.
 const BATCHES_A_TURN: usize = 8;
 
+/// What a wait found; what is not ready costs no system call.
+#[derive(Clone, Copy)]
+struct Ready {
+    socket: bool,
+    bell: bool,
+}
+
 /// How long members have to take the news of a shutdown before their links are cut.
 const FAREWELL: Duration = Duration::from_millis(300);
 
@@ -124,9 +131,9 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut now = Instant::now();
         while !self.is_over(now) {
-            self.wait(now);
+            let ready = self.wait(now);
             now = Instant::now();
-            self.turn(now);
+            self.turn(ready, now);
         }
         self.conns.links().for_each(|link| {
             self.endpoint.close(
@@ -145,7 +152,7 @@ impl Worker {
     }
 
     /// Waits until there is something to do. A wait that fails is a short one: the turn then finds nothing.
-    fn wait(&self, now: Instant) {
+    fn wait(&self, now: Instant) -> Ready {
         let next = [
             self.endpoint.poll_timeout(),
             self.switch.poll_timeout(),
@@ -165,12 +172,18 @@ impl Worker {
             PollFd::new(self.endpoint.socket(), interest),
             PollFd::new(&*self.bell, PollFlags::IN),
         ];
-        let _ready = poll(&mut fds, timeout.as_ref());
+        let _count = poll(&mut fds, timeout.as_ref());
+        let [socket, bell] = fds.map(|fd| !fd.revents().is_empty());
+
+        Ready { socket, bell }
     }
 
-    fn turn(&mut self, now: Instant) {
-        self.answer(now);
-        for _ in 0..BATCHES_A_TURN {
+    fn turn(&mut self, ready: Ready, now: Instant) {
+        if ready.bell {
+            self.answer(now);
+        }
+        let batches = if ready.socket { BATCHES_A_TURN } else { 0 };
+        for _ in 0..batches {
             let has_more = self.endpoint.receive(now);
             self.digest(now);
             if !has_more {

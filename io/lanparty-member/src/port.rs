@@ -19,7 +19,7 @@ pub trait Port {
         &mut self,
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
-    ) -> Result<(), PortError>;
+    ) -> Result<Ready, PortError>;
 
     /// Reads one batch of frames. Returns how many; none if nothing is there.
     ///
@@ -64,6 +64,23 @@ pub struct Socket<'a> {
     pub udp: &'a UdpSocket,
     /// Whether to wait until it is writable too.
     pub wants_write: bool,
+}
+
+/// What a wait found; what is not ready costs no system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// A socket may have something, or take something again.
+    pub network: bool,
+    /// The port may have something.
+    pub port: bool,
+}
+
+impl Ready {
+    /// Anything may be: for systems that do not tell.
+    pub const ANY: Self = Self {
+        network: true,
+        port: true,
+    };
 }
 
 /// What the system knows of a port.

@@ -20,7 +20,7 @@ use self::obey::cause_of;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
 use crate::place::PlaceKeeper;
-use crate::port::{Port, PortError, Socket};
+use crate::port::{Port, PortError, Ready, Socket};
 
 /// How many batches a turn reads from one side before the other has its turn. A batch is at most 1 MiB from the network.
 const BATCHES_PER_TURN: usize = 4;
@@ -148,11 +148,15 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     fn turn(&mut self) -> Result<(), PortError> {
-        self.wait()?;
+        let ready = self.wait()?;
         let now = Instant::now();
         self.read_mailbox(now);
-        self.read_network(now)?;
-        self.read_port(now)?;
+        if ready.network {
+            self.read_network(now)?;
+        }
+        if ready.port {
+            self.read_port(now)?;
+        }
         self.run_timers(now)?;
         self.send(now);
         self.lines.sweep();
@@ -160,7 +164,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         Ok(())
     }
 
-    fn wait(&mut self) -> Result<(), PortError> {
+    fn wait(&mut self) -> Result<Ready, PortError> {
         let deadlines = [
             self.lines.poll_timeout(),
             self.config.session.poll_timeout(),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::port::Socket;
+use crate::port::{Ready, Socket};
 
 /// How many sockets a member waits for at most: the link in use, one that replaces it, and the addresses tried for that.
 const MAX_SOCKETS: usize = 16;
@@ -64,7 +64,7 @@ pub fn wait(
     port: BorrowedFd<'_>,
     wake: &WakeFd,
     deadline: Option<Instant>,
-) -> io::Result<()> {
+) -> io::Result<Ready> {
     let mut fds: [PollFd<'_>; MAX_SOCKETS + 2] =
         std::array::from_fn(|_| PollFd::from_borrowed_fd(port, PollFlags::IN));
     let (ours, others) = fds.split_at_mut(2);
@@ -91,20 +91,21 @@ pub fn wait(
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let is_broken = waited
-        .first()
-        .is_some_and(|port| port.revents().intersects(PollFlags::NVAL));
+    let is_ready = |at: usize| waited.get(at).is_some_and(|fd| !fd.revents().is_empty());
     if waited
-        .get(1)
-        .is_some_and(|wake| wake.revents().contains(PollFlags::IN))
+        .first()
+        .is_some_and(|port| port.revents().intersects(PollFlags::NVAL))
     {
-        wake.clear();
-    }
-    if is_broken {
         return Err(Errno::BADF.into());
     }
+    if is_ready(1) {
+        wake.clear();
+    }
 
-    Ok(())
+    Ok(Ready {
+        port: is_ready(0),
+        network: (2..used).any(is_ready),
+    })
 }
 
 /// Calls `leave` at SIGINT and SIGTERM, on a thread of its own; a second signal ends the program at once.

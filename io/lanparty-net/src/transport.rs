@@ -31,8 +31,8 @@ const REORDERING_THRESHOLD: u32 = 8;
 /// The library's queue between two of our turns: one train of full packets and its bookkeeping. It is filled only with what leaves at once.
 const DATAGRAM_SEND_BUFFER: usize = 192 * 1024;
 
-/// What may arrive between two turns: the turn drains it. 64 KiB of one GRO batch, four times.
-const DATAGRAM_RECEIVE_BUFFER: usize = 256 * 1024;
+/// What may arrive between two reads of the socket: each drains it, and takes at most 16 messages of 64 KiB.
+const DATAGRAM_RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
 
 /// Control messages have at most 16 KiB; four may be under way.
 const STREAM_WINDOW: u32 = 64 * 1024;
