@@ -14,7 +14,7 @@ use self::step::{Outcome, Step};
 const CARGO_DENY: &str = "0.20.2";
 
 /// All steps. Tests come last, so that their summary ends the run.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "format",
         run: format,
@@ -46,6 +46,10 @@ const STEPS: [Step; 9] = [
     Step {
         name: "fuzz-replay",
         run: fuzz_replay,
+    },
+    Step {
+        name: "budgets",
+        run: budgets,
     },
     Step {
         name: "tests",
@@ -213,6 +217,23 @@ fn fuzz_replay(root: &Path) -> Result<Outcome> {
         cargo()
             .args(["test", "--locked"])
             .current_dir(root.join("fuzz")),
+    )
+}
+
+/// Instructions per frame of the hot path: a minute, most of it for building.
+fn budgets(root: &Path) -> Result<Outcome> {
+    step::run(
+        cargo()
+            .args([
+                "run",
+                "--quiet",
+                "--profile",
+                "counted",
+                "--locked",
+                "-p",
+                "lanparty-hotpath",
+            ])
+            .current_dir(root),
     )
 }
 

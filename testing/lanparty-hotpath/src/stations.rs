@@ -1,0 +1,121 @@
+//! The deciding cores of the three programs, admitted to one room, without sockets between them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
+
+use lanparty_client_core::{
+    Attempt, ClientPath, ClientPathConfig, DataPath, JoinInfo, Outbox, Output, Peer,
+};
+use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Role};
+use lanparty_gateway_core::{GatewayPath, GatewayPathConfig};
+use lanparty_proto::player::PlayerPolicy;
+use lanparty_proto::policy::Policy;
+use lanparty_proto::{MacAddr, PeerId};
+use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Rate, Switch};
+
+use crate::frames::{CARD, CLIENT, CLIENT_ID, GATEWAY_ID, ROOM};
+
+/// The largest datagram of every connection, in bytes: a path of 1500 bytes over IPv4.
+pub(crate) const BUDGET: usize = 1434;
+
+/// Returns a player's data path, joined beside a gateway.
+pub(crate) fn client(now: Instant) -> ClientPath {
+    let mut path = ClientPath::new(ClientPathConfig {
+        mac: CLIENT,
+        policy: Policy::DEFAULT,
+        player: PlayerPolicy::default(),
+        seed: 1,
+    });
+    let gateway = Peer {
+        id: GATEWAY_ID,
+        role: Role::Gateway,
+        mac: None,
+    };
+    join(&mut path, CLIENT_ID, gateway, now);
+
+    path
+}
+
+/// Returns a gateway's data path, joined beside a client.
+pub(crate) fn gateway(now: Instant) -> GatewayPath {
+    let mut path = GatewayPath::new(GatewayPathConfig {
+        interface: CARD,
+        policy: Policy::DEFAULT,
+        seed: 1,
+    });
+    let client = Peer {
+        id: CLIENT_ID,
+        role: Role::Client,
+        mac: Some(CLIENT),
+    };
+    join(&mut path, GATEWAY_ID, client, now);
+
+    path
+}
+
+fn join(path: &mut impl DataPath, own: PeerId, other: Peer, now: Instant) {
+    let joined = Output::Joined(JoinInfo {
+        attempt: Attempt(1),
+        peer: own,
+        room: ROOM,
+        mtu: 1500,
+        mode: Mode::Full,
+        budget: BUDGET,
+        gateway: true,
+        same_place: false,
+        resume: None,
+    });
+    for output in [joined, Output::PeerJoined(other)] {
+        path.handle_session(&output, now, &mut Outbox::default());
+    }
+}
+
+/// Returns a switch with a gateway and `clients` in one room, without rate limits, and the places by order of joining.
+pub(crate) fn switch(clients: u8, now: Instant) -> (Switch, Vec<Attachment>) {
+    let limits = Limits {
+        broadcast: Rate::UNLIMITED,
+        unknown: Rate::UNLIMITED,
+        bytes: Rate::UNLIMITED,
+        ..Limits::default()
+    };
+    let mut switch = Switch::new(limits, 0);
+    let places = (1..=clients + 1)
+        .map(|number| {
+            let mac = (number > 1).then_some(MacAddr([2, 0, 0, 0, 0, number]));
+            let joiner = Joiner {
+                conn: ConnId(number.into()),
+                budget: BUDGET,
+                origin: IpAddr::V4(Ipv4Addr::new(192, 0, 2, number)),
+                token: [number; 16],
+            };
+
+            switch
+                .handle_hello(joiner, &hello(mac), now)
+                .expect("there is room in the room")
+        })
+        .collect();
+    while switch.poll_output().is_some() {}
+
+    (switch, places)
+}
+
+/// What a client with `mac` says at the door; a gateway has none to announce.
+fn hello(mac: Option<MacAddr>) -> Hello {
+    Hello {
+        version: PROTOCOL_VERSION,
+        role: if mac.is_some() {
+            Role::Client
+        } else {
+            Role::Gateway
+        },
+        room: "ROOM1".parse().expect("a room code"),
+        mac,
+        budget: u16::try_from(BUDGET).expect("a datagram has a 16-bit length"),
+        capabilities: vec![Capability::FullFrame],
+        generation: 1,
+        resume: None,
+        down_rate: None,
+        program: String::new(),
+        program_version: String::new(),
+    }
+}
