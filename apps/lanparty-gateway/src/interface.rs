@@ -1,7 +1,45 @@
 //! Whether a network interface can be bridged, before anybody is told that it is.
 
+use std::error::Error as _;
+use std::io::ErrorKind;
+
 use lanparty_member::program::Refused;
-use lanparty_packet::{InterfaceFacts, InterfaceKind};
+use lanparty_packet::{InterfaceFacts, InterfaceKind, OpenError};
+
+/// `ENODEV`: what the kernel says about an interface that is not there.
+const NO_DEVICE: i32 = 19;
+
+/// Reads what the interface `name` is.
+///
+/// # Errors
+///
+/// Returns the sentence that says what is wrong and what to do.
+pub(crate) fn read(name: &str) -> Result<InterfaceFacts, Refused> {
+    InterfaceFacts::read(name).map_err(|error| {
+        Refused(match error.raw_os_error() {
+            Some(NO_DEVICE) => format!(
+                "there is no network interface {name}; `ip link` lists those that there are"
+            ),
+            _ => format!("the network interface {name} cannot be read: {error}"),
+        })
+    })
+}
+
+/// Says why the interface `name` cannot be opened and what to do.
+pub(crate) fn cannot_open(name: &str, error: &OpenError) -> Refused {
+    if let OpenError::Socket(source) = error
+        && source.kind() == ErrorKind::PermissionDenied
+    {
+        return Refused(format!(
+            "no permission to read and write frames on {name}; run the gateway as root, or give it CAP_NET_RAW (`setcap cap_net_raw+ep`, or AmbientCapabilities= in its service)"
+        ));
+    }
+
+    Refused(match error.source() {
+        Some(source) => format!("{name} cannot be opened: {error}: {source}"),
+        None => format!("{name} cannot be opened: {error}"),
+    })
+}
 
 /// Checks that `facts` describe a card on which remote players can be put.
 ///

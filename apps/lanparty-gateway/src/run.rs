@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::Context as _;
 use lanparty_client_core::Session;
 use lanparty_ctrl::Role;
-use lanparty_gateway_core::{GatewayPath, GatewayPathConfig};
+use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_signals};
 use lanparty_member::{Command, Config, Member, Place};
-use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
+use lanparty_packet::{PacketOptions, PacketSocket};
 use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
 
@@ -21,10 +21,10 @@ use crate::port::LanPort;
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
-    let facts = InterfaceFacts::read(&cli.interface).map_err(|error| Refused(error.to_string()))?;
+    let facts = interface::read(&cli.interface)?;
     interface::check(&facts)?;
     let socket = PacketSocket::open(&cli.interface, &PacketOptions::default())
-        .map_err(|error| Refused(error.to_string()))?;
+        .map_err(|error| interface::cannot_open(&cli.interface, &error))?;
     socket
         .set_filter(&[])
         .context("the kernel takes no packet filter")?;
@@ -65,6 +65,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
         policy: Policy::default(),
+        probes: keys(cli.join.room.as_str())?,
         seed: random_seed()?,
     });
     let (member, handle) = Member::new(
@@ -97,4 +98,11 @@ fn place(cli: &Cli) -> anyhow::Result<Place> {
         &cli.join.relay.to_string(),
         &cli.join.room.to_string(),
     ))
+}
+
+/// Draws the keys of this run's probes.
+pub(crate) fn keys(room: &str) -> anyhow::Result<ProbeKeys> {
+    let random = [random_seed()?, random_seed()?];
+
+    Ok(ProbeKeys::new(random, random_seed()?, room))
 }

@@ -7,6 +7,7 @@
 //! 3. [`DataPath::handle_timeout`] once the time in [`DataPath::poll_timeout`] has come.
 //! 4. After a batch of any of these, send what the [`Outbox`] holds and empty it.
 
+mod block;
 mod client;
 mod encapsulation;
 mod members;
@@ -17,7 +18,7 @@ mod tunnel;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_obs::{Counters, FrameEvent};
+use lanparty_obs::{Counters, FrameEvent, StatusLine};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use lanparty_queue::Class;
@@ -96,6 +97,11 @@ pub trait DataPath {
 
     /// Switches events about single frames on or off; off at first.
     fn set_events(&mut self, on: bool);
+
+    /// Gives the next line for the person in front of the program.
+    fn poll_status(&mut self) -> Option<StatusLine> {
+        None
+    }
 
     /// Gives the next event about a single frame.
     fn poll_event(&mut self) -> Option<FrameEvent>;

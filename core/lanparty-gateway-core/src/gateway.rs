@@ -7,13 +7,16 @@ use lanparty_client_core::path::Tunnel;
 use lanparty_client_core::{DataPath, Outbox, Output, Peer};
 use lanparty_ctrl::Role;
 use lanparty_guard::{Denial, Guard};
-use lanparty_obs::{Counters, DropReason, FrameEvent};
+use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
 use lanparty_offload::too_big::RateLimit;
 use lanparty_offload::{FlowClass, VnetHeader, flow};
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
 use lanparty_proto::policy::{self, Direction, Policy};
-use lanparty_proto::{EtherType, Frame, Kind, MacAddr};
+use lanparty_proto::probe::{self, ProbeKind};
+use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
 
+use crate::loops::{Heard, Loops, Presence, ProbeKeys};
+use crate::notices::Notices;
 use crate::refresh::{self, Refresh};
 
 /// Broadcast and multicast frames from the LAN: 512 a second, and as many at once. A LAN of a hundred PCs has some fifty a second; at
@@ -28,6 +31,8 @@ pub struct GatewayPathConfig {
     pub interface: MacAddr,
     /// What clients may say to the LAN.
     pub policy: Policy,
+    /// The keys of loop probes.
+    pub probes: ProbeKeys,
     /// Random bits, for hashing flows.
     pub seed: u64,
 }
@@ -39,7 +44,11 @@ pub struct GatewayPath {
     tunnel: Tunnel,
     guard: Guard,
     refresh: Refresh,
+    loops: Loops,
     broadcasts: RateLimit,
+    notices: Notices,
+    /// Kept for its memory.
+    probe_frames: Vec<[u8; MIN_WIRE_LEN]>,
     have_macs_changed: bool,
 }
 
@@ -51,7 +60,10 @@ impl GatewayPath {
             tunnel: Tunnel::new(config.seed),
             guard: Guard::default(),
             refresh: Refresh::default(),
+            loops: Loops::new(config.probes),
             broadcasts: RateLimit::new(BROADCAST_INTERVAL, BROADCAST_BURST),
+            notices: Notices::default(),
+            probe_frames: Vec::new(),
             have_macs_changed: false,
         }
     }
@@ -96,7 +108,60 @@ impl GatewayPath {
         out.local.push(self.tunnel.pool.copy(&frame));
     }
 
+    /// Sends the probes and notices of a round.
+    fn send_probes(&mut self, now: Instant, out: &mut Outbox) {
+        let source = probe::source(self.config.interface);
+        let presence = self.loops.probe(ProbeKind::Presence, PeerId(0));
+        let bytes = presence.frame(probe::GROUP, source);
+        out.local.push(self.tunnel.pool.copy(&bytes));
+
+        // Frames of the round are made first: sending needs the members' table that is walked here.
+        let mut frames = std::mem::take(&mut self.probe_frames);
+        frames.extend(self.tunnel.members.clients().map(|(mac, peer)| {
+            match self.loops.notice(peer, mac, now) {
+                Some(notice) => notice.frame(probe::GROUP, source),
+                None => self.loops.probe(ProbeKind::Tunnel, peer).frame(mac, source),
+            }
+        }));
+        for bytes in frames.drain(..) {
+            if let Ok(frame) = Frame::parse(&bytes) {
+                self.tunnel.send(&VnetHeader::NONE, &frame, now, out);
+            }
+        }
+        self.probe_frames = frames;
+    }
+
+    /// Looks for probes among the LAN's frames.
+    fn hear_probe(&mut self, frame: &Frame<'_>, now: Instant) {
+        match self.loops.handle_lan(frame, now) {
+            Heard::Returned(peer) => {
+                let mac = self.tunnel.members.get(peer).and_then(|peer| peer.mac);
+                if let Some(mac) = mac {
+                    self.block(mac, now);
+                }
+            }
+            Heard::Presence(presence) => self.notices.push(match presence {
+                Presence::Ourselves => StatusLine::LanLoop,
+                Presence::SameRoom => StatusLine::OtherGateway { same_room: true },
+                Presence::OtherRoom => StatusLine::OtherGateway { same_room: false },
+            }),
+            Heard::Nothing => {}
+        }
+    }
+
+    /// Blocks a client that closes a loop, and has everybody told at once.
+    fn block(&mut self, mac: MacAddr, now: Instant) {
+        if let Some(lasting) = self.loops.block(mac, now) {
+            self.notices.push(StatusLine::LoopBlocked { mac, lasting });
+            self.loops.hurry(now);
+        }
+    }
+
     fn check_up(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
+        if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) {
+            self.hear_probe(frame, now);
+            return Err(DropReason::NotRemote);
+        }
         if self.tunnel.members.owner_of(frame.source()).is_some() {
             return Err(DropReason::RemoteMacOnLan);
         }
@@ -111,10 +176,11 @@ impl GatewayPath {
             return Err(DropReason::NotRemote);
         }
         policy::check_headers(self.config.policy, Direction::FromLan, frame)?;
-        if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) || members.macs().len() == 0 {
+        if members.macs().len() == 0 {
             return Err(DropReason::NotRemote);
         }
         if is_group && !self.broadcasts.allow(now) {
+            self.loops.hurry(now);
             return Err(DropReason::RateBroadcast);
         }
 
@@ -130,7 +196,17 @@ impl GatewayPath {
         if peer.role != Role::Client {
             return Err(DropReason::UnknownPeer);
         }
-        self.tunnel.check_down(self.config.policy, peer, frame)?;
+        if peer.mac.is_some_and(|mac| self.loops.is_blocked(mac, now)) {
+            return Err(DropReason::LoopBlocked);
+        }
+        let checked = self.tunnel.check_down(self.config.policy, peer, frame, now);
+        if checked == Err(DropReason::SpoofedSource)
+            && let Some(mac) = peer.mac
+        {
+            // Somebody else's frames come out of the client's TAP: it is bridged.
+            self.block(mac, now);
+        }
+        checked?;
         let destination = frame.destination();
         if self.tunnel.members.owner_of(destination).is_some() {
             return Err(DropReason::NotForUs);
@@ -159,6 +235,7 @@ impl DataPath for GatewayPath {
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox) {
         self.guard_session(output, now);
         self.tunnel.handle_session(output);
+        self.loops.set_active(self.tunnel.is_joined(), now);
         match output {
             Output::PeerJoined(peer) | Output::PeerResumed(peer) => {
                 if let Some(mac) = peer.mac {
@@ -220,13 +297,26 @@ impl DataPath for GatewayPath {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let due = [self.refresh.poll_timeout(), self.guard.poll_timeout()];
+        let due = [
+            self.refresh.poll_timeout(),
+            self.guard.poll_timeout(),
+            self.loops.poll_timeout(),
+        ];
 
         due.into_iter().flatten().min()
     }
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
         self.guard.handle_timeout(now);
+        if self.loops.take_due(now) {
+            self.send_probes(now, out);
+            while let Some(mac) = self.loops.take_over(now) {
+                self.notices.push(StatusLine::LoopOver(mac));
+            }
+        }
+        while let Some(event) = self.guard.poll_event() {
+            self.notices.guard(event, now);
+        }
         if self.refresh.take_due(now) {
             for mac in self.tunnel.members.macs() {
                 let frame = refresh::frame(mac, self.config.interface);
@@ -241,6 +331,10 @@ impl DataPath for GatewayPath {
 
     fn set_events(&mut self, on: bool) {
         self.tunnel.set_events(on);
+    }
+
+    fn poll_status(&mut self) -> Option<StatusLine> {
+        self.notices.poll()
     }
 
     fn poll_event(&mut self) -> Option<FrameEvent> {

@@ -4,7 +4,10 @@
 //! ([`GatewayPath::take_remote_macs`]), so that its owner can keep LAN-to-LAN unicast out of user space.
 
 mod gateway;
+mod loops;
+mod notices;
 mod refresh;
 
 pub use gateway::{GatewayPath, GatewayPathConfig};
+pub use loops::{PROBE_INTERVAL, Presence, ProbeKeys};
 pub use refresh::REFRESH_INTERVAL;

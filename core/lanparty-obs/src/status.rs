@@ -72,6 +72,42 @@ pub enum StatusLine {
         /// The largest IP packet that passes.
         mtu: u16,
     },
+    /// A client closed a loop through the tunnel and is blocked.
+    LoopBlocked {
+        /// Its tunnel MAC.
+        mac: MacAddr,
+        /// For how long.
+        lasting: Duration,
+    },
+    /// This very client closed a loop and is blocked.
+    LoopHere {
+        /// For how long.
+        lasting: Duration,
+    },
+    /// A client that was blocked is let in again.
+    LoopOver(MacAddr),
+    /// The LAN gives the gateway's own frames back.
+    LanLoop,
+    /// Frames of other machines come out of the TAP.
+    Bridged,
+    /// Another gateway is on this LAN.
+    OtherGateway {
+        /// Whether it bridges the same room.
+        same_room: bool,
+    },
+    /// Another gateway of the room does the work, and this one waits.
+    Standby,
+    /// A remote client claimed an address that is not its own.
+    Claim {
+        /// Its tunnel MAC.
+        mac: MacAddr,
+        /// The address.
+        address: IpAddr,
+        /// Whose it is, in words.
+        owner: String,
+    },
+    /// The first broadcast of the LAN came: games can be seen.
+    BroadcastSeen,
     /// A clean end.
     Left,
 }
@@ -123,6 +159,38 @@ impl fmt::Display for StatusLine {
                 f,
                 "packets over {mtu} bytes cannot pass this room and are being dropped"
             ),
+            Self::LoopBlocked { mac, lasting } => write!(
+                f,
+                "client {mac} joins the party's LAN to itself by another way (a bridge); it is blocked for {} s",
+                lasting.as_secs()
+            ),
+            Self::LoopHere { lasting } => write!(
+                f,
+                "this PC joins the party's LAN to itself by another way; take its party interface out of the network bridge (blocked for {} s)",
+                lasting.as_secs()
+            ),
+            Self::LoopOver(mac) => write!(f, "client {mac} is let in again"),
+            Self::LanLoop => f.write_str(
+                "the LAN gives our own frames back: two of its ports are joined by a cable; pull it",
+            ),
+            Self::Bridged => f.write_str(
+                "other machines' frames come out of the party interface and are dropped; take it out of the network bridge",
+            ),
+            Self::OtherGateway { same_room: true } => {
+                f.write_str("another gateway of this room is on this LAN")
+            }
+            Self::OtherGateway { same_room: false } => {
+                f.write_str("a softlan gateway of another room is on this LAN too")
+            }
+            Self::Standby => f.write_str(
+                "another gateway of this room is on this LAN; standing by until it is gone",
+            ),
+            Self::Claim {
+                mac,
+                address,
+                owner,
+            } => write!(f, "client {mac} claimed {address}, which belongs to {owner}; its frame was dropped"),
+            Self::BroadcastSeen => f.write_str("the party's LAN can be heard"),
             Self::Left => f.write_str("left the room"),
         }
     }

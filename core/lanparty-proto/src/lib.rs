@@ -10,6 +10,7 @@ pub mod mac;
 pub mod overlay;
 pub mod player;
 pub mod policy;
+pub mod probe;
 pub mod split;
 
 pub use ethernet::{EtherType, Frame, FrameError, Kind};

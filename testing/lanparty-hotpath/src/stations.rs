@@ -7,7 +7,7 @@ use lanparty_client_core::{
     Attempt, ClientPath, ClientPathConfig, DataPath, JoinInfo, Outbox, Output, Peer,
 };
 use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Role};
-use lanparty_gateway_core::{GatewayPath, GatewayPathConfig};
+use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId};
@@ -41,6 +41,7 @@ pub(crate) fn gateway(now: Instant) -> GatewayPath {
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: CARD,
         policy: Policy::DEFAULT,
+        probes: ProbeKeys::new([1; 2], 1, "ROOM1"),
         seed: 1,
     });
     let client = Peer {

@@ -4,12 +4,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_ctrl::Role;
-use lanparty_obs::{Counters, DropReason, FrameEvent};
+use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::player::{self, PlayerPolicy};
-use lanparty_proto::policy::{self, Direction, Policy};
+use lanparty_proto::policy::{self, Direction, Fragments, Policy};
+use lanparty_proto::probe::{self, Probe, ProbeKind};
 use lanparty_proto::{Frame, MacAddr};
 
+use super::block::Block;
 use super::{DataPath, Outbox, Tunnel};
 use crate::{Output, Peer};
 
@@ -31,6 +33,8 @@ pub struct ClientPathConfig {
 pub struct ClientPath {
     config: ClientPathConfig,
     tunnel: Tunnel,
+    block: Block,
+    fragments: Fragments,
 }
 
 impl ClientPath {
@@ -39,23 +43,39 @@ impl ClientPath {
         Self {
             config,
             tunnel: Tunnel::new(config.seed),
+            block: Block::default(),
+            fragments: Fragments::default(),
         }
     }
 
-    fn check_up(&self, frame: &Frame<'_>) -> Result<(), DropReason> {
+    fn check_up(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
         if frame.source() != self.config.mac {
+            self.block.handle_foreign_source(now);
             return Err(DropReason::SpoofedSource);
         }
-        policy::check_headers(self.config.policy, Direction::FromRemote, frame)?;
+        if self.block.is_on(now) {
+            return Err(DropReason::LoopBlocked);
+        }
+        let verdict = policy::check_headers(self.config.policy, Direction::FromRemote, frame);
+        self.fragments.check(frame, verdict, now)?;
 
         Ok(())
     }
 
-    fn check_down(&self, peer: Peer, frame: &Frame<'_>) -> Result<bool, DropReason> {
+    fn check_down(
+        &mut self,
+        peer: Peer,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Result<bool, DropReason> {
+        if self.block.is_on(now) {
+            return Err(DropReason::LoopBlocked);
+        }
         if frame.source() == self.config.mac {
             return Err(DropReason::OwnFrame);
         }
-        self.tunnel.check_down(self.config.policy, peer, frame)?;
+        self.tunnel
+            .check_down(self.config.policy, peer, frame, now)?;
         let destination = frame.destination();
         if !destination.is_group() && destination != self.config.mac {
             return Err(DropReason::NotForUs);
@@ -79,9 +99,45 @@ impl ClientPath {
         Ok(cleaned)
     }
 
-    fn accept(&mut self, peer: Peer, bytes: &Bytes) -> Result<Bytes, DropReason> {
+    /// Sends a loop probe out of the TAP, where a bridge would give it to another network.
+    fn pass_on(&mut self, bytes: &Bytes, out: &mut Outbox) {
+        let probe = self.tunnel.pool.fill(bytes.len(), |copy| {
+            copy.copy_from_slice(bytes);
+            if let Some(destination) = copy.first_chunk_mut() {
+                *destination = probe::GROUP.0;
+            }
+        });
+        out.local.push(probe);
+    }
+
+    /// Takes one of the gateway's own frames. Returns `false` if it is an ordinary one.
+    fn take_probe(&mut self, peer: Peer, bytes: &Bytes, now: Instant, out: &mut Outbox) -> bool {
+        let Some(probe) = (peer.role == Role::Gateway)
+            .then(|| Frame::parse(bytes).ok())
+            .flatten()
+            .and_then(|frame| Probe::parse(&frame))
+        else {
+            return false;
+        };
+        match probe.kind {
+            ProbeKind::Tunnel if !self.block.is_on(now) => self.pass_on(bytes, out),
+            ProbeKind::Tunnel | ProbeKind::Presence => {}
+            ProbeKind::Blocked => {
+                let mac = self
+                    .tunnel
+                    .members
+                    .get(probe.peer)
+                    .and_then(|peer| peer.mac);
+                self.block.handle_notice(&probe, mac, now);
+            }
+        }
+
+        true
+    }
+
+    fn accept(&mut self, peer: Peer, bytes: &Bytes, now: Instant) -> Result<Bytes, DropReason> {
         let frame = Frame::parse(bytes)?;
-        if self.check_down(peer, &frame)? {
+        if self.check_down(peer, &frame, now)? {
             return self.clean(bytes);
         }
 
@@ -92,6 +148,9 @@ impl ClientPath {
 impl DataPath for ClientPath {
     fn handle_session(&mut self, output: &Output, _now: Instant, _out: &mut Outbox) {
         self.tunnel.handle_session(output);
+        if let Output::Joined(info) = output {
+            self.block.set_own(info.peer);
+        }
     }
 
     fn handle_local(
@@ -110,7 +169,7 @@ impl DataPath for ClientPath {
         self.tunnel.clamp_local(&vnet, bytes);
         let checked = Frame::parse(bytes)
             .map_err(DropReason::from)
-            .and_then(|frame| self.check_up(&frame).map(|()| frame));
+            .and_then(|frame| self.check_up(&frame, now).map(|()| frame));
         match checked {
             Ok(frame) => self.tunnel.send(&vnet, &frame, now, out),
             Err(reason) => self.tunnel.drop_up(reason, bytes),
@@ -121,7 +180,10 @@ impl DataPath for ClientPath {
         let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
             return;
         };
-        match self.accept(peer, &bytes) {
+        if self.take_probe(peer, &bytes, now, out) {
+            return;
+        }
+        match self.accept(peer, &bytes, now) {
             Ok(frame) => {
                 self.tunnel.forwarded_down(peer, &frame);
                 out.local.push(frame);
@@ -142,6 +204,10 @@ impl DataPath for ClientPath {
 
     fn set_events(&mut self, on: bool) {
         self.tunnel.set_events(on);
+    }
+
+    fn poll_status(&mut self) -> Option<StatusLine> {
+        self.block.poll_status()
     }
 
     fn poll_event(&mut self) -> Option<FrameEvent> {

@@ -72,6 +72,11 @@ impl Members {
         self.by_mac.iter().map(|(mac, _)| *mac)
     }
 
+    /// Gives the MACs of all clients with their ids, sorted.
+    pub fn clients(&self) -> impl ExactSizeIterator<Item = (MacAddr, PeerId)> + '_ {
+        self.by_mac.iter().copied()
+    }
+
     /// Returns whether a frame from `peer` may have `source`: a client's its own MAC, a gateway's any but a client's.
     #[inline]
     pub fn may_send(&self, peer: Peer, source: MacAddr) -> bool {

@@ -1,10 +1,10 @@
 //! What the data paths of client and gateway share: frames up through segmentation, datagrams down to frames, and the counting.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_ctrl::Mode;
+use lanparty_ctrl::{Mode, Role};
 use lanparty_obs::{Action, Counters, DropReason, FrameEvent, Way};
 use lanparty_offload::too_big::{self, MAX_ANSWER_LEN, RateLimit};
 use lanparty_offload::{
@@ -45,6 +45,8 @@ pub struct Tunnel {
     answers: RateLimit,
     has_listener: bool,
     events: VecDeque<FrameEvent>,
+    /// What became of the first fragments of each other client's packets.
+    fragments: BTreeMap<PeerId, policy::Fragments>,
 }
 
 impl Tunnel {
@@ -66,6 +68,7 @@ impl Tunnel {
             answers: RateLimit::new(ANSWER_INTERVAL, ANSWER_BURST),
             has_listener: false,
             events: VecDeque::new(),
+            fragments: BTreeMap::new(),
         }
     }
 
@@ -73,9 +76,15 @@ impl Tunnel {
     pub fn handle_session(&mut self, output: &Output) {
         match output {
             Output::Joined(info) => self.joined(info),
-            Output::PeerJoined(peer) => self.members.insert(*peer),
+            Output::PeerJoined(peer) => {
+                self.members.insert(*peer);
+                if peer.role == Role::Client {
+                    self.fragments.entry(peer.id).or_default();
+                }
+            }
             Output::PeerLeft(peer, _) => {
                 self.members.remove(peer.id);
+                self.fragments.remove(&peer.id);
                 self.down.remove_sender(peer.id);
             }
             Output::Detached | Output::Ended(_) => self.is_joined = false,
@@ -92,6 +101,7 @@ impl Tunnel {
     fn joined(&mut self, info: &JoinInfo) {
         if !info.same_place {
             self.members.clear();
+            self.fragments.clear();
         }
         self.up.set_place(info.room, info.peer, info.mode);
         self.down.set_place(info.room, info.peer, info.mode);
@@ -291,16 +301,21 @@ impl Tunnel {
     ///
     /// Returns why it may not.
     pub fn check_down(
-        &self,
+        &mut self,
         rules: policy::Policy,
         peer: Peer,
         frame: &Frame<'_>,
+        now: Instant,
     ) -> Result<(), DropReason> {
         let direction = match peer.role {
-            lanparty_ctrl::Role::Client => policy::Direction::FromRemote,
-            lanparty_ctrl::Role::Gateway => policy::Direction::FromLan,
+            Role::Client => policy::Direction::FromRemote,
+            Role::Gateway => policy::Direction::FromLan,
         };
-        policy::check(rules, direction, frame, self.mtu)?;
+        let verdict = policy::check(rules, direction, frame, self.mtu);
+        match self.fragments.get_mut(&peer.id) {
+            Some(fragments) => fragments.check(frame, verdict, now)?,
+            None => verdict?,
+        }
         if !self.members.may_send(peer, frame.source()) {
             return Err(DropReason::SpoofedSource);
         }

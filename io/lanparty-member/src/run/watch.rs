@@ -24,6 +24,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
         self.config.session.handle_timeout(now);
         self.path.handle_timeout(now, &mut self.outbox);
+        while let Some(line) = self.path.poll_status() {
+            (self.config.status)(&line);
+        }
         self.obey(now)?;
         self.forward(now);
         self.deliver();

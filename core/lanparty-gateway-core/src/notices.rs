@@ -1,0 +1,67 @@
+//! Lines for the operator, few enough to be read.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use lanparty_guard::{Event, Owner};
+use lanparty_obs::StatusLine;
+use lanparty_offload::too_big::RateLimit;
+
+/// How many lines wait to be printed.
+const MAX_LINES: usize = 32;
+
+/// Claims told: ten at once and one every six seconds, however many there are.
+const CLAIM_INTERVAL: Duration = Duration::from_secs(6);
+const CLAIM_BURST: u32 = 10;
+
+/// Lines that wait to be printed.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    lines: VecDeque<StatusLine>,
+    claims: RateLimit,
+}
+
+impl Default for Notices {
+    fn default() -> Self {
+        Self {
+            lines: VecDeque::new(),
+            claims: RateLimit::new(CLAIM_INTERVAL, CLAIM_BURST),
+        }
+    }
+}
+
+impl Notices {
+    pub(crate) fn push(&mut self, line: StatusLine) {
+        if self.lines.len() < MAX_LINES {
+            self.lines.push_back(line);
+        }
+    }
+
+    /// Takes what the guard has seen.
+    pub(crate) fn guard(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Claim {
+                member,
+                address,
+                owner,
+            } if self.claims.allow(now) => self.push(StatusLine::Claim {
+                mac: member,
+                address,
+                owner: words(owner),
+            }),
+            Event::Claim { .. } | Event::Bound { .. } | Event::Lost { .. } => {}
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<StatusLine> {
+        self.lines.pop_front()
+    }
+}
+
+fn words(owner: Owner) -> String {
+    match owner {
+        Owner::Protected(role) => format!("the LAN ({})", role.as_str()),
+        Owner::Lan(mac) => format!("{mac} on the LAN"),
+        Owner::Member(mac) => format!("client {mac}"),
+    }
+}
