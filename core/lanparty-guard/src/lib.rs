@@ -117,8 +117,16 @@ impl Guard {
     pub fn handle_lan(&mut self, frame: &Frame<'_>, now: Instant) {
         match Said::read(frame) {
             // A station that speaks for another one proves nothing.
-            Said::Arp { hardware, sender } if hardware == frame.source() => {
-                self.hear(sender.into(), hardware, now);
+            Said::Arp {
+                hardware,
+                sender,
+                target,
+            } if hardware == frame.source() => {
+                if sender.is_unspecified() {
+                    self.hear_intent(target.into(), hardware, now);
+                } else {
+                    self.hear(sender.into(), hardware, now);
+                }
             }
             Said::Dhcp(dhcp) if dhcp.is_reply() => self.learn_dhcp(&dhcp, now),
             Said::Router { source } => {
@@ -135,9 +143,12 @@ impl Guard {
                 }
                 self.hear(target.into(), frame.source(), now);
             }
+            Said::Neighbor { target, .. } => {
+                self.hear_intent(target.into(), frame.source(), now);
+            }
+            Said::Solicitation { source } => self.hear(source.into(), frame.source(), now),
             Said::Arp { .. }
             | Said::Dhcp(_)
-            | Said::Neighbor { .. }
             | Said::Ipv4 { .. }
             | Said::Ipv6 { .. }
             | Said::Nothing => {}
@@ -156,6 +167,18 @@ impl Guard {
                 self.lan.hear(address, station, now);
             }
             None => self.lan.hear(address, station, now),
+        }
+    }
+
+    /// Notes a station on the LAN that asks whether an address is free (RFC 4862, 5.4; RFC 5227, 2.1) and takes it if nobody
+    /// answers. Nobody may take it from there by answering; a member that has it already may, and must.
+    fn hear_intent(&mut self, address: IpAddr, station: MacAddr, now: Instant) {
+        if self.members.contains_key(&station) || self.holder(address, now).is_some() {
+            return;
+        }
+        // Who has it is known better from what that one said itself.
+        if self.lan.owner_of(address, now).is_none() {
+            self.lan.hear(address, station, now);
         }
     }
 
@@ -262,7 +285,7 @@ impl Guard {
                 check_dhcp(member, mac, &dhcp, now)?;
                 IpAddr::V4(dhcp.source())
             }
-            Said::Ipv6 { source } => IpAddr::V6(source),
+            Said::Ipv6 { source } | Said::Solicitation { source } => IpAddr::V6(source),
             Said::Neighbor { source, target, .. } => {
                 self.claim(mac, source.into(), now)?;
                 IpAddr::V6(target)
@@ -297,6 +320,9 @@ impl Guard {
         let Some((member, _)) = self.members.get_mut(&mac).filter(|_| is_addressable) else {
             return Err(Denial::AddressClaim);
         };
+        if !member.take_new(now) {
+            return Err(Denial::AddressClaim);
+        }
 
         member.bind(
             Binding {

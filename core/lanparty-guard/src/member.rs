@@ -17,8 +17,13 @@ pub(crate) const FIRST_COME_LIFETIME: Duration = Duration::from_hours(1);
 /// DHCP messages of one member in a second, and at once.
 ///
 /// A client sends four to get its lease, and repeats after seconds (RFC 2131, 4.1).
-const DHCP_RATE: u32 = 5;
+const DHCP_INTERVAL: Duration = Duration::from_millis(200);
 const DHCP_BURST: u32 = 10;
+
+/// Addresses that one member may take first come: at once a few more than the 13 it may have side by side, then one in this time.
+/// A system makes a new temporary address in hours (RFC 8981); who takes one after the other is after those that the LAN has free.
+const NEW_INTERVAL: Duration = Duration::from_secs(10);
+const NEW_BURST: u32 = 16;
 
 /// An address and until when it is the member's.
 #[derive(Debug, Clone, Copy)]
@@ -60,16 +65,52 @@ impl Slot {
 pub(crate) struct Member {
     /// At most [`MAX_IPV4`], one link-local address of IPv4, and [`MAX_IPV6`].
     bindings: Vec<Binding>,
-    dhcp_tokens: u32,
-    dhcp_filled: Instant,
+    dhcp: Tokens,
+    new: Tokens,
+}
+
+/// Something of which there are only so many in a while.
+#[derive(Debug)]
+struct Tokens {
+    left: u32,
+    filled: Instant,
+}
+
+impl Tokens {
+    const fn full(burst: u32, now: Instant) -> Self {
+        Self {
+            left: burst,
+            filled: now,
+        }
+    }
+
+    /// Takes one, if there is one left: at most `burst` at once, and one in `interval` from then on.
+    fn take(&mut self, burst: u32, interval: Duration, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.filled);
+        let earned = u32::try_from(elapsed.as_millis() / interval.as_millis()).unwrap_or(u32::MAX);
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(burst);
+            self.filled = if self.left == burst {
+                now
+            } else {
+                self.filled + interval * earned
+            };
+        }
+        let Some(left) = self.left.checked_sub(1) else {
+            return false;
+        };
+        self.left = left;
+
+        true
+    }
 }
 
 impl Member {
     pub(crate) const fn new(now: Instant) -> Self {
         Self {
             bindings: Vec::new(),
-            dhcp_tokens: DHCP_BURST,
-            dhcp_filled: now,
+            dhcp: Tokens::full(DHCP_BURST, now),
+            new: Tokens::full(NEW_BURST, now),
         }
     }
 
@@ -132,24 +173,12 @@ impl Member {
 
     /// Takes one DHCP message from the member's rate, if there is one left.
     pub(crate) fn take_dhcp(&mut self, now: Instant) -> bool {
-        const INTERVAL: Duration = Duration::from_millis(1000 / DHCP_RATE as u64);
+        self.dhcp.take(DHCP_BURST, DHCP_INTERVAL, now)
+    }
 
-        let elapsed = now.saturating_duration_since(self.dhcp_filled);
-        let earned = u32::try_from(elapsed.as_millis() / INTERVAL.as_millis()).unwrap_or(u32::MAX);
-        if earned > 0 {
-            self.dhcp_tokens = self.dhcp_tokens.saturating_add(earned).min(DHCP_BURST);
-            self.dhcp_filled = if self.dhcp_tokens == DHCP_BURST {
-                now
-            } else {
-                self.dhcp_filled + INTERVAL * earned
-            };
-        }
-        let Some(left) = self.dhcp_tokens.checked_sub(1) else {
-            return false;
-        };
-        self.dhcp_tokens = left;
-
-        true
+    /// Takes one new address from the member's rate, if there is one left.
+    pub(crate) fn take_new(&mut self, now: Instant) -> bool {
+        self.new.take(NEW_BURST, NEW_INTERVAL, now)
     }
 
     /// Forgets what has expired.

@@ -61,7 +61,7 @@ fn a_lease_is_its_members_alone() {
 #[test]
 fn a_member_has_few_addresses_and_none_that_it_took_displaces_a_lease() {
     let (mut guard, now) = party();
-    for last in 100..140 {
+    for last in 100..110 {
         remote(&mut guard, &arp(ALICE, [192, 168, 77, last]), now).unwrap();
     }
 
@@ -74,6 +74,41 @@ fn a_member_has_few_addresses_and_none_that_it_took_displaces_a_lease() {
         remote(&mut guard, &arp(BOB, LEASED), now),
         Err(Denial::AddressClaim)
     );
+}
+
+#[test]
+fn a_member_that_takes_one_address_after_the_other_runs_out_of_new_ones() {
+    let (mut guard, now) = party();
+    let mut take = |last, now| remote(&mut guard, &arp(ALICE, [10, 0, 0, last]), now).is_ok();
+
+    assert_eq!((100..200).filter(|&last| take(last, now)).count(), 16);
+    assert!(take(115, now), "what it has it keeps");
+    let later = now + Duration::from_secs(10);
+    assert_eq!((200..250).filter(|&last| take(last, later)).count(), 1);
+}
+
+#[test]
+fn an_address_that_a_lan_station_is_about_to_take_is_not_a_members() {
+    let (mut guard, now) = party();
+    let mut probe = arp(HOST, [0; 4]);
+    probe[38..42].copy_from_slice(&FREE);
+    lan(&mut guard, &probe, now);
+
+    assert_eq!(
+        remote(&mut guard, &arp(BOB, FREE), now),
+        Err(Denial::AddressClaim)
+    );
+}
+
+#[test]
+fn a_member_defends_the_address_that_it_has_against_a_lan_station_that_asks() {
+    let (mut guard, now) = party();
+    remote(&mut guard, &arp(BOB, FREE), now).unwrap();
+    let mut probe = arp(HOST, [0; 4]);
+    probe[38..42].copy_from_slice(&FREE);
+    lan(&mut guard, &probe, now);
+
+    assert_eq!(remote(&mut guard, &arp(BOB, FREE), now), Ok(()));
 }
 
 #[test]
@@ -239,6 +274,28 @@ fn the_router_of_an_advertisement_is_protected() {
         remote(&mut guard, &ipv6(BOB, 1), now),
         Err(Denial::AddressClaim)
     );
+}
+
+#[test]
+fn a_lan_station_that_solicits_or_asks_for_duplicates_has_its_ipv6_address() {
+    let (mut guard, now) = party();
+    let mut solicitation = ipv6(HOST, 7);
+    solicitation[20] = 58;
+    solicitation[54] = 135;
+    lan(&mut guard, &solicitation, now);
+    let mut detection = solicitation;
+    detection[22..38].fill(0);
+    detection[62..64].copy_from_slice(&[0xfe, 0x80]);
+    detection[77] = 8;
+    lan(&mut guard, &detection, now);
+
+    for host in [7, 8] {
+        assert_eq!(
+            remote(&mut guard, &ipv6(BOB, host), now),
+            Err(Denial::AddressClaim),
+            "fe80::{host}"
+        );
+    }
 }
 
 #[test]

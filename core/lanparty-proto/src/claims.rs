@@ -21,6 +21,8 @@ pub enum Said<'a> {
         hardware: MacAddr,
         /// What is claimed.
         sender: Ipv4Addr,
+        /// What is asked for, or in a probe: what the sender is about to use.
+        target: Ipv4Addr,
     },
     /// IPv4: the sender uses an address.
     Ipv4 {
@@ -32,6 +34,11 @@ pub enum Said<'a> {
     /// IPv6: the sender uses an address.
     Ipv6 {
         /// The source of the packet, unspecified while it has none.
+        source: Ipv6Addr,
+    },
+    /// A neighbour solicitation of a sender that has an address.
+    Solicitation {
+        /// The source of the packet.
         source: Ipv6Addr,
     },
     /// A neighbour solicitation for a target while the sender has no address (duplicate detection), or an advertisement.
@@ -69,8 +76,13 @@ impl<'a> Said<'a> {
 fn read_arp(payload: &[u8]) -> Option<Said<'_>> {
     let hardware = MacAddr(array(payload, 8)?);
     let sender = Ipv4Addr::from(array::<4>(payload, 14)?);
+    let target = Ipv4Addr::from(array::<4>(payload, 24)?);
 
-    Some(Said::Arp { hardware, sender })
+    Some(Said::Arp {
+        hardware,
+        sender,
+        target,
+    })
 }
 
 fn read_ipv4(payload: &[u8]) -> Option<Said<'_>> {
@@ -113,6 +125,7 @@ fn read_ipv6(payload: &[u8]) -> Option<Said<'_>> {
                 is_router: false,
             }
         }
+        (Some(kind::NEIGHBOR_SOLICITATION), _) => Said::Solicitation { source },
         (Some(kind::NEIGHBOR_ADVERTISEMENT), Some(target)) => Said::Neighbor {
             source,
             target,
