@@ -15,6 +15,7 @@ use lanparty_proto::policy::{self, Direction, Policy};
 use lanparty_proto::probe::{self, ProbeKind};
 use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
 
+use crate::inquiry;
 use crate::loops::{Heard, Loops, Presence, ProbeKeys};
 use crate::notices::Notices;
 use crate::refresh::{self, Refresh};
@@ -283,7 +284,12 @@ impl DataPath for GatewayPath {
         let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
             return;
         };
-        match self.accept(peer, &bytes, now) {
+        let accepted = self.accept(peer, &bytes, now);
+        while let Some(address) = self.guard.poll_probe() {
+            let inquiry = inquiry::frame(address, self.config.interface);
+            out.local.push(self.tunnel.pool.copy(&inquiry));
+        }
+        match accepted {
             Ok(frame) => {
                 self.tunnel.forwarded_down(peer, &frame);
                 out.local.push(frame);

@@ -4,6 +4,7 @@
 //! ([`GatewayPath::take_remote_macs`]), so that its owner can keep LAN-to-LAN unicast out of user space.
 
 mod gateway;
+mod inquiry;
 mod loops;
 mod notices;
 mod refresh;

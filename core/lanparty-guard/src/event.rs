@@ -49,6 +49,8 @@ pub enum Owner {
 pub enum Denial {
     /// The frame claims or uses an address that is not the member's.
     AddressClaim,
+    /// The frame announces an address about which the LAN is being asked; the member will say it again.
+    Unproven,
     /// Over the rate of DHCP messages.
     RateDhcp,
     /// A DHCP message about another station.
@@ -59,8 +61,9 @@ pub enum Denial {
 
 impl Denial {
     /// Every denial.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::AddressClaim,
+        Self::Unproven,
         Self::RateDhcp,
         Self::DhcpSender,
         Self::UnknownMember,
@@ -72,6 +75,7 @@ impl Denial {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AddressClaim => "address_claim",
+            Self::Unproven => "unproven_address",
             Self::RateDhcp => "rate_dhcp",
             Self::DhcpSender => "dhcp_sender",
             Self::UnknownMember => "unknown_member",

@@ -7,15 +7,17 @@
 //! - The LAN's routers, DHCP servers and resolvers, learnt from DHCP and router advertisements, are nobody's to claim.
 //! - An address that the LAN's DHCP server acknowledged belongs to the member it was acknowledged for, and that member uses
 //!   no other one of its kind until the lease ends.
-//! - Any other address belongs to who came first, be it a station on the LAN or a member.
+//! - Any other address belongs to who came first, be it a station on the LAN or a member. Before a member may announce one, the
+//!   LAN is asked, because a station may be silent for long.
 //!
 //! Drive it like this:
 //!
 //! 1. [`Guard::handle_joined`] and [`Guard::handle_left`] as members come and go.
 //! 2. [`Guard::handle_lan`] for every frame from the LAN that speaks of addresses, **before** it is rewritten for players.
 //! 3. [`Guard::check_remote`] for every frame of a remote client; drop what it refuses.
-//! 4. [`Guard::poll_event`] until it returns `None`; [`Guard::handle_timeout`] once [`Guard::poll_timeout`] has come.
-//! 5. [`Guard::snapshot`] now and then, and [`Guard::restore`] after a restart, so that bindings hold from the first frame.
+//! 4. [`Guard::poll_probe`] until it returns `None`, and ask the LAN.
+//! 5. [`Guard::poll_event`] until it returns `None`; [`Guard::handle_timeout`] once [`Guard::poll_timeout`] has come.
+//! 6. [`Guard::snapshot`] now and then, and [`Guard::restore`] after a restart, so that bindings hold from the first frame.
 
 mod event;
 mod lan;
@@ -55,6 +57,30 @@ const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
 /// How long an acknowledgement without a lease time counts (RFC 2131 requires one).
 const DEFAULT_LEASE: Duration = Duration::from_hours(1);
 
+/// Most addresses waiting to be asked about; they are taken in the turn in which they come.
+const MAX_PROBES: usize = 64;
+
+/// How long the LAN has to answer for an address before a member may announce it (RFC 6620, 3.2.5: `TENT_LT`).
+pub const PROBE_WAIT: Duration = Duration::from_millis(500);
+
+/// What a frame does with an address of its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// It comes from there, which no neighbour remembers.
+    Used,
+    /// It tells neighbours whose it is.
+    Announced,
+}
+
+impl Claim {
+    const fn allow(self, is_firm: bool) -> Result<(), Denial> {
+        match self {
+            Self::Announced if !is_firm => Err(Denial::Unproven),
+            Self::Announced | Self::Used => Ok(()),
+        }
+    }
+}
+
 /// Which member may use which address.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -62,6 +88,7 @@ pub struct Guard {
     members: BTreeMap<MacAddr, (Member, Presence)>,
     events: VecDeque<Event>,
     recent: VecDeque<(MacAddr, IpAddr, Instant)>,
+    probes: VecDeque<IpAddr>,
     next_expiry: Option<Instant>,
 }
 
@@ -253,6 +280,7 @@ impl Guard {
                 address,
                 origin: Origin::Dhcp,
                 until: now + lease,
+                firm: now,
             },
             now,
         );
@@ -277,29 +305,40 @@ impl Guard {
             return Err(Denial::UnknownMember);
         };
 
-        let address = match Said::read(frame) {
+        let (address, claim) = match Said::read(frame) {
             Said::Arp { hardware, .. } if hardware != mac => return Err(Denial::AddressClaim),
-            Said::Arp { sender, .. } => IpAddr::V4(sender),
-            Said::Ipv4 { source } => IpAddr::V4(source),
+            Said::Arp { sender, .. } => (IpAddr::V4(sender), Claim::Announced),
+            Said::Ipv4 { source } => (IpAddr::V4(source), Claim::Used),
             Said::Dhcp(dhcp) => {
                 check_dhcp(member, mac, &dhcp, now)?;
-                IpAddr::V4(dhcp.source())
+                (IpAddr::V4(dhcp.source()), Claim::Used)
             }
-            Said::Ipv6 { source } | Said::Solicitation { source } => IpAddr::V6(source),
+            Said::Ipv6 { source } => (IpAddr::V6(source), Claim::Used),
+            Said::Solicitation { source } => (IpAddr::V6(source), Claim::Announced),
+            // Duplicate detection asks, and tells nobody anything.
+            Said::Neighbor { source, target, .. } if source.is_unspecified() => {
+                (IpAddr::V6(target), Claim::Used)
+            }
             Said::Neighbor { source, target, .. } => {
-                self.claim(mac, source.into(), now)?;
-                IpAddr::V6(target)
+                self.claim(mac, source.into(), Claim::Announced, now)?;
+                (IpAddr::V6(target), Claim::Announced)
             }
             // The policy refuses these; nobody's address is at stake without it.
             Said::Router { .. } => return Err(Denial::AddressClaim),
             Said::Nothing => return Ok(()),
         };
 
-        self.claim(mac, address, now)
+        self.claim(mac, address, claim, now)
     }
 
     /// Decides whether a member may use an address, and makes it the member's if it is nobody's.
-    fn claim(&mut self, mac: MacAddr, address: IpAddr, now: Instant) -> Result<(), Denial> {
+    fn claim(
+        &mut self,
+        mac: MacAddr,
+        address: IpAddr,
+        claim: Claim,
+        now: Instant,
+    ) -> Result<(), Denial> {
         // A probe, or a station that has no address yet.
         if address.is_unspecified() {
             return Ok(());
@@ -308,7 +347,10 @@ impl Guard {
             return Err(Denial::UnknownMember);
         };
         if member.uses(address, now) {
-            return Ok(());
+            let is_firm = member
+                .binding(address, now)
+                .is_some_and(|binding| binding.firm <= now);
+            return claim.allow(is_firm);
         }
         if let Some(owner) = self.owner_of(address, now) {
             self.report(mac, address, owner, now);
@@ -329,6 +371,7 @@ impl Guard {
                 address,
                 origin: Origin::FirstCome,
                 until: now + FIRST_COME_LIFETIME,
+                firm: now + PROBE_WAIT,
             },
             now,
         );
@@ -337,8 +380,17 @@ impl Guard {
             address,
             origin: Origin::FirstCome,
         });
+        if self.probes.len() < MAX_PROBES {
+            self.probes.push_back(address);
+        }
 
-        Ok(())
+        claim.allow(false)
+    }
+
+    /// Returns the next address about which the LAN has to be asked, with an ARP probe or duplicate address detection (RFC 5227, 2.1;
+    /// RFC 4862, 5.4): a station that has it and was silent so far answers, and keeps it.
+    pub fn poll_probe(&mut self) -> Option<IpAddr> {
+        self.probes.pop_front()
     }
 
     /// Returns who keeps `mac` from having an address.

@@ -31,6 +31,8 @@ pub(crate) struct Binding {
     pub(crate) address: IpAddr,
     pub(crate) origin: Origin,
     pub(crate) until: Instant,
+    /// From when on the member may tell others that the address is its own.
+    pub(crate) firm: Instant,
 }
 
 /// The kinds of addresses that a member may have side by side.

@@ -93,6 +93,7 @@ impl Guard {
                     address: saved.address,
                     origin: saved.origin,
                     until: now + Duration::from_secs(seconds),
+                    firm: now,
                 },
                 now,
             );
