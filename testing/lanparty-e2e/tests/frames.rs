@@ -142,6 +142,8 @@ fn ipv6_multicast_and_neighbour_discovery_pass() {
         let echo = [&[128, 0, 0, 0, 0, 1, 0, 1], marker].concat();
         ethernet(MDNS6_MAC, source, 0x86dd, &icmp6(link_local, group, &echo))
     });
+    // The gateway asks the LAN about an address before a player may announce it.
+    std::thread::sleep(Duration::from_secs(1));
     // A solicitation for fe80::1:2 (RFC 4861, 4.3) with the sender's own address; known by its target.
     let ways = [
         (2, &ends.remote, ends.remote_mac, &ends.host),
