@@ -26,6 +26,11 @@ deconfig)
 esac
 "#;
 
+/// A script for udhcpc that writes down all that a server told, and does nothing with it.
+pub const EVERYTHING_SCRIPT: &str = r#"#!/bin/sh
+if [ "$1" = bound ]; then env > "$LEASE_FILE"; fi
+"#;
+
 /// What the DHCP server granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {

@@ -19,6 +19,7 @@
     reason = "a panic of the bed is a failing test, its text says why"
 )]
 
+pub mod attack;
 pub mod bed;
 pub mod command;
 pub mod dhcp;
@@ -31,6 +32,7 @@ pub mod party;
 pub mod program;
 pub mod raw;
 pub mod reliability;
+pub mod siege;
 pub mod traffic;
 
 pub use self::bed::{Bed, BedBuilder, Side};

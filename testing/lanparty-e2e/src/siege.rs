@@ -1,0 +1,367 @@
+//! A relay under attack from the Internet: garbage from an admitted client, random packets, silent connections, floods.
+//!
+//! Everything happens on loopback; attackers and members have addresses of their own in 127.0.0.0/8, because a relay limits what one
+//! address may do. The same rounds are a short test and, in the numbers of a real attack, the program `siege`.
+
+mod member;
+mod relay;
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use lanparty_ctrl::Role;
+use lanparty_proto::{MacAddr, overlay};
+
+pub use self::member::Member;
+pub use self::relay::Relay;
+use crate::impair::Rng;
+
+/// What an attack did to the relay and to a room that has nothing to do with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outcome {
+    /// What was sent.
+    pub sent: u64,
+    /// By how much the relay's resident memory grew, in bytes.
+    pub growth: u64,
+    /// The 99th percentile of a frame's time from member to member before the attack.
+    pub quiet: Duration,
+    /// The same during the attack.
+    pub besieged: Duration,
+    /// How long the attack took.
+    pub time: Duration,
+}
+
+/// How long the quiet room is listened to before an attack.
+const LISTENING: Duration = Duration::from_secs(1);
+
+/// Frames of the quiet room: one in this time, as a game sends.
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// The longest that anything honest may take before the siege has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Two members whose frames go on while others attack.
+struct Witness {
+    speaker: Member,
+    listener: Member,
+    latencies: Vec<Duration>,
+}
+
+impl Witness {
+    fn join(relay: &Relay) -> Result<Self> {
+        let one = MacAddr([2, 0, 0, 0, 0, 1]);
+        let two = MacAddr([2, 0, 0, 0, 0, 2]);
+
+        Ok(Self {
+            speaker: Member::join(relay, address(0, 1), Role::Client, "QUIET", Some(one))?,
+            listener: Member::join(relay, address(0, 2), Role::Client, "QUIET", Some(two))?,
+            latencies: Vec::new(),
+        })
+    }
+
+    /// Sends one frame to the other member and waits for it.
+    fn exchange(&mut self) -> Result<()> {
+        let start = Instant::now();
+        let frame = member::ipx(MacAddr([2, 0, 0, 0, 0, 2]), MacAddr([2, 0, 0, 0, 0, 1]));
+        self.speaker.send(&frame);
+        while self.listener.take_datagram().is_none() {
+            self.listener.turn(Duration::from_millis(1))?;
+            self.speaker.turn(Duration::ZERO)?;
+            ensure!(
+                start.elapsed() < PATIENCE,
+                "the quiet room is cut off: {:?} {:?}",
+                self.speaker.cause(),
+                self.listener.cause()
+            );
+        }
+        self.latencies.push(start.elapsed());
+        std::thread::sleep(INTERVAL);
+
+        Ok(())
+    }
+
+    /// Returns the 99th percentile since the last call.
+    fn take_p99(&mut self) -> Duration {
+        self.latencies.sort_unstable();
+        let at = self.latencies.len() * 99 / 100;
+        let p99 = self.latencies.get(at).copied().unwrap_or_default();
+        self.latencies.clear();
+
+        p99
+    }
+}
+
+/// Runs `attack` on a thread of its own beside a quiet room, and measures both rooms' relay.
+fn measure(
+    relay: &mut Relay,
+    attack: impl FnOnce(&Relay) -> Result<u64> + Send,
+) -> Result<Outcome> {
+    let mut witness = Witness::join(relay)?;
+    let begin = Instant::now();
+    while begin.elapsed() < LISTENING {
+        witness.exchange()?;
+    }
+    let quiet = witness.take_p99();
+    let before = relay.resident()?;
+    let start = Instant::now();
+    let shared = &*relay;
+    let sent = std::thread::scope(|scope| {
+        let attacker = scope.spawn(move || attack(shared));
+        while !attacker.is_finished() {
+            witness.exchange()?;
+        }
+        attacker
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    let time = start.elapsed();
+    let besieged = witness.take_p99();
+    witness.exchange()?;
+    ensure!(relay.is_running(), "the relay has crashed");
+
+    Ok(Outcome {
+        sent,
+        growth: relay.resident()?.saturating_sub(before),
+        quiet,
+        besieged,
+        time,
+    })
+}
+
+/// Garbage from an admitted client: it is disconnected at the threshold, kept out for a while, and nobody else notices.
+///
+/// # Errors
+///
+/// Returns an error if the relay does not throw the client out, or if anything else breaks.
+pub fn threshold(relay: &mut Relay) -> Result<()> {
+    let mac = MacAddr([2, 0, 0, 0, 0, 3]);
+    let mut client = Member::join(relay, address(0, 3), Role::Client, "VICTIM", Some(mac))?;
+    let kinds: [&[u8]; 3] = [&[], &[0], &[0xff; 64]];
+    let mut sent = 0;
+    let start = Instant::now();
+    while client.cause().is_none() {
+        client.send_raw(kinds.iter().cycle().nth(sent).copied().unwrap_or_default());
+        client.turn(Duration::from_millis(1))?;
+        sent += 1;
+        ensure!(start.elapsed() < PATIENCE, "garbage is borne for ever");
+    }
+
+    let again = Member::join(relay, address(0, 3), Role::Client, "VICTIM", Some(mac));
+    ensure!(again.is_err(), "who sent garbage is let in again at once");
+    let status = relay.status()?;
+    ensure!(status["members_struck_out"] == 1, "{status}");
+
+    Ok(())
+}
+
+/// Mutated, truncated and empty datagrams from a client, at a relay that was told to bear any number of them.
+///
+/// # Errors
+///
+/// Returns an error if the relay crashes, or forwards what is not a frame.
+pub fn datagrams(relay: &mut Relay, count: u64) -> Result<Outcome> {
+    measure(relay, |relay| {
+        let mac = MacAddr([2, 0, 0, 0, 0, 4]);
+        let mut client = Member::join(relay, address(0, 4), Role::Client, "LOUD", Some(mac))?;
+        let mut rng = Rng::new(count);
+        let mut sent = 0;
+        while sent < count {
+            for _ in 0..BATCH {
+                let garbage = mutated(&client, mac, &mut rng);
+                client.queue(&garbage);
+            }
+            sent += BATCH;
+            client.turn(Duration::ZERO)?;
+            while !client.is_drained() {
+                client.turn(Duration::from_millis(1))?;
+            }
+            ensure!(client.cause().is_none(), "ended: {:?}", client.cause());
+        }
+
+        Ok(sent)
+    })
+}
+
+/// Datagrams that are queued before they are sent; the queue in front of a link holds more.
+const BATCH: u64 = 64;
+
+/// Returns a good datagram with something wrong, or nothing at all.
+fn mutated(client: &Member, mac: MacAddr, rng: &mut Rng) -> Vec<u8> {
+    let random = rng.next_u64();
+    let mut frame = member::ipx(MacAddr::BROADCAST, mac);
+    // The innards of a frame that pass the header are of every kind.
+    for byte in frame.iter_mut().skip(12) {
+        *byte = u8::try_from(rng.next_u64() & 0xff).unwrap_or(0);
+    }
+    let header = client.header(frame.len());
+    let mut datagram = [&header[..], &frame].concat();
+    let bit = usize::try_from(random >> 8 & 0x3ff).unwrap_or(0);
+    match random & 3 {
+        0 => datagram.truncate(bit % (datagram.len() + 1)),
+        1 => {
+            let at = bit % (overlay::HEADER_LEN * 8);
+            if let Some(byte) = datagram.get_mut(at / 8) {
+                *byte ^= 1 << (at % 8);
+            }
+        }
+        2 => datagram.clear(),
+        _ => {}
+    }
+
+    datagram
+}
+
+/// Random packets at the port, of all sizes and from many sockets.
+///
+/// # Errors
+///
+/// Returns an error if the relay crashes.
+pub fn packets(relay: &mut Relay, count: u64) -> Result<Outcome> {
+    measure(relay, |relay| {
+        let sockets = (0..16)
+            .map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        let mut rng = Rng::new(count);
+        let mut packet = vec![0; 1472];
+        for number in 0..count {
+            let random = rng.next_u64();
+            let len = usize::try_from(random >> 16 & 0x7ff).unwrap_or(0) % packet.len();
+            for chunk in packet.chunks_mut(64) {
+                if let Some(place) = chunk.first_chunk_mut() {
+                    *place = rng.next_u64().to_ne_bytes();
+                }
+            }
+            // Half of them look like QUIC version 1 at first sight: long header, fixed bit, version (RFC 9000, 17.2).
+            if number % 2 == 0
+                && let Some(place) = packet.first_chunk_mut()
+            {
+                *place = [0xc0 | place[0] & 0x3f, 0, 0, 0, 1, 8];
+            }
+            let socket = sockets.iter().cycle().nth(usize::try_from(number % 16)?);
+            let body = packet.get(..len).unwrap_or_default();
+            // A full buffer is the kernel's business.
+            let _sent = socket.map(|socket| socket.send_to(body, relay.address()));
+        }
+
+        Ok(count)
+    })
+}
+
+/// Connections from many addresses that finish their handshake and never say hello: all are gone, and the room they leave is whole.
+///
+/// Returns how long after the last one was there the relay was rid of all.
+///
+/// # Errors
+///
+/// Returns an error if the relay keeps any.
+pub fn silent(relay: &mut Relay, count: usize) -> Result<(Outcome, Duration)> {
+    let mut rid = Duration::ZERO;
+    let outcome = measure(relay, |relay| {
+        let mut members = Vec::with_capacity(count);
+        for number in 0..count {
+            let from = address(
+                1 + u8::try_from(number / 50 % 200)?,
+                1 + u8::try_from(number % 50)?,
+            );
+            let mut member = Member::dial(relay, from)?;
+            member.turn(Duration::ZERO)?;
+            members.push(member);
+            for member in members.iter_mut().rev().take(32) {
+                member.turn(Duration::ZERO)?;
+            }
+        }
+        let last = Instant::now();
+        while members.iter().any(|member| member.cause().is_none()) {
+            for member in &mut members {
+                member.turn(Duration::ZERO)?;
+            }
+            ensure!(last.elapsed() < PATIENCE, "silent connections are kept");
+        }
+        rid = last.elapsed();
+
+        Ok(u64::try_from(count)?)
+    })?;
+    let status = relay.status()?;
+    ensure!(status["members_admitted"] == 2, "{status}");
+
+    Ok((outcome, rid))
+}
+
+/// Connections of one address: a few are let in, and another address still finds its way.
+///
+/// # Errors
+///
+/// Returns an error if the relay lets in more than its limits say.
+pub fn flood(relay: &Relay) -> Result<()> {
+    let before = relay.status()?["door"]["accepted"].as_u64().unwrap_or(0);
+    let mut members = (0..200)
+        .map(|_| Member::dial(relay, address(250, 1)))
+        .collect::<Result<Vec<_>>>()?;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(1) {
+        for member in &mut members {
+            member.turn(Duration::ZERO)?;
+        }
+    }
+    let seconds = start.elapsed().as_secs() + 1;
+    let accepted = relay.status()?["door"]["accepted"].as_u64().unwrap_or(0) - before;
+    ensure!(
+        accepted <= 64 + 20 * seconds,
+        "{accepted} connections of one address were let in"
+    );
+    let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+    Member::join(relay, address(250, 2), Role::Client, "OTHER", Some(mac))?;
+
+    Ok(())
+}
+
+/// A rush of strangers: beyond some number a second they must prove their addresses, which shows as Retry packets on the wire
+/// (RFC 9000, 17.2.5).
+///
+/// # Errors
+///
+/// Returns an error if no Retry comes.
+pub fn retry(relay: &Relay) -> Result<()> {
+    // First packets of real connections, caught before they reach a relay.
+    let trap = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    trap.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut initials = Vec::new();
+    for _ in 0..400 {
+        let mut member = Member::dial_to(relay, trap.local_addr()?, address(251, 1))?;
+        member.turn(Duration::ZERO)?;
+        let mut packet = vec![0; 1500];
+        let len = trap.recv(&mut packet)?;
+        packet.truncate(len);
+        initials.push(packet);
+    }
+    let senders = (1..=100)
+        .map(|last| UdpSocket::bind((address(252, last), 0)))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    for (packet, sender) in initials.iter().zip(senders.iter().cycle()) {
+        sender.send_to(packet, relay.address())?;
+    }
+    let mut retries = 0;
+    for sender in &senders {
+        sender.set_read_timeout(Some(Duration::from_millis(50)))?;
+        let mut answer = [0; 2048];
+        while let Ok((_, from)) = sender.recv_from(&mut answer) {
+            let [first, ..] = answer;
+            ensure!(from == relay.address(), "an answer of {from}");
+            retries += u32::from(first & 0xf0 == 0xf0);
+        }
+    }
+    ensure!(retries > 0, "no stranger had to prove its address");
+
+    Ok(())
+}
+
+/// Returns an address of loopback for an attacker or a member.
+fn address(third: u8, last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 1, third, last)
+}
+
+/// Returns where a member's socket is bound.
+fn bound(address: Ipv4Addr) -> SocketAddr {
+    (address, 0).into()
+}

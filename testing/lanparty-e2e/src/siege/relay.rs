@@ -1,0 +1,108 @@
+//! The relay that is attacked.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::command::{output, tool};
+use crate::program::{Program, binary};
+
+/// A relay on loopback, with its folder; both go when dropped.
+#[derive(Debug)]
+pub struct Relay {
+    program: Program,
+    folder: PathBuf,
+    address: SocketAddr,
+    certificate: Vec<u8>,
+}
+
+impl Relay {
+    /// Starts a relay on a port of the system's choice, with `options` besides.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it does not get ready.
+    pub fn start(name: &str, options: &[&str]) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("siege-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let mut command = tool(binary("lanparty-relay")?);
+        command
+            .args(["--listen", "127.0.0.1:0", "--state-dir"])
+            .arg(folder.join("state"))
+            .arg("--dev-cert-der-out")
+            .arg(folder.join("cert.der"))
+            .args(["--log", "warn"])
+            .args(options);
+        let mut program = Program::start(&folder, "relay", command)?;
+        let line = program.wait_line("relay ready")?;
+        let address = line
+            .split_whitespace()
+            .find_map(|word| word.parse().ok())
+            .context("the relay says where it listens")?;
+        let certificate = std::fs::read(folder.join("cert.der"))?;
+
+        Ok(Self {
+            program,
+            folder,
+            address,
+            certificate,
+        })
+    }
+
+    /// Returns where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns its certificate (DER).
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Returns whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.program.is_running()
+    }
+
+    /// Returns its resident memory in bytes (`VmRSS` of `/proc/PID/status`).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if it is gone.
+    pub fn resident(&self) -> Result<u64> {
+        let path = Path::new("/proc")
+            .join(self.program.pid().to_string())
+            .join("status");
+        let text = std::fs::read_to_string(path)?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: u64 = line
+            .and_then(|line| line.split_whitespace().next())
+            .context("no VmRSS")?
+            .parse()?;
+
+        Ok(kib * 1024)
+    }
+
+    /// Returns what `lanparty-relay status` says.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if nobody answers.
+    pub fn status(&self) -> Result<serde_json::Value> {
+        let mut command = tool(binary("lanparty-relay")?);
+        command
+            .args(["status", "--state-dir"])
+            .arg(self.folder.join("state"));
+
+        Ok(serde_json::from_str(&output(&mut command)?)?)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // It may have crashed, which is what a siege finds out.
+        drop(self.program.kill());
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}

@@ -1,0 +1,55 @@
+//! The relay under attack, in short. `cargo run -p lanparty-e2e --bin siege` is the same in full, with figures.
+
+use lanparty_e2e::siege::{self, Relay};
+
+/// By how much a relay may grow under attack, in bytes.
+const MAX_GROWTH: u64 = 16 << 20;
+
+/// Options of a relay that bears malformed datagrams without end, so that its parsers see all of them.
+const PATIENT: [&str; 4] = ["--strikes", "0", "--max-strikes", "4294967295"];
+
+#[test]
+fn garbage_of_an_admitted_client_ends_it_at_the_threshold() {
+    let mut relay = Relay::start("threshold", &[]).unwrap();
+
+    siege::threshold(&mut relay).unwrap();
+}
+
+#[test]
+fn mutated_datagrams_crash_nothing_and_take_no_memory() {
+    let mut relay = Relay::start("datagrams", &PATIENT).unwrap();
+
+    let outcome = siege::datagrams(&mut relay, 200_000).unwrap();
+
+    assert!(outcome.growth < MAX_GROWTH, "{outcome:?}");
+}
+
+#[test]
+fn random_packets_crash_nothing_and_take_no_memory() {
+    let mut relay = Relay::start("packets", &[]).unwrap();
+
+    let outcome = siege::packets(&mut relay, 50_000).unwrap();
+
+    assert!(outcome.growth < MAX_GROWTH, "{outcome:?}");
+}
+
+#[test]
+fn connections_that_never_say_hello_are_gone() {
+    let mut relay = Relay::start("silent", &[]).unwrap();
+
+    siege::silent(&mut relay, 300).unwrap();
+}
+
+#[test]
+fn one_address_gets_no_more_than_its_share() {
+    let relay = Relay::start("flood", &[]).unwrap();
+
+    siege::flood(&relay).unwrap();
+}
+
+#[test]
+fn a_rush_of_strangers_must_prove_its_addresses() {
+    let relay = Relay::start("retry", &[]).unwrap();
+
+    siege::retry(&relay).unwrap();
+}
