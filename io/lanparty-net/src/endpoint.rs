@@ -212,9 +212,8 @@ impl Endpoint {
         let Some(found) = self.live(link) else {
             return Enqueued::default();
         };
-        let drops = found
-            .outlet
-            .enqueue(Outgoing::new(datagram), flow, lane, class, now);
+        let outgoing = Outgoing::new(found.alone_if_it_waits(datagram));
+        let drops = found.outlet.enqueue(outgoing, flow, lane, class, now);
         self.mark_dirty(link.slot);
 
         drops

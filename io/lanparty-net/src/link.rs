@@ -149,6 +149,10 @@ pub(crate) const MAX_PENDING_CONTROL: usize = 128 * 1024;
 /// The most that one read of the control stream takes.
 const CONTROL_CHUNK: usize = 16 * 1024;
 
+/// From how many bytes on a datagram that waits may share memory: 4 MiB of these keep 256 MiB at the very worst, which takes a sender that
+/// fills all the rest of that memory with what nobody wants.
+const SHARED_FROM: usize = 1024;
+
 pub(crate) struct Link {
     pub(crate) conn: Connection,
     pub(crate) generation: u32,
@@ -315,6 +319,18 @@ impl Link {
                 }
             }
         }
+    }
+
+    /// Gives a small datagram memory of its own if it has to wait.
+    ///
+    /// A received datagram shares 64 KiB with its neighbours. Thousands of small ones in a slow member's queue would otherwise keep far
+    /// more memory than the queue's bound counts.
+    pub(crate) fn alone_if_it_waits(&self, datagram: Bytes) -> Bytes {
+        if datagram.len() >= SHARED_FROM || self.outlet.queue().is_empty() {
+            return datagram;
+        }
+
+        Bytes::copy_from_slice(&datagram)
     }
 
     /// Moves what may go now from our queue into the library's, at most one train of `segments` packets.

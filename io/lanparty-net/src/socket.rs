@@ -14,6 +14,9 @@ const MESSAGES: usize = 16;
 /// The longest message: a UDP payload, or what GRO makes of several.
 const MESSAGE_LEN: usize = 65_536;
 
+/// How much memory the pool of received packets takes at a time: one GRO batch, or 45 packets. A packet that waits pins so much at most.
+const POOL_CHUNK: usize = 64 * 1024;
+
 /// Socket buffers in bytes. Received packets wait here while our turn lasts: 4 MiB are 35 ms of a gigabit. Sending needs less, since what
 /// waits there is beyond the reach of our queues.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
@@ -156,8 +159,7 @@ impl UdpIo {
                         ecn: meta.ecn.map(ecn_in),
                     };
                     let bytes = slice.get(..meta.len).unwrap_or_default();
-                    self.pool.extend_from_slice(bytes);
-                    let mut message = self.pool.split();
+                    let mut message = keep(&mut self.pool, bytes);
                     while !message.is_empty() {
                         let packet = message.split_to(message.len().min(meta.stride.max(1)));
                         each(arrival, packet);
@@ -171,20 +173,30 @@ impl UdpIo {
                     let Ok((len, from)) = self.socket.recv_from(&mut self.buffer) else {
                         return false;
                     };
-                    self.pool
-                        .extend_from_slice(self.buffer.get(..len).unwrap_or_default());
+                    let bytes = self.buffer.get(..len).unwrap_or_default();
+                    let message = keep(&mut self.pool, bytes);
                     let arrival = Arrival {
                         from,
                         to: None,
                         ecn: None,
                     };
-                    each(arrival, self.pool.split());
+                    each(arrival, message);
                 }
 
                 true
             }
         }
     }
+}
+
+/// Copies `bytes` into the pool. A new piece of memory is taken once in [`POOL_CHUNK`] bytes, or never if the last is free again.
+fn keep(pool: &mut BytesMut, bytes: &[u8]) -> BytesMut {
+    if pool.capacity() < bytes.len() {
+        pool.reserve(bytes.len().max(POOL_CHUNK));
+    }
+    pool.extend_from_slice(bytes);
+
+    pool.split()
 }
 
 /// Opens a UDP socket for a member, on any port, of the family of `peer`.
