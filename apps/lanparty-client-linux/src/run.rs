@@ -8,12 +8,13 @@ use lanparty_client_core::{ClientPath, ClientPathConfig, Session};
 use lanparty_client_tap::{Tap, TapOptions};
 use lanparty_ctrl::Role;
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
-use lanparty_member::unix::{WakeFd, on_signals};
+use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
 use lanparty_member::{Command, Config, IDENTITY_FILE_NAME, Identity, Member, Place};
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
+use lanparty_telemetry::Supervisor;
 
 use crate::cli::Cli;
 use crate::dhcp::DhcpClient;
@@ -58,12 +59,18 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     });
     let printer = Printer::start().context("cannot start a thread")?;
     let print = printer.printer();
+    let ready = Supervisor::from_environment();
     let config = Config {
         settings,
         relay: cli.join.relay.clone(),
         addresses,
         session,
-        status: Box::new(move |line| print(line)),
+        status: Box::new(move |line| {
+            if line.is_entrance() {
+                ready.ready();
+            }
+            print(line);
+        }),
     };
     let path = ClientPath::new(ClientPathConfig {
         mac: identity.mac,
@@ -74,7 +81,17 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let port = TapPort::new(tap, wake, dhcp);
     let (member, handle) = Member::new(config, port, path, waker, Instant::now());
     let member = member.keep_place(place.keep().context("cannot start a thread")?);
+    let network = handle.clone();
+    on_network_change(move || {
+        network.send(Command::NetworkChanged);
+    })
+    .context("cannot watch the system's network")?;
+    let alive = handle.clone();
+    Supervisor::from_environment()
+        .watch(move || alive.is_alive())
+        .context("cannot start a thread")?;
     on_signals(move || {
+        Supervisor::from_environment().stopping();
         handle.send(Command::Leave);
     })
     .context("cannot wait for signals")?;

@@ -8,11 +8,12 @@ use lanparty_client_core::Session;
 use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
-use lanparty_member::unix::{WakeFd, on_signals};
+use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
 use lanparty_member::{Command, Config, Member, Place};
 use lanparty_packet::{PacketOptions, PacketSocket};
 use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
+use lanparty_telemetry::Supervisor;
 
 use crate::cli::Cli;
 use crate::interface;
@@ -55,12 +56,18 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     });
     let printer = Printer::start().context("cannot start a thread")?;
     let print = printer.printer();
+    let ready = Supervisor::from_environment();
     let config = Config {
         settings,
         relay: cli.join.relay.clone(),
         addresses,
         session,
-        status: Box::new(move |line| print(line)),
+        status: Box::new(move |line| {
+            if line.is_entrance() {
+                ready.ready();
+            }
+            print(line);
+        }),
     };
     let path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
@@ -76,7 +83,17 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         Instant::now(),
     );
     let member = member.keep_place(place.keep().context("cannot start a thread")?);
+    let network = handle.clone();
+    on_network_change(move || {
+        network.send(Command::NetworkChanged);
+    })
+    .context("cannot watch the system's network")?;
+    let alive = handle.clone();
+    Supervisor::from_environment()
+        .watch(move || alive.is_alive())
+        .context("cannot start a thread")?;
     on_signals(move || {
+        Supervisor::from_environment().stopping();
         handle.send(Command::Leave);
     })
     .context("cannot wait for signals")?;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use lanparty_net::{Endpoint, RelaySettings, relay_socket};
 use lanparty_state::{Environment, StateDir};
 use lanparty_switch::Switch;
+use lanparty_telemetry::Supervisor;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -47,10 +48,16 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         .name("window".to_owned())
         .spawn(move || window.serve())
         .context("cannot start a thread")?;
+    let workers = relay.mailboxes.clone();
+    Supervisor::from_environment()
+        .watch(move || workers.iter().all(Mailbox::is_alive))
+        .context("cannot start a thread")?;
     say(&format!("{}\n", ready(run, address, relay.threads.len())))?;
+    Supervisor::from_environment().ready();
 
     let _signal = signals.forever().next();
     tracing::info!("shutting down");
+    Supervisor::from_environment().stopping();
     relay.end();
     // The next relay replaces a socket that stays behind.
     let _removed = std::fs::remove_file(cleanup);

@@ -14,8 +14,8 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use lanparty_ctrl::close_code;
-use lanparty_net::{Endpoint, LinkEvent};
+use lanparty_ctrl::{Message, Restarting, close_code};
+use lanparty_net::{Endpoint, LinkEvent, LinkId};
 use lanparty_offload::flow::FlowHasher;
 use lanparty_switch::Switch;
 use lanparty_telemetry::Throttle;
@@ -41,11 +41,25 @@ struct Ready {
 /// How long members have to take the news of a shutdown before their links are cut.
 const FAREWELL: Duration = Duration::from_millis(300);
 
+/// How long a worker may take to answer that it is alive: many of its longest turns.
+const ALIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a supervisor takes to start the next relay: what our unit waits (100 ms), and the start itself.
+const NEXT_RELAY: Duration = Duration::from_millis(200);
+
+/// How far apart members are told to come to the next relay.
+const APART: Duration = Duration::from_millis(1);
+
+/// The most that the coming of members is spread.
+const SPREAD: Duration = Duration::from_secs(2);
+
 /// What a worker is asked.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// To describe itself.
     Report(SyncSender<WorkerReport>),
+    /// To say that it still turns.
+    Alive(SyncSender<()>),
     /// To tell everybody to go, and end.
     Shutdown,
 }
@@ -58,6 +72,14 @@ pub(crate) struct Mailbox {
 }
 
 impl Mailbox {
+    /// Returns whether the worker still turns.
+    pub(crate) fn is_alive(&self) -> bool {
+        let (sender, answer) = std::sync::mpsc::sync_channel(1);
+        self.send(Request::Alive(sender));
+
+        answer.recv_timeout(ALIVE_PATIENCE).is_ok()
+    }
+
     /// Asks the worker, which answers in its next turn. Nobody answers for a worker that has ended.
     pub(crate) fn send(&self, request: Request) {
         if self.requests.send(request).is_ok() {
@@ -210,6 +232,7 @@ impl Worker {
             match request {
                 // Whoever asked may be gone by now.
                 Request::Report(to) => drop(to.try_send(self.report(now))),
+                Request::Alive(to) => drop(to.try_send(())),
                 Request::Shutdown => self.shut_down(now),
             }
         }
@@ -238,11 +261,30 @@ impl Worker {
         any
     }
 
+    /// Tells every member when to come to the next relay: once it is there, and not all at once.
+    fn announce_restart(&mut self, now: Instant) {
+        let has_place = |link: &LinkId| {
+            let conn = self.conns.get(*link);
+            conn.is_some_and(|conn| conn.place().is_some())
+        };
+        let members: Vec<LinkId> = self.conns.links().filter(has_place).collect();
+        for (number, link) in (0..).zip(members) {
+            let wait = NEXT_RELAY + (APART * number).min(SPREAD);
+            let reconnect_in_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+            self.send(
+                link,
+                &Message::Restarting(Restarting { reconnect_in_ms }),
+                now,
+            );
+        }
+    }
+
     fn shut_down(&mut self, now: Instant) {
         if self.ends_at.is_some() {
             return;
         }
         self.ends_at = now.checked_add(FAREWELL);
+        self.announce_restart(now);
         self.switch.close();
         self.carry_out(now);
         self.turn_away_the_rest(now);

@@ -112,6 +112,13 @@ pub enum StatusLine {
     Left,
 }
 
+impl StatusLine {
+    /// Returns whether this says that the member has come into its room for the first time: its work begins.
+    pub const fn is_entrance(&self) -> bool {
+        matches!(self, Self::Joined { .. } | Self::GatewayReady { .. })
+    }
+}
+
 impl fmt::Display for StatusLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

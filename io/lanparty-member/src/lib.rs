@@ -8,6 +8,7 @@ mod place;
 mod port;
 pub mod program;
 mod run;
+mod sleep;
 #[cfg(unix)]
 pub mod unix;
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 /// What another thread asks of the loop.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub enum Command {
     Resolved(Vec<SocketAddr>),
     /// The system's addresses or routes changed: the path should be probed at once.
     NetworkChanged,
+    /// Somebody wants to know whether the loop still turns: answer.
+    Alive(SyncSender<()>),
 }
 
 /// How many commands wait at most. They come from people and from the system, a few a minute.
@@ -42,6 +45,18 @@ impl Handle {
         (self.wake)();
 
         accepted
+    }
+}
+
+/// How long the loop may take to answer that it is alive; it turns at least twice a second.
+const ALIVE_PATIENCE: Duration = Duration::from_secs(2);
+
+impl Handle {
+    /// Returns whether the loop still turns.
+    pub fn is_alive(&self) -> bool {
+        let (sender, answer) = sync_channel(1);
+
+        self.send(Command::Alive(sender)) && answer.recv_timeout(ALIVE_PATIENCE).is_ok()
     }
 }
 

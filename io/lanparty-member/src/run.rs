@@ -21,12 +21,16 @@ use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
 use crate::place::PlaceKeeper;
 use crate::port::{Port, PortError, Ready, Socket};
+use crate::sleep::Sleep;
 
 /// How many batches a turn reads from one side before the other has its turn. A batch is at most 1 MiB from the network.
 const BATCHES_PER_TURN: usize = 4;
 
 /// How often the loop looks whether the relay is still heard, and asks it for a sign of life if not.
 const SILENCE_CHECK: Duration = Duration::from_millis(500);
+
+/// How often it looks for the answer: a second connection waits twice as long for it before it takes the place.
+const SIGN_CHECK: Duration = Duration::from_millis(100);
 
 /// How long an outage may be before the port goes down: shorter ones leave games their address and sockets.
 const PORT_PATIENCE: Duration = Duration::from_secs(30);
@@ -82,6 +86,7 @@ pub struct Member<P, D> {
     next_check: Instant,
     has_dialled: bool,
     place: Option<PlaceKeeper>,
+    sleep: Sleep,
 }
 
 impl<P: Port, D: DataPath> Member<P, D> {
@@ -111,6 +116,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             next_check: now,
             has_dialled: false,
             place: None,
+            sleep: Sleep::default(),
         };
 
         (member, handle)
@@ -189,11 +195,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
                     self.port.handle_relay(&addresses);
                     self.lines.set_addresses(addresses);
                 }
-                Command::NetworkChanged => {
-                    for line in &mut self.lines.open {
-                        line.endpoint.handle_network_change(now);
-                    }
-                }
+                // Whoever asked may be gone by now.
+                Command::Alive(to) => drop(to.try_send(())),
+                Command::NetworkChanged => self.handle_network_change(now),
             }
         }
     }

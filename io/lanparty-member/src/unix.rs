@@ -1,5 +1,8 @@
 //! Waiting on Unix: one `poll(2)` over UDP sockets, port and mailbox.
 
+#[cfg(target_os = "linux")]
+mod network;
+
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixDatagram;
@@ -9,6 +12,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::port::{Ready, Socket};
+
+#[cfg(target_os = "linux")]
+pub use network::on_network_change;
 
 /// How many sockets a member waits for at most: the link in use, one that replaces it, and the addresses tried for that.
 const MAX_SOCKETS: usize = 16;

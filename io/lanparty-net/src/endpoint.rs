@@ -239,16 +239,6 @@ impl Endpoint {
         }
     }
 
-    /// Tells a link that the local address or route changed: it probes the new path at once.
-    pub fn handle_network_change(&mut self, now: Instant) {
-        for slot in 0..self.links.len() {
-            if let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) {
-                link.conn.path_changed(now);
-                self.mark_dirty(slot);
-            }
-        }
-    }
-
     /// Sets how sending on a link is limited.
     pub fn set_pace(&mut self, link: LinkId, pace: Pace) {
         if let Some(found) = self.live(link) {

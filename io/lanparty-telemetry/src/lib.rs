@@ -2,8 +2,12 @@
 
 mod exposition;
 mod logs;
+#[cfg(unix)]
+mod supervisor;
 mod throttle;
 
 pub use exposition::{Exposition, Kind};
 pub use logs::{Format, InitError, ParseFormatError, init};
+#[cfg(unix)]
+pub use supervisor::Supervisor;
 pub use throttle::Throttle;

@@ -101,7 +101,7 @@ pub const SCENARIOS: [Scenario; 19] = [
     },
     Scenario {
         name: "planned-restart",
-        what: "the relay hands over to a new process under numbered frames",
+        what: "the relay is restarted as systemctl does, under numbered frames",
         runs: 200,
         run: processes::planned_restart,
     },

@@ -393,7 +393,7 @@ impl Worker {
     }
 
     /// Sends a control message. A member that reads so little that they pile up has lost its connection for all purposes.
-    fn send(&mut self, link: LinkId, message: &Message, now: Instant) {
+    pub(super) fn send(&mut self, link: LinkId, message: &Message, now: Instant) {
         let is_sent = self.endpoint.send_control(link, encode(message));
         if !is_sent && let Some(conn) = self.conns.get(link) {
             tracing::info!(remote = %conn.remote, "control messages pile up");

@@ -41,6 +41,22 @@ impl Session {
         }
     }
 
+    /// The system's addresses or routes changed, or it slept: what was waited for is tried now, on a fresh connection.
+    ///
+    /// A place that answers stays where it is; the owner asks its connection for a sign of life.
+    pub fn handle_network_change(&mut self, now: Instant) {
+        if self.stage != Stage::Running {
+            return;
+        }
+        self.backoff.reset();
+        if (self.candidate.as_ref()).is_some_and(|line| line.phase == Phase::Connecting) {
+            self.close_candidate(close_code::SUPERSEDED, "the network changed");
+        }
+        if self.candidate.is_none() && self.needs_connection() {
+            self.open(now);
+        }
+    }
+
     /// Takes the end of a connection, or that it could not be made.
     pub fn handle_closed(&mut self, attempt: Attempt, cause: Cause, now: Instant) {
         let is_current = (self.current.as_ref()).is_some_and(|line| line.attempt == attempt);

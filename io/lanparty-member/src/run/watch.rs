@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use lanparty_client_core::DataPath;
 use lanparty_ctrl::Stats;
 
-use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SILENCE_CHECK, cause_of};
+use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
+use crate::dial::Line;
 use crate::port::{Port, PortError};
 
 impl<P: Port, D: DataPath> Member<P, D> {
@@ -18,6 +19,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if self.next_check <= now {
             self.next_check = now + SILENCE_CHECK;
             self.check_silence(now);
+            self.check_sleep(now);
             self.check_away(now);
             let stats = self.stats();
             self.config.session.handle_stats(stats, now);
@@ -35,23 +37,44 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     /// Tells the session how long the relay has been silent, and asks it for a sign of life.
+    ///
+    /// Whoever was silent is looked at more often, so that the answer is not missed while a second connection is tried.
     pub(super) fn check_silence(&mut self, now: Instant) {
-        for line in self
-            .lines
-            .open
-            .iter_mut()
-            .filter(|line| line.is_connected && !line.is_closing)
-        {
+        let is_watched = |line: &&mut Line| line.is_connected && !line.is_closing;
+        for line in self.lines.open.iter_mut().filter(is_watched) {
             let Some(facts) = line.endpoint.facts(line.link) else {
                 continue;
             };
             let silence = now.saturating_duration_since(facts.last_heard);
             if silence >= SILENCE_CHECK {
                 line.endpoint.ping(line.link);
-                self.config
-                    .session
-                    .handle_silence(line.attempt, silence, now);
+                self.next_check = now + SIGN_CHECK;
             }
+            self.config
+                .session
+                .handle_silence(line.attempt, silence, now);
+        }
+    }
+
+    /// The system's addresses or routes changed, or it slept: nobody knows which connections still work.
+    ///
+    /// A packet from a new address lets the relay move the connection there. What is known of the path stays: most changes, those of
+    /// the TAP among them, are not on the way to the relay, and the library notices by itself when a path carries less.
+    pub(super) fn handle_network_change(&mut self, now: Instant) {
+        for line in &mut self.lines.open {
+            if line.is_connected && !line.is_closing {
+                line.endpoint.ping(line.link);
+            }
+        }
+        self.next_check = now + SIGN_CHECK;
+        self.config.session.handle_network_change(now);
+    }
+
+    /// Notices that the system slept: the clock that `Instant` reads stood still meanwhile, and the relay's did not.
+    fn check_sleep(&mut self, now: Instant) {
+        if self.sleep.has_slept() {
+            tracing::debug!("the system slept");
+            self.handle_network_change(now);
         }
     }
 

@@ -29,7 +29,8 @@ pub struct Lined {
     /// Its line.
     pub proxy: Proxy,
     _gateway: Program,
-    _relay: Program,
+    /// The relay.
+    pub relay: Program,
     /// The network.
     pub bed: Bed,
 }
@@ -54,7 +55,7 @@ impl Lined {
             client,
             proxy,
             _gateway: gateway,
-            _relay: relay,
+            relay,
             bed,
         })
     }

@@ -137,12 +137,12 @@ fn lived(report: &mut Report, flow: Flow) {
     }
 }
 
+/// The client stayed on the connection that it joined with.
 fn stayed(report: &mut Report, lined: &Lined) {
+    let logs = lined.relay.stderr();
+    let is_join = |line: &&str| line.contains(" joined ") && line.contains("Client");
+    let joins = logs.lines().filter(is_join).count();
+    report.fact(joins == 1, format!("the client joined {joins} times"));
     let times = entrances(&lined.client) - 1;
-    report.fact(times == 0, format!("the client reconnected {times} times"));
-    let connections = lined.proxy.clients();
-    report.fact(
-        connections == 1,
-        format!("{connections} sockets were used towards the relay"),
-    );
+    report.fact(times == 0, format!("the client was lost {times} times"));
 }

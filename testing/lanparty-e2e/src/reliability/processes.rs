@@ -12,7 +12,7 @@ use crate::command::sh;
 use crate::program::{Program, ROOM};
 use crate::traffic::ping;
 
-/// Lets a new relay take over from the old one, under numbered packets in three directions.
+/// Restarts the relay as `systemctl restart` does, under numbered packets in three directions.
 ///
 /// # Errors
 ///
@@ -21,38 +21,32 @@ pub fn planned_restart(runs: usize) -> Result<Report> {
     let mut stage = Stage::new(2)?;
     let streams = [stage.up(0)?, stage.down(0)?, stage.across(0, 1)?];
     let flow = stage.flow(0)?;
-    let mut figure = Figure::new("planned restart: the old relay has ended");
+    let limit = Duration::from_secs(1);
+    let mut figure = Figure::new("relay restarted: first frame again, three ways").p99_limit(limit);
     for _ in 0..runs {
-        std::thread::sleep(Duration::from_secs(2));
+        std::thread::sleep(Duration::from_secs(6));
         let asked = Instant::now();
-        let mut command = stage.party.bed.relay_command()?;
-        command.arg("--take-over");
-        let mut next = Program::start(stage.party.bed.dir(), "relay", command)?;
-        next.wait_line("relay ready")?;
-        let status = stage.party.relay.wait(NEVER)?;
-        anyhow::ensure!(status.success(), "the old relay ended with {status}");
-        figure.add(asked.elapsed());
-        stage.party.relay = next;
+        stage.party.relay.stop(Signal::TERM, NEVER)?;
+        let command = stage.party.bed.relay_command()?;
+        stage.party.relay = Program::start(stage.party.bed.dir(), "relay", command)?;
+        for stream in &streams {
+            figure.add(stream.first_after(asked, NEVER)?);
+        }
     }
-    std::thread::sleep(Duration::from_secs(1));
 
     let mut report = Report::default();
     let heard = flow.finish();
     report.fact(heard.is_ok(), format!("TCP lived through it ({heard:?})"));
-    for (stream, way) in
-        streams
-            .into_iter()
-            .zip(["player to LAN", "LAN to player", "player to player"])
-    {
+    let ways = ["player to LAN", "LAN to player", "player to player"];
+    for (stream, way) in streams.into_iter().zip(ways) {
         let outcome = stream.finish();
         report.fact(
-            outcome.lost() == 0 && outcome.twice == 0,
+            outcome.twice == 0,
             format!(
-                "{way}: of {} packets {} were lost, {} came twice, longest gap {} ms",
+                "{way}: of {} packets {} came twice ({} were lost)",
                 outcome.sent,
-                outcome.lost(),
                 outcome.twice,
-                outcome.longest_gap.as_millis()
+                outcome.lost()
             ),
         );
     }

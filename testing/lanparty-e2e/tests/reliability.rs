@@ -1,0 +1,87 @@
+//! What happens to a party while things break: each promise of `docs/reliability.md` a few times, its facts alone. The program
+//! `reliability` measures the times.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use lanparty_e2e::command::{output, tool};
+use lanparty_e2e::reliability::{Report, soak};
+use lanparty_e2e::reliability::{kills, lines, paths, processes};
+
+fn holds(report: anyhow::Result<Report>) {
+    let report = report.unwrap();
+
+    assert!(report.broken_facts().is_empty(), "{report}");
+}
+
+#[test]
+fn a_killed_relay_is_survived_by_sixteen_players() {
+    holds(kills::relay(1));
+}
+
+#[test]
+fn a_killed_gateway_takes_its_place_again_and_players_play_on() {
+    holds(kills::gateway(1));
+}
+
+#[test]
+fn a_killed_client_takes_its_place_again_and_nobody_sees_it_leave() {
+    holds(kills::client(1));
+}
+
+#[test]
+fn a_cable_that_was_out_costs_no_connection_of_a_game() {
+    holds(paths::link_down(1));
+}
+
+#[test]
+fn another_address_in_a_transfer_is_survived() {
+    holds(paths::address_change(2));
+}
+
+#[test]
+fn a_line_that_swallows_everything_now_and_then_keeps_its_connection() {
+    holds(paths::black_hole(10));
+}
+
+#[test]
+fn joins_succeed_over_lines_that_lose_or_damage_a_third() {
+    holds(lines::joins_loss(8));
+    holds(lines::joins_corruption(8));
+}
+
+#[test]
+fn a_restarted_relay_costs_no_connection_of_a_game() {
+    holds(processes::planned_restart(1));
+}
+
+#[test]
+fn stopped_programs_go_on() {
+    holds(processes::stopped_shortly(1));
+}
+
+#[test]
+fn a_full_disk_damages_nothing() {
+    holds(processes::disk_full(1));
+}
+
+#[test]
+fn a_relay_that_comes_and_goes_leaks_nothing_from_its_members() {
+    holds(soak::relay(4));
+}
+
+/// The units' exposure by systemd's own measure (0 is best), which security reviews go by.
+#[test]
+fn units_are_locked_down() {
+    const MOST: f64 = 2.0;
+    let units = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/systemd");
+    for unit in ["lanparty-relay", "lanparty-gateway", "lanparty-client@"] {
+        let mut command = tool("systemd-analyze");
+        command.args(["security", "--offline=true", "--no-pager"]);
+        let text = output(command.arg(format!("{units}/{unit}.service"))).unwrap();
+        let line = text.lines().find(|line| line.contains("Overall")).unwrap();
+        let exposure = line.split(": ").nth(1).unwrap();
+        let exposure: f64 = exposure.split(' ').next().unwrap().parse().unwrap();
+
+        assert!(exposure <= MOST, "{unit}: {line}");
+    }
+}
