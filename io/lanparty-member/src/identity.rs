@@ -33,8 +33,23 @@ impl Identity {
     ///
     /// # Errors
     ///
-    /// Returns an error if the file is damaged, readable by others, or cannot be written.
+    /// Returns an error if the file is damaged or readable by others, or if a new one cannot be written.
     pub fn load(path: &Path, mac: Option<MacAddr>) -> Result<Self, IdentityError> {
+        Self::load_with(path, mac, |path, text| {
+            // A disk may take many seconds to confirm a write, and a player who crashed wants back. Without a thread the file
+            // stays as it is: the identity is known.
+            let _writing = std::thread::Builder::new()
+                .name("identity".to_owned())
+                .spawn(move || rewrite(&path, &text));
+        })
+    }
+
+    /// Loads the identity; `again` writes a file that was there before.
+    fn load_with(
+        path: &Path,
+        mac: Option<MacAddr>,
+        again: impl FnOnce(PathBuf, Vec<u8>),
+    ) -> Result<Self, IdentityError> {
         let stored = read_private(path)?
             .map(|bytes| parse(path, &bytes))
             .transpose()?;
@@ -51,17 +66,23 @@ impl Identity {
             generation: known.generation.saturating_add(GENERATIONS_PER_START),
         };
         let text = serde_json::to_vec_pretty(&next).map_err(IdentityError::Encode)?;
-        match write_private(path, &text) {
-            Ok(()) => {}
-            // An identity that is known stays as it is on the disk: a full disk keeps nobody from the party.
-            Err(error) if is_known => tracing::warn!(%error, "the identity is used as it is"),
-            Err(error) => return Err(error.into()),
+        if is_known {
+            again(path.to_path_buf(), text);
+        } else {
+            write_private(path, &text)?;
         }
 
         Ok(Self {
             mac: mac.unwrap_or(known.mac),
             generation: known.generation.saturating_add(1),
         })
+    }
+}
+
+/// An identity that is known stays as it is on the disk: a full disk keeps nobody from the party.
+fn rewrite(path: &Path, text: &[u8]) {
+    if let Err(error) = write_private(path, text) {
+        tracing::warn!(%error, "the identity stays as it was");
     }
 }
 
@@ -116,11 +137,13 @@ mod tests {
     #[test]
     fn an_identity_lives_on_and_its_generation_grows() {
         let path = scratch("grows");
-        let first = Identity::load(&path, None).unwrap();
-        let second = Identity::load(&path, None).unwrap();
+        let load =
+            |mac| Identity::load_with(&path, mac, |path, text| rewrite(&path, &text)).unwrap();
+        let first = load(None);
+        let second = load(None);
         let other = MacAddr([2, 0, 0, 0, 0, 9]);
-        let overridden = Identity::load(&path, Some(other)).unwrap();
-        let third = Identity::load(&path, None).unwrap();
+        let overridden = load(Some(other));
+        let third = load(None);
         std::fs::remove_file(&path).unwrap();
 
         assert_eq!(first.mac.check_identity(), Ok(()));

@@ -35,7 +35,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads the place in `path` that was had in `room` of `relay`, and notes that there was one more start.
+    /// Reads the place in `path` that was had in `room` of `relay`; [`Place::keep`] notes that there was one more start.
     ///
     /// A file that is damaged, or cannot be written, is a warning.
     pub fn open(path: PathBuf, relay: &str, room: &str) -> Self {
@@ -43,7 +43,8 @@ impl Place {
         let is_same = (known.relay.as_str(), known.room.as_str()) == (relay, room);
         // The wall clock makes up for a file that was lost; it alone would fail once the clock is set back.
         let generation = known.generation.saturating_add(1).max(milliseconds());
-        let place = Self {
+
+        Self {
             token: known.token.filter(|_| is_same),
             generation,
             stored: Stored {
@@ -53,10 +54,7 @@ impl Place {
                 token: None,
             },
             path,
-        };
-        place.write(place.token.clone());
-
-        place
+        }
     }
 
     /// Returns what takes the place again, if there was one.
@@ -100,7 +98,9 @@ impl Place {
         })
     }
 
+    /// A disk may take many seconds to confirm a write: nothing waits for it, the first join least of all.
     fn serve(&self, tokens: &Receiver<Option<String>>) {
+        self.write(self.token.clone());
         while let Ok(token) = tokens.recv() {
             self.write(token);
         }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(second.token().as_deref(), Some("token"));
         assert!(second.generation() > first.generation() + GENERATIONS_PER_START - 1);
         assert_eq!(open("relay.example", "ROOM2").token(), None);
-        assert_eq!(open("relay.example", "ROOM1").token(), None);
+        assert_eq!(open("relay2.example", "ROOM1").token(), None);
     }
 
     #[test]
@@ -197,6 +197,7 @@ mod tests {
 
         assert_eq!(place.token(), None);
         assert!(place.generation() > 0);
+        place.write(None);
         assert_eq!(read(&file.0).room, "ROOM1");
     }
 }
