@@ -1,6 +1,8 @@
 //! softlan: puts remote players on the LAN of a party.
 
 #[cfg(target_os = "linux")]
+mod bindings;
+#[cfg(target_os = "linux")]
 mod cli;
 #[cfg(target_os = "linux")]
 mod interface;

@@ -15,6 +15,7 @@ use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_telemetry::Supervisor;
 
+use crate::bindings;
 use crate::cli::Cli;
 use crate::interface;
 use crate::port::LanPort;
@@ -29,6 +30,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     socket
         .set_filter(&[])
         .context("the kernel takes no packet filter")?;
+    // Nothing below needs a privilege, and no thread was started yet.
+    lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
 
     let settings = cli.join.settings()?;
     let addresses = cli
@@ -69,20 +72,21 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
             print(line);
         }),
     };
-    let path = GatewayPath::new(GatewayPathConfig {
+    let mut path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
         policy: Policy::default(),
         probes: keys(cli.join.room.as_str())?,
         seed: random_seed()?,
     });
-    let (member, handle) = Member::new(
-        config,
-        LanPort::new(socket, wake),
-        path,
-        waker,
-        Instant::now(),
-    );
-    let member = member.keep_place(place.keep().context("cannot start a thread")?);
+    let now = Instant::now();
+    let bindings = state(cli)?.file(&format!("lanparty-gateway-{}.bindings.json", cli.interface));
+    if let Some(memory) = bindings::read(&bindings) {
+        path.restore(&memory, now);
+    }
+    let (member, handle) = Member::new(config, LanPort::new(socket, wake), path, waker, now);
+    let member = member
+        .keep_place(place.keep().context("cannot start a thread")?)
+        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?);
     let network = handle.clone();
     on_network_change(move || {
         network.send(Command::NetworkChanged);
@@ -105,10 +109,16 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     outcome(end)
 }
 
+fn state(cli: &Cli) -> anyhow::Result<StateDir> {
+    Ok(StateDir::open(
+        cli.join.state_dir.as_deref(),
+        &Environment::read(),
+    )?)
+}
+
 /// Returns the place that this box's gateway on the same interface had.
 fn place(cli: &Cli) -> anyhow::Result<Place> {
-    let state = StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())?;
-    let path = state.file(&format!("lanparty-gateway-{}.place.json", cli.interface));
+    let path = state(cli)?.file(&format!("lanparty-gateway-{}.place.json", cli.interface));
 
     Ok(Place::open(
         path,

@@ -103,6 +103,11 @@ pub trait DataPath {
         None
     }
 
+    /// Returns what should outlive this process, as text, if it changed since the last call.
+    fn take_memory(&mut self, _now: Instant) -> Option<String> {
+        None
+    }
+
     /// Gives the next event about a single frame.
     fn poll_event(&mut self) -> Option<FrameEvent>;
 }

@@ -17,6 +17,7 @@ use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
 
 use crate::inquiry;
 use crate::loops::{Heard, Loops, Presence, ProbeKeys};
+use crate::memory::Memory;
 use crate::notices::Notices;
 use crate::refresh::{self, Refresh};
 
@@ -48,6 +49,7 @@ pub struct GatewayPath {
     loops: Loops,
     broadcasts: RateLimit,
     notices: Notices,
+    memory: Memory,
     /// Kept for its memory.
     probe_frames: Vec<[u8; MIN_WIRE_LEN]>,
     have_macs_changed: bool,
@@ -64,6 +66,7 @@ impl GatewayPath {
             loops: Loops::new(config.probes),
             broadcasts: RateLimit::new(BROADCAST_INTERVAL, BROADCAST_BURST),
             notices: Notices::default(),
+            memory: Memory::default(),
             probe_frames: Vec::new(),
             have_macs_changed: false,
         }
@@ -72,6 +75,13 @@ impl GatewayPath {
     /// Returns the address bindings, for events, a snapshot, or what a snapshot restores.
     pub const fn guard_mut(&mut self) -> &mut Guard {
         &mut self.guard
+    }
+
+    /// Takes over what [`DataPath::take_memory`] gave in an earlier run. Text that is none is no loss: bindings are learnt again.
+    pub fn restore(&mut self, memory: &str, now: Instant) {
+        if let Ok(snapshot) = serde_json::from_str(memory) {
+            self.guard.restore(&snapshot, now);
+        }
     }
 
     /// Keeps the address bindings in step with who is in the room.
@@ -321,6 +331,7 @@ impl DataPath for GatewayPath {
             }
         }
         while let Some(event) = self.guard.poll_event() {
+            self.memory.handle_event(event);
             self.notices.guard(event, now);
         }
         if self.refresh.take_due(now) {
@@ -337,6 +348,15 @@ impl DataPath for GatewayPath {
 
     fn set_events(&mut self, on: bool) {
         self.tunnel.set_events(on);
+    }
+
+    fn take_memory(&mut self, now: Instant) -> Option<String> {
+        if !self.memory.take_due(now) {
+            return None;
+        }
+        let snapshot = self.guard.snapshot(now);
+
+        serde_json::to_string(&snapshot).ok()
     }
 
     fn poll_status(&mut self) -> Option<StatusLine> {

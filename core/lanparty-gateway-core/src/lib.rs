@@ -6,6 +6,7 @@
 mod gateway;
 mod inquiry;
 mod loops;
+mod memory;
 mod notices;
 mod refresh;
 

@@ -9,6 +9,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use lanparty_client_core::{DataPath, End, JoinInfo, Outbox, Session};
@@ -87,6 +88,7 @@ pub struct Member<P, D> {
     has_dialled: bool,
     place: Option<PlaceKeeper>,
     sleep: Sleep,
+    memory: Option<SyncSender<String>>,
 }
 
 impl<P: Port, D: DataPath> Member<P, D> {
@@ -117,6 +119,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             has_dialled: false,
             place: None,
             sleep: Sleep::default(),
+            memory: None,
         };
 
         (member, handle)
@@ -126,6 +129,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
     #[must_use]
     pub fn keep_place(mut self, keeper: PlaceKeeper) -> Self {
         self.place = Some(keeper);
+        self
+    }
+
+    /// Has what the data path remembers written down; `sink` gets it whenever it changed, and misses it while it is full.
+    #[must_use]
+    pub fn keep_memory(mut self, sink: SyncSender<String>) -> Self {
+        self.memory = Some(sink);
         self
     }
 

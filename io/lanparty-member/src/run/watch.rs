@@ -21,6 +21,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.check_silence(now);
             self.check_sleep(now);
             self.check_away(now);
+            self.remember(now);
             let stats = self.stats();
             self.config.session.handle_stats(stats, now);
         }
@@ -34,6 +35,17 @@ impl<P: Port, D: DataPath> Member<P, D> {
         self.deliver();
 
         Ok(())
+    }
+
+    /// Hands over what the data path wants to outlive this process.
+    fn remember(&mut self, now: Instant) {
+        let Some(sink) = &self.memory else {
+            return;
+        };
+        if let Some(memory) = self.path.take_memory(now) {
+            // A disk that is busy for so long gets the next one.
+            let _taken = sink.try_send(memory);
+        }
     }
 
     /// Tells the session how long the relay has been silent, and asks it for a sign of life.
