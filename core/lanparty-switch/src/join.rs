@@ -203,7 +203,43 @@ impl Switch {
         Ok(())
     }
 
+    /// Gives up the room that has been without any connected member for longest, and returns whether there was one.
+    ///
+    /// Places are kept for those who come back; whoever opens rooms and vanishes must not keep others out with them.
+    pub fn make_way(&mut self) -> bool {
+        let is_abandoned = |place: &Attachment| {
+            self.member(*place).is_some_and(|_| {
+                let room = self.rooms.get(place.room);
+                room.is_some_and(|room| room.roster.iter().all(|(_, other)| other.conn.is_none()))
+            })
+        };
+        let mut places = self.expiries.iter().map(|(_, place)| *place);
+        let Some(abandoned) = places.find(is_abandoned) else {
+            return false;
+        };
+        let Some(room) = self.rooms.get(abandoned.room) else {
+            return false;
+        };
+        let seats = room.roster.iter();
+        let left: Vec<Attachment> = seats
+            .map(|(seat, member)| Attachment {
+                seat,
+                serial: member.serial,
+                ..abandoned
+            })
+            .collect();
+        for place in left {
+            self.handle_leave(place, LeaveReason::Timeout);
+        }
+
+        true
+    }
+
     fn make_room(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<usize, Reject> {
+        let is_full = self.rooms.len() >= self.limits.rooms || self.check_members(0).is_err();
+        if is_full {
+            self.make_way();
+        }
         self.check_members(0)?;
         if self.rooms.len() >= self.limits.rooms {
             return Err(reject(

@@ -72,7 +72,7 @@ pub struct Switch {
     pub(crate) is_closing: bool,
     pub(crate) outputs: VecDeque<Output>,
     /// Detached places in the order in which they go; one that was taken up again has another serial by then.
-    expiries: VecDeque<(Instant, Attachment)>,
+    pub(crate) expiries: VecDeque<(Instant, Attachment)>,
     /// Where halves become a frame.
     frame: Vec<u8>,
     pub(crate) totals: Totals,

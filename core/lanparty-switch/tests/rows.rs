@@ -859,6 +859,33 @@ fn a_member_that_does_not_come_back_times_out() {
 }
 
 #[test]
+fn a_room_that_everybody_has_vanished_from_makes_way_and_a_live_one_does_not() {
+    let mut party = Party::new(Limits {
+        rooms: 2,
+        ..Limits::default()
+    });
+    let gone = party.join(&in_room(client(A), "ROOM1"));
+    let stays = party.join(&in_room(client(A), "ROOM2"));
+    let joiner = in_room(client(A), "ROOM3");
+    assert_eq!(
+        party.try_join(&joiner, MAX_BUDGET).unwrap_err(),
+        RejectCode::RelayFull
+    );
+    party.switch.handle_lost(gone.at, party.now);
+
+    party.join(&joiner);
+
+    assert_eq!(party.switch.rooms(), 2);
+    assert_eq!(party.switch.members(), 2);
+    assert!(
+        party
+            .switch
+            .handle_leave(stays.at, LeaveReason::Disconnect)
+            .is_some()
+    );
+}
+
+#[test]
 fn a_newer_connection_takes_over_and_the_old_one_cannot_evict_it() {
     let mut party = defaults();
     let old = party.join(&client(A));

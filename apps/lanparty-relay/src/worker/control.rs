@@ -148,7 +148,12 @@ impl Worker {
         let Some(facts) = self.endpoint.facts(link) else {
             return;
         };
-        match self.shared.directory.claim(&hello.room, self.number) {
+        let mut home = self.shared.directory.claim(&hello.room, self.number);
+        if home == Home::Full && self.switch.make_way() {
+            self.carry_out(now);
+            home = self.shared.directory.claim(&hello.room, self.number);
+        }
+        match home {
             Home::Here => {}
             Home::Elsewhere(worker) => {
                 self.send(link, &Message::Redirect(Redirect { worker }), now);
