@@ -12,6 +12,7 @@ mod mss;
 mod overlay;
 mod player;
 mod policy;
+mod room;
 mod segment;
 
 pub use self::chain::chain;
@@ -22,6 +23,7 @@ pub use self::mss::mss;
 pub use self::overlay::overlay;
 pub use self::player::player;
 pub use self::policy::policy;
+pub use self::room::room;
 pub use self::segment::segment;
 
 /// Every target by the name of its corpus.
@@ -34,5 +36,6 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("overlay", overlay),
     ("player", player),
     ("policy", policy),
+    ("room", room),
     ("segment", segment),
 ];

@@ -30,7 +30,9 @@ pub fn policy(bytes: &[u8]) {
         Said::Neighbor { is_router, .. } => assert!(!is_router),
         Said::Router { .. } => panic!("a router advertisement passed"),
         Said::Ipv4 { source } => assert!(!source.is_multicast() && !source.is_loopback()),
-        Said::Ipv6 { source } | Said::Solicitation { source } => assert!(!source.is_multicast() && !source.is_loopback()),
+        Said::Ipv6 { source } | Said::Solicitation { source } => {
+            assert!(!source.is_multicast() && !source.is_loopback())
+        }
         Said::Nothing => {}
     }
     if let Kind::Length(length) = frame.kind() {
