@@ -5,6 +5,8 @@ mod bindings;
 #[cfg(target_os = "linux")]
 mod cli;
 #[cfg(target_os = "linux")]
+mod doctor;
+#[cfg(target_os = "linux")]
 mod interface;
 #[cfg(target_os = "linux")]
 mod port;
@@ -16,6 +18,16 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
     use lanparty_member::program;
+
+    // The options alone make a gateway; a first word of its own asks for something else.
+    let mut words = std::env::args_os();
+    if words.nth(1).is_some_and(|word| word == "doctor") {
+        let words = std::iter::once("lanparty-gateway doctor".into()).chain(words);
+        return match program::parse_from::<doctor::Cli>(words) {
+            Ok(cli) => program::finish(doctor::run(&cli)),
+            Err(code) => code,
+        };
+    }
 
     match program::parse::<cli::Cli>() {
         Ok(cli) => program::finish(run::run(&cli)),

@@ -10,7 +10,7 @@ use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
 use lanparty_member::{Command, Config, Member, Place};
-use lanparty_packet::{PacketOptions, PacketSocket};
+use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_telemetry::Supervisor;
@@ -23,13 +23,7 @@ use crate::port::LanPort;
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
-    let facts = interface::read(&cli.interface)?;
-    interface::check(&facts)?;
-    let socket = PacketSocket::open(&cli.interface, &PacketOptions::default())
-        .map_err(|error| interface::cannot_open(&cli.interface, &error))?;
-    socket
-        .set_filter(&[])
-        .context("the kernel takes no packet filter")?;
+    let (facts, socket) = open_lan(&cli.interface)?;
     // Nothing below needs a privilege, and no thread was started yet.
     lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
 
@@ -107,6 +101,19 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     printer.finish();
 
     outcome(end)
+}
+
+/// Opens the LAN interface, if it is one that can be bridged.
+fn open_lan(name: &str) -> anyhow::Result<(InterfaceFacts, PacketSocket)> {
+    let facts = interface::read(name)?;
+    interface::check(&facts)?;
+    let socket = PacketSocket::open(name, &PacketOptions::default())
+        .map_err(|error| interface::cannot_open(name, &error))?;
+    socket
+        .set_filter(&[])
+        .context("the kernel takes no packet filter")?;
+
+    Ok((facts, socket))
 }
 
 fn state(cli: &Cli) -> anyhow::Result<StateDir> {

@@ -59,7 +59,18 @@ pub struct LogArgs {
 ///
 /// Returns the exit code to end with.
 pub fn parse<C: Parser>() -> Result<C, ExitCode> {
-    C::try_parse().map_err(|error| {
+    parse_from(std::env::args_os())
+}
+
+/// Reads a command line of its own, whose first word is the program's name; otherwise as [`parse`].
+///
+/// # Errors
+///
+/// Returns the exit code to end with.
+pub fn parse_from<C: Parser>(
+    words: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<C, ExitCode> {
+    C::try_parse_from(words).map_err(|error| {
         // Nobody is left to tell if the terminal is gone.
         let _printed = error.print();
         let code = if error.use_stderr() {
