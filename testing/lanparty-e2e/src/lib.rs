@@ -34,6 +34,7 @@ pub mod raw;
 pub mod reliability;
 pub mod siege;
 pub mod traffic;
+pub mod windows;
 
 pub use self::bed::{Bed, BedBuilder, Side};
 pub use self::netns::Namespace;
