@@ -57,11 +57,10 @@ impl std::fmt::Debug for Orders {
 }
 
 impl Orders {
-    /// Gives an order and does not wait. One that finds no room is repeated by what caused it: joining, resolving.
+    /// Gives an order and does not wait. One that finds no room, or no warden any more, has nobody to act on it.
     pub(crate) fn send(&self, order: Order) {
-        let given = self.orders.try_send(order).is_ok();
+        drop(self.orders.try_send(order));
         self.told.set();
-        debug_assert!(given, "orders are rare");
     }
 }
 

@@ -44,16 +44,11 @@ pub enum DevNode {
 impl DevNode {
     /// Asks for the device with this instance id, for example `ROOT\NET\0003`.
     ///
-    /// Where the Plug and Play manager cannot be asked, the registry tells whether the device was disabled.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the manager's answer is none.
-    pub fn of(instance_id: &str) -> Result<Self, Win32Error> {
+    /// Where the Plug and Play manager does not know, the registry tells whether the device was disabled.
+    pub fn of(instance_id: &str) -> Self {
         match ask(instance_id) {
-            Err(Win32Error::Missing { .. }) => Ok(remembered(instance_id)),
-            Ok(Self::Works) => Ok(remembered(instance_id)),
-            answer => answer,
+            Ok(answer @ (Self::Disabled | Self::Problem(_) | Self::Absent)) => answer,
+            Ok(Self::Works) | Err(_) => remembered(instance_id),
         }
     }
 }

@@ -97,11 +97,10 @@ fn read(name: &str, key: &Key) -> Option<Adapter> {
     let id: Guid = key.text("NetCfgInstanceId")?.parse().ok()?;
     let instance_id = key.text("DeviceInstanceID").unwrap_or_default();
     let state = match DevNode::of(&instance_id) {
-        Ok(DevNode::Absent) => return None,
-        Ok(DevNode::Disabled) => AdapterState::Disabled,
-        Ok(DevNode::Problem(code)) => AdapterState::Problem(code),
-        // Opening it tells more than an answer that did not come.
-        Ok(DevNode::Works) | Err(_) => AdapterState::Works,
+        DevNode::Absent => return None,
+        DevNode::Disabled => AdapterState::Disabled,
+        DevNode::Problem(code) => AdapterState::Problem(code),
+        DevNode::Works => AdapterState::Works,
     };
     let connection = Key::open(&format!(r"{NETWORK}\{id}\Connection")).ok();
 
