@@ -95,8 +95,6 @@ pub enum StatusLine {
         /// Whether it bridges the same room.
         same_room: bool,
     },
-    /// Another gateway of the room does the work, and this one waits.
-    Standby,
     /// A remote client claimed an address that is not its own.
     Claim {
         /// Its tunnel MAC.
@@ -106,8 +104,6 @@ pub enum StatusLine {
         /// Whose it is, in words.
         owner: String,
     },
-    /// The first broadcast of the LAN came: games can be seen.
-    BroadcastSeen,
     /// A clean end.
     Left,
 }
@@ -189,15 +185,11 @@ impl fmt::Display for StatusLine {
             Self::OtherGateway { same_room: false } => {
                 f.write_str("a softlan gateway of another room is on this LAN too")
             }
-            Self::Standby => f.write_str(
-                "another gateway of this room is on this LAN; standing by until it is gone",
-            ),
             Self::Claim {
                 mac,
                 address,
                 owner,
             } => write!(f, "client {mac} claimed {address}, which belongs to {owner}; its frame was dropped"),
-            Self::BroadcastSeen => f.write_str("the party's LAN can be heard"),
             Self::Left => f.write_str("left the room"),
         }
     }
