@@ -37,7 +37,7 @@ pub const SCENARIOS: [Scenario; 13] = [
     // A segment of a super-frame of 64 KiB.
     scenario("client-up-super", 1670, client_up_super),
     // A game's packet from the link to the TAP.
-    scenario("client-down-small", 680, client_down_small),
+    scenario("client-down-small", 755, client_down_small),
     // The relay's decision about a datagram for one member.
     scenario("switch-unicast", 805, switch_unicast),
     // The same about a broadcast, with the names of 32 members.
@@ -48,7 +48,7 @@ pub const SCENARIOS: [Scenario; 13] = [
     scenario("gateway-up-small", 1465, gateway_up_small),
     scenario("gateway-up-full", 2465, gateway_up_full),
     // A datagram to a LAN frame.
-    scenario("gateway-down-small", 1035, gateway_down_small),
+    scenario("gateway-down-small", 1165, gateway_down_small),
     // A TCP segment into a super-frame for the port.
     scenario("coalesce", 1335, coalesce),
     // Client, queue, switch, queue, gateway: all that is ours of a frame's way.
