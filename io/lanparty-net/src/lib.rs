@@ -4,6 +4,7 @@
 //! datagrams, a control byte stream and path facts come, and into which datagrams and control bytes go.
 
 mod address;
+mod black_hole;
 mod cid;
 mod endpoint;
 mod gate;
@@ -20,7 +21,9 @@ pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};
 pub use endpoint::{Endpoint, Losses};
 pub use gate::{Decision, Gatekeeper};
 pub use link::{CloseCause, LinkEvent, LinkFacts, LinkId};
-pub use settings::{ConnectError, MemberSettings, RelayKeys, RelaySettings, SettingsError};
+pub use settings::{
+    ConnectError, MemberSettings, RelayKeys, RelaySettings, SettingsError, UPLINK_DEFICIT,
+};
 pub use socket::{member_socket, relay_socket};
 pub use tls::{DEVELOPMENT_NAME, Identity, TlsError, Trust};
 pub use transport::{IDLE_TIMEOUT, KEEP_ALIVE};

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lanparty_queue::Outlet;
 use quinn_proto::{
-    Connection, ConnectionError, Dir, Event, ReadError, StreamEvent, StreamId, VarInt, WriteError,
+    Connection, ConnectionError, Dir, Event, ReadError, StreamEvent, StreamId, Transmit, VarInt,
+    WriteError,
 };
 
+use crate::black_hole::{BASE, BlackHole};
 use crate::outgoing::Outgoing;
 use crate::sensor::{Report, Reports};
 
@@ -164,6 +166,8 @@ pub(crate) struct Link {
     /// The owner was told that the link is gone, or ended it; only the library still needs it.
     pub(crate) is_over: bool,
     pub(crate) last_heard: Instant,
+    black_hole: BlackHole,
+    black_holes: u64,
     /// Datagrams given up because the path shrank while they waited.
     oversize: u64,
     reports: Reports,
@@ -190,6 +194,8 @@ impl Link {
             is_readable: false,
             is_over: false,
             last_heard: now,
+            black_hole: BlackHole::default(),
+            black_holes: 0,
             oversize: 0,
             reports,
             stream: None,
@@ -203,10 +209,32 @@ impl Link {
         self.reports.drain_into(scratch);
         for report in scratch.drain(..) {
             match report {
-                Report::Ack(now, batch) => self.outlet.handle_ack_batch(now, &batch),
-                Report::Loss(now, bytes) => self.outlet.handle_loss(now, bytes),
+                Report::Ack {
+                    now,
+                    batch,
+                    newest_large,
+                } => {
+                    self.black_hole.handle_ack(batch.newest_sent, newest_large);
+                    self.outlet.handle_ack_batch(now, &batch);
+                }
+                Report::Loss { now, sent, bytes } => {
+                    self.outlet.handle_loss(now, bytes);
+                    if bytes > BASE && self.black_hole.handle_loss(sent) {
+                        self.black_holes = self.black_holes.wrapping_add(1);
+                        // Back to what every path carries, and at once in search of what this one does.
+                        self.conn.path_changed(now);
+                    }
+                }
             }
         }
+    }
+
+    /// Takes note of a train that leaves now.
+    pub(crate) fn handle_sent(&mut self, now: Instant, transmit: &Transmit) {
+        let len = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
+        let longest = transmit.segment_size.unwrap_or(transmit.size);
+        self.black_hole.handle_sent(now, len(longest));
+        self.outlet.handle_sent(now, len(transmit.size));
     }
 
     /// Carries out what the library reports, and tells `events` what the owner must know.
@@ -381,7 +409,10 @@ impl Link {
             path_mtu: stats.path.current_mtu,
             sent_packets: stats.path.sent_packets,
             lost_packets: stats.path.lost_packets,
-            black_holes: stats.path.black_holes_detected,
+            black_holes: stats
+                .path
+                .black_holes_detected
+                .wrapping_add(self.black_holes),
             last_heard: self.last_heard,
         }
     }

@@ -12,13 +12,29 @@ use lanparty_queue::AckBatch;
 use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory};
 
+use crate::black_hole::BASE;
+
 /// One thing the sensor saw, and when.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Report {
     /// What one ACK frame acknowledged.
-    Ack(Instant, AckBatch),
-    /// So many bytes were found lost; 0 for a router's mark (ECN).
-    Loss(Instant, u64),
+    Ack {
+        /// When it came.
+        now: Instant,
+        /// What the rate controller wants to know of it.
+        batch: AckBatch,
+        /// When the newest packet was sent that a black hole would have swallowed.
+        newest_large: Option<Instant>,
+    },
+    /// Packets were found lost.
+    Loss {
+        /// When that was found.
+        now: Instant,
+        /// When the newest of them was sent.
+        sent: Instant,
+        /// Their bytes; 0 for a router's mark (ECN).
+        bytes: u64,
+    },
 }
 
 /// How many reports wait for the link at most. One turn reads a few hundred packets, of which few carry an ACK.
@@ -51,6 +67,7 @@ impl ControllerFactory for SensorFactory {
         Box::new(Sensor {
             reports: self.0.clone(),
             batch: AckBatch::default(),
+            newest_large: None,
         })
     }
 }
@@ -59,6 +76,7 @@ impl ControllerFactory for SensorFactory {
 struct Sensor {
     reports: Reports,
     batch: AckBatch,
+    newest_large: Option<Instant>,
 }
 
 impl Controller for Sensor {
@@ -71,6 +89,9 @@ impl Controller for Sensor {
         _rtt: &RttEstimator,
     ) {
         self.batch.add(sent, bytes);
+        if bytes > BASE {
+            self.newest_large = self.newest_large.max(Some(sent));
+        }
     }
 
     fn on_end_acks(
@@ -81,14 +102,19 @@ impl Controller for Sensor {
         _largest: Option<u64>,
     ) {
         let mut batch = std::mem::take(&mut self.batch);
+        let newest_large = self.newest_large.take();
         if batch.newest_sent.is_some() {
             batch.in_flight = in_flight;
-            self.reports.push(Report::Ack(now, batch));
+            self.reports.push(Report::Ack {
+                now,
+                batch,
+                newest_large,
+            });
         }
     }
 
-    fn on_congestion_event(&mut self, now: Instant, _sent: Instant, _persistent: bool, lost: u64) {
-        self.reports.push(Report::Loss(now, lost));
+    fn on_congestion_event(&mut self, now: Instant, sent: Instant, _persistent: bool, bytes: u64) {
+        self.reports.push(Report::Loss { now, sent, bytes });
     }
 
     fn on_mtu_update(&mut self, _new_mtu: u16) {}

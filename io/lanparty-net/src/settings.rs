@@ -21,6 +21,10 @@ use crate::transport::{self, End};
 /// Bytes of a member's own connection ids: enough to tell a handful of links of one socket apart.
 const MEMBER_CID_LEN: usize = 4;
 
+/// By how many bytes a member's datagrams are shorter than the relay's on the same path: every packet carries the
+/// receiver's connection id, and the relay's is the longer one.
+pub const UPLINK_DEFICIT: usize = CID_LEN - MEMBER_CID_LEN;
+
 /// The largest UDP payload that we take: what fits a 1500-byte path.
 const MAX_UDP_PAYLOAD: u16 = 1472;
 

@@ -17,6 +17,14 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(2);
 const MAX_PAYLOAD_V4: u16 = 1472;
 const MAX_PAYLOAD_V6: u16 = 1452;
 
+/// How often a path that carries less than Ethernet is asked again whether it carries more: a player changes from a mobile
+/// network to Wi-Fi, a tunnel underneath goes away. A search is a few probes, whose loss slows nothing down.
+const MTU_SEARCH_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long after a black hole the path is searched anew. Until then frames travel at QUIC's minimum (1200 bytes), so the
+/// search begins as soon as what was on its way is gone.
+const BLACK_HOLE_COOLDOWN: Duration = Duration::from_secs(1);
+
 /// How many ack-eliciting packets the peer may take before it answers.
 ///
 /// A train has up to 64; four answers a train give the rate controller enough samples.
@@ -51,11 +59,14 @@ pub(crate) fn config(end: End, peer_is_v6: bool, reports: Reports) -> TransportC
         .max_ack_delay(Some(MAX_ACK_DELAY))
         .reordering_threshold(VarInt::from_u32(REORDERING_THRESHOLD));
     let mut discovery = MtuDiscoveryConfig::default();
-    discovery.upper_bound(if peer_is_v6 {
-        MAX_PAYLOAD_V6
-    } else {
-        MAX_PAYLOAD_V4
-    });
+    discovery
+        .upper_bound(if peer_is_v6 {
+            MAX_PAYLOAD_V6
+        } else {
+            MAX_PAYLOAD_V4
+        })
+        .interval(MTU_SEARCH_INTERVAL)
+        .black_hole_cooldown(BLACK_HOLE_COOLDOWN);
 
     let mut config = TransportConfig::default();
     config

@@ -7,7 +7,7 @@ use lanparty_ctrl::{
     Capability, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Redirect, Reject,
     RejectCode, close_code, encode,
 };
-use lanparty_net::{CloseCause, LinkId};
+use lanparty_net::{CloseCause, LinkId, UPLINK_DEFICIT};
 use lanparty_proto::budget;
 use lanparty_queue::{BitRate, Pace};
 use lanparty_switch::{Attachment, ConnId, Joiner, Output};
@@ -124,8 +124,11 @@ impl Worker {
         !is_split && self.budget(link) < wanted
     }
 
+    /// Returns the datagram that passes both ways, in bytes: what a room's MTU is chosen by.
     fn budget(&self, link: LinkId) -> usize {
-        self.endpoint.facts(link).map_or(0, |facts| facts.budget)
+        let facts = self.endpoint.facts(link);
+
+        facts.map_or(0, |facts| facts.budget.saturating_sub(UPLINK_DEFICIT))
     }
 
     pub(super) fn handle_budget(&mut self, link: LinkId, budget: usize, now: Instant) {
@@ -169,7 +172,7 @@ impl Worker {
 
         let mut token = [0; 16];
         let admitted = match getrandom::fill(&mut token) {
-            Ok(()) => self.try_admit(link, facts.budget, facts.remote, token, hello, now),
+            Ok(()) => self.try_admit(link, self.budget(link), facts.remote, token, hello, now),
             Err(error) => Err((RejectCode::RelayFull, error.to_string())),
         };
         match admitted {

@@ -39,8 +39,7 @@ impl Endpoint {
         let Some(transmit) = link.conn.poll_transmit(now, segments, &mut self.contents) else {
             return false;
         };
-        link.outlet
-            .handle_sent(now, u64::try_from(transmit.size).unwrap_or(u64::MAX));
+        link.handle_sent(now, &transmit);
         if self.io.send(&transmit, &self.contents) {
             return true;
         }

@@ -1,0 +1,139 @@
+//! Notices that a path has shrunk: large packets vanish while small ones arrive (RFC 8899, 4.3).
+//!
+//! The library notices too, but only after four separate losses of large packets. The datagrams that it loses are nobody's to send
+//! again but the applications', whose TCP doubles its patience each time: four losses are three seconds, two are half a one.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// What every path of QUIC carries, in bytes of UDP payload (RFC 9000, 14): longer packets are large.
+pub(crate) const BASE: u64 = 1200;
+
+/// Losses of large packets, none of which got through in between, that are a black hole: one may be chance.
+const ENOUGH: u8 = 2;
+
+/// How many trains of large packets are remembered. What is lost is known a round trip later; a lost train that has been
+/// forgotten is only not suspected.
+const REMEMBERED: usize = 64;
+
+/// Watches which packets of one path arrive. Packets are known by when they were sent.
+#[derive(Debug, Default)]
+pub(crate) struct BlackHole {
+    large: VecDeque<Instant>,
+    newest_acked: Option<Instant>,
+    newest_large_acked: Option<Instant>,
+    last_suspicion: Option<Instant>,
+    suspicions: u8,
+}
+
+impl BlackHole {
+    /// Takes note of packets of up to `len` bytes that leave now.
+    pub(crate) fn handle_sent(&mut self, now: Instant, len: u64) {
+        if len <= BASE || self.large.back() == Some(&now) {
+            return;
+        }
+        if self.large.len() >= REMEMBERED {
+            self.large.pop_front();
+        }
+        self.large.push_back(now);
+    }
+
+    /// Takes when the newest packet and the newest large packet of those were sent that have just been acknowledged.
+    pub(crate) fn handle_ack(&mut self, newest: Option<Instant>, newest_large: Option<Instant>) {
+        self.newest_acked = self.newest_acked.max(newest);
+        self.newest_large_acked = self.newest_large_acked.max(newest_large);
+        if newest_large.is_some() && newest_large >= self.last_suspicion {
+            self.suspicions = 0;
+        }
+    }
+
+    /// Takes when the newest of those packets was sent that have just been found lost. Returns whether the path is a black hole.
+    pub(crate) fn handle_loss(&mut self, sent: Instant) -> bool {
+        let is_explained = !self.large.contains(&sent)
+            || self.newest_large_acked >= Some(sent)
+            || self.newest_acked < Some(sent);
+        if is_explained || self.last_suspicion >= Some(sent) {
+            return false;
+        }
+        self.last_suspicion = Some(sent);
+        self.suspicions = self.suspicions.saturating_add(1);
+        if self.suspicions < ENOUGH {
+            return false;
+        }
+        *self = Self::default();
+
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Instants, a millisecond apart.
+    fn at(start: Instant, millis: u64) -> Instant {
+        start + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn two_losses_of_large_packets_that_small_ones_survive_are_a_black_hole() {
+        let (mut path, start) = (BlackHole::default(), Instant::now());
+        for (sent, small, is_black_hole) in [(0, 1, false), (10, 11, true)] {
+            path.handle_sent(at(start, sent), 1400);
+            path.handle_ack(Some(at(start, small)), None);
+            assert_eq!(path.handle_loss(at(start, sent)), is_black_hole);
+        }
+    }
+
+    #[test]
+    fn large_packet_that_arrives_clears_the_path() {
+        let (mut path, start) = (BlackHole::default(), Instant::now());
+        for sent in [0, 10, 20, 30] {
+            path.handle_sent(at(start, sent), 1400);
+            path.handle_ack(Some(at(start, sent + 1)), None);
+            assert!(!path.handle_loss(at(start, sent)));
+            path.handle_sent(at(start, sent + 2), 1400);
+            let large = Some(at(start, sent + 2));
+            path.handle_ack(large, large);
+        }
+    }
+
+    #[test]
+    fn congestion_is_no_black_hole() {
+        let (mut path, start) = (BlackHole::default(), Instant::now());
+        // A queue that is full loses some of many; later large ones have arrived when the loss is known.
+        for sent in (0..100).step_by(2) {
+            path.handle_sent(at(start, sent), 1400);
+            path.handle_sent(at(start, sent + 1), 1400);
+            let large = Some(at(start, sent + 1));
+            path.handle_ack(large, large);
+            assert!(!path.handle_loss(at(start, sent)));
+        }
+    }
+
+    #[test]
+    fn outage_and_lost_small_packets_are_no_black_hole() {
+        let (mut path, start) = (BlackHole::default(), Instant::now());
+        for sent in 0..10 {
+            path.handle_sent(at(start, sent), 1400);
+            assert!(!path.handle_loss(at(start, sent)), "nothing arrives at all");
+        }
+        for sent in 20..30 {
+            path.handle_sent(at(start, sent), 60);
+            path.handle_ack(Some(at(start, sent + 1)), None);
+            assert!(!path.handle_loss(at(start, sent)), "they were small");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (mut path, start) = (BlackHole::default(), Instant::now());
+        for sent in 0..10_000 {
+            path.handle_sent(at(start, sent), 1400);
+        }
+
+        assert_eq!(path.large.len(), REMEMBERED);
+    }
+}
