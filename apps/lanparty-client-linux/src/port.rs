@@ -10,6 +10,7 @@ use lanparty_client_tap::{LinkState, RouteGuard, Tap};
 use lanparty_member::unix::{self, WakeFd};
 use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
+use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_proto::MacAddr;
 
 use crate::dhcp::DhcpClient;
@@ -89,6 +90,15 @@ impl Port for TapPort {
         self.routes = None;
         if let Err(error) = self.tap.set_up(false) {
             tracing::warn!(%error, "cannot switch off the TAP device");
+        }
+    }
+
+    fn coalescing(&self) -> CoalesceOptions {
+        let can = self.tap.capabilities();
+
+        CoalesceOptions {
+            tcp: can.tcp,
+            udp: can.udp,
         }
     }
 

@@ -8,6 +8,7 @@ use lanparty_client_core::JoinInfo;
 use lanparty_member::unix::{self, WakeFd};
 use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
+use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_packet::{LinkState, PacketSocket};
 use lanparty_proto::MacAddr;
 
@@ -55,6 +56,14 @@ impl Port for LanPort {
         let _state = self.socket.flush();
 
         0
+    }
+
+    /// A packet socket takes TCP super-frames on every kernel, and cuts them itself if the card cannot; UDP ones only on some.
+    fn coalescing(&self) -> CoalesceOptions {
+        CoalesceOptions {
+            tcp: true,
+            udp: false,
+        }
     }
 
     fn handle_joined(&mut self, _info: &JoinInfo) -> Result<(), PortError> {

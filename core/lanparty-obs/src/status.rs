@@ -67,7 +67,7 @@ pub enum StatusLine {
         /// When the next follows.
         after: Duration,
     },
-    /// Frames are being dropped that a person should know of.
+    /// Frames are being dropped that a person should know of. Their number by reason is in the counters.
     TooLarge {
         /// The largest IP packet that passes.
         mtu: u16,
@@ -160,7 +160,8 @@ impl fmt::Display for StatusLine {
             }
             Self::TooLarge { mtu } => write!(
                 f,
-                "packets over {mtu} bytes cannot pass this room and are being dropped"
+                "packets over {mtu} bytes cannot pass this room and are dropped; \
+                 where their protocol can say so, senders were told to send smaller ones"
             ),
             Self::LoopBlocked { mac, lasting } => write!(
                 f,

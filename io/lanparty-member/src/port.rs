@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
 use lanparty_offload::VnetHeader;
+use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_proto::MacAddr;
 
 /// A TAP device or packet socket, and the system's way to wait for it together with UDP sockets.
@@ -36,6 +37,11 @@ pub trait Port {
 
     /// Hands what was queued to the system. Returns how many frames it did not take.
     fn flush(&mut self) -> u64;
+
+    /// Returns which frames the system takes merged, as super-frames; none unless the port says so.
+    fn coalescing(&self) -> CoalesceOptions {
+        CoalesceOptions::default()
+    }
 
     /// The room was joined, or joined again: the port may carry frames of `info.mtu` now.
     ///

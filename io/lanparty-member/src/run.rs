@@ -4,6 +4,7 @@
 //! the port; run timers; send. What a turn reads leaves in the same turn.
 
 mod obey;
+mod too_large;
 mod traffic;
 mod watch;
 
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 use lanparty_client_core::{DataPath, End, JoinInfo, Outbox, Session};
 use lanparty_net::{MemberSettings, RelayAddress};
 use lanparty_obs::{Drops, StatusLine};
-use lanparty_offload::coalesce::{CoalesceOptions, Coalescer};
+use lanparty_offload::coalesce::Coalescer;
 
 use self::obey::cause_of;
+use self::too_large::TooLarge;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
 use crate::place::PlaceKeeper;
@@ -80,6 +82,7 @@ pub struct Member<P, D> {
     outbox: Outbox,
     coalescer: Coalescer,
     drops: LoopDrops,
+    too_large: TooLarge,
     joined: Option<JoinInfo>,
     end: Option<End>,
     /// Since when there is no place; the port goes down when that takes too long.
@@ -102,6 +105,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
     ) -> (Self, Handle) {
         let (handle, mailbox) = mailbox(wake);
         let lines = Lines::new(config.settings.clone(), config.addresses.clone());
+        let coalescer = Coalescer::new(port.coalescing());
         let member = Self {
             config,
             lines,
@@ -110,8 +114,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
             mailbox,
             handle: handle.clone(),
             outbox: Outbox::default(),
-            coalescer: Coalescer::new(CoalesceOptions::default()),
+            coalescer,
             drops: LoopDrops::default(),
+            too_large: TooLarge::default(),
             joined: None,
             end: None,
             away_since: None,

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use lanparty_client_core::DataPath;
-use lanparty_ctrl::Stats;
+use lanparty_ctrl::{Mode, Stats};
+use lanparty_obs::DropReason;
+use lanparty_proto::budget;
 
 use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
 use crate::dial::Line;
@@ -22,6 +24,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.check_sleep(now);
             self.check_away(now);
             self.remember(now);
+            self.collect_losses();
+            self.check_too_large(now);
             let stats = self.stats();
             self.config.session.handle_stats(stats, now);
         }
@@ -98,6 +102,32 @@ impl<P: Port, D: DataPath> Member<P, D> {
         {
             self.away_since = None;
             self.port.handle_away();
+        }
+    }
+
+    /// Counts what the links gave up by themselves.
+    fn collect_losses(&mut self) {
+        for line in self.lines.open.iter_mut().filter(|line| line.is_connected) {
+            let losses = line.endpoint.take_losses(line.link);
+            let up = &mut self.drops.up;
+            up.add_many(DropReason::QueueDelay, losses.queue.codel);
+            up.add_many(DropReason::DatagramBudget, losses.oversize);
+        }
+    }
+
+    /// Tells the person of packets that cannot pass.
+    fn check_too_large(&mut self, now: Instant) {
+        let Some(joined) = &self.joined else {
+            return;
+        };
+        let budget = self.config.session.budget();
+        let mtu = match joined.mode {
+            Mode::Native => joined.mtu.min(budget::ip_mtu(budget)),
+            Mode::Full => joined.mtu,
+        };
+        let drops = &self.path.counters().drops_up;
+        if let Some(line) = self.too_large.check(drops, mtu, now) {
+            (self.config.status)(&line);
         }
     }
 
