@@ -257,6 +257,18 @@ impl Bed {
         link::set_mtu((&self.inet, &side.router_port()), mtu)
     }
 
+    /// Makes a black hole: packets over `mtu` bytes between the Internet and a box vanish without a word, both ways.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the kernel refuses.
+    pub fn set_black_hole(&self, side: Side, mtu: u32) -> Result<()> {
+        // What the router itself would say of them finds no way.
+        self.inet.sh("ip rule add iif lo ipproto icmp blackhole")?;
+
+        self.set_path_mtu(side, mtu)
+    }
+
     /// Pulls a box's Internet cable, or puts it back (with its default routes, as a DHCP client would).
     ///
     /// # Errors

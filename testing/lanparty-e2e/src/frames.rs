@@ -120,6 +120,87 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).expect("folded")
 }
 
+/// What the transport checksum of a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// Right, and so is the IPv4 header's.
+    Complete,
+    /// The pseudo-header's sum: a network card is to finish it.
+    Pseudo,
+    /// Neither.
+    Wrong,
+}
+
+/// Judges the checksums of a frame; `None` if it has none (no TCP, UDP or `ICMPv6`, or a fragment).
+pub fn transport_checksum(frame: &[u8]) -> Option<Sum> {
+    let mut at = 12;
+    while matches!(word(frame, at)?, 0x8100 | 0x88a8) {
+        at += 4;
+    }
+    let packet = frame.get(at + 2..)?;
+    let (protocol, addresses, segment) = match word(frame, at)? {
+        0x0800 => ipv4(packet)?,
+        0x86dd => ipv6(packet)?,
+        _ => return None,
+    };
+    let at = match protocol {
+        6 => 16,
+        17 => 6,
+        58 => 2,
+        _ => return None,
+    };
+    let field = word(segment, at)?;
+    if protocol == 17 && field == 0 {
+        return None;
+    }
+    let header_is_right = packet.first()? >> 4 == 6
+        || checksum(packet.get(..usize::from(packet.first()? & 15) * 4)?) == 0;
+    let len = u32::try_from(segment.len()).ok()?.to_be_bytes();
+    let pseudo = [addresses, &len, &[0, 0, 0, protocol]].concat();
+
+    Some(
+        if header_is_right && checksum(&[&pseudo, segment].concat()) == 0 {
+            Sum::Complete
+        } else if header_is_right && field == !checksum(&pseudo) {
+            Sum::Pseudo
+        } else {
+            Sum::Wrong
+        },
+    )
+}
+
+/// Returns protocol, addresses and payload of an IPv4 packet that is no fragment.
+fn ipv4(packet: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    if word(packet, 6)? & 0x3fff != 0 {
+        return None;
+    }
+    let header_len = usize::from(packet.first()? & 15) * 4;
+    let total = usize::from(word(packet, 2)?);
+
+    Some((
+        *packet.get(9)?,
+        packet.get(12..20)?,
+        packet.get(header_len..total)?,
+    ))
+}
+
+/// Returns next header, addresses and payload of an IPv6 packet.
+fn ipv6(packet: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let len = usize::from(word(packet, 4)?);
+
+    Some((
+        *packet.get(6)?,
+        packet.get(8..40)?,
+        packet.get(40..40 + len)?,
+    ))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u16> {
+    let pair = bytes.get(at..)?.first_chunk()?;
+
+    Some(u16::from_be_bytes(*pair))
+}
+
 /// Returns whether `frame` carries `marker` anywhere.
 pub fn contains(frame: &[u8], marker: &[u8]) -> bool {
     frame.windows(marker.len()).any(|window| window == marker)
@@ -136,6 +217,24 @@ mod tests {
         assert_eq!(checksum(&packet[..20]), 0);
         let pseudo = [&packet[12..20], &[0, 17, 0, 11], &packet[20..]].concat();
         assert_eq!(checksum(&pseudo), 0);
+    }
+
+    #[test]
+    fn complete_pending_and_wrong_checksums_are_told_apart() {
+        let packet = udp4(([192, 168, 77, 1], 5353), ([192, 168, 77, 2], 5353), b"odd");
+        let mut frame = ethernet(BROADCAST, [2, 0, 0, 0, 0, 1], 0x0800, &packet);
+        assert_eq!(transport_checksum(&frame), Some(Sum::Complete));
+
+        let pseudo = [&packet[12..20], &[0, 17, 0, 11]].concat();
+        let sum = !checksum(&pseudo);
+        frame[40..42].copy_from_slice(&sum.to_be_bytes());
+        assert_eq!(transport_checksum(&frame), Some(Sum::Pseudo));
+
+        frame[41] ^= 1;
+        assert_eq!(transport_checksum(&frame), Some(Sum::Wrong));
+        frame[41] ^= 1;
+        frame[24] ^= 1;
+        assert_eq!(transport_checksum(&frame), Some(Sum::Wrong));
     }
 
     #[test]

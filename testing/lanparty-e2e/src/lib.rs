@@ -26,6 +26,7 @@ pub mod dhcp;
 pub mod frames;
 pub mod impair;
 pub mod link;
+pub mod matrix;
 pub mod netns;
 pub mod openttd;
 pub mod party;
@@ -34,6 +35,7 @@ pub mod raw;
 pub mod reliability;
 pub mod siege;
 pub mod traffic;
+pub mod watch;
 pub mod windows;
 
 pub use self::bed::{Bed, BedBuilder, Side};

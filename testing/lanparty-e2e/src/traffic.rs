@@ -80,6 +80,8 @@ pub struct Transfer {
     pub bytes: u64,
     /// From the first byte read to the last.
     pub time: Duration,
+    /// The longest time between two reads that brought something.
+    pub longest_stall: Duration,
 }
 
 impl Transfer {
@@ -124,6 +126,20 @@ pub fn tcp(
 
         Ok(transfer)
     })
+}
+
+/// Transfers as [`tcp`] does, and returns the longest time in which nothing arrived.
+///
+/// # Errors
+///
+/// Returns an error as [`tcp`] does.
+pub fn stall(
+    sender: &Namespace,
+    receiver: &Namespace,
+    address: IpAddr,
+    enough: Enough,
+) -> Result<Duration> {
+    tcp(sender, receiver, address, enough).map(|transfer| transfer.longest_stall)
 }
 
 /// When a transfer is over.
@@ -176,10 +192,13 @@ fn receive(listener: &TcpListener) -> Result<(Digest, Transfer)> {
     let (mut hash, mut bytes) = (Hash::new(&SHA256), 0_u64);
     let mut chunk = vec![0; CHUNK];
     let start = Instant::now();
+    let (mut last, mut longest_stall) = (start, Duration::ZERO);
     loop {
         let len = stream
             .read(&mut chunk)
             .with_context(|| format!("stalled after {bytes} bytes"))?;
+        longest_stall = longest_stall.max(last.elapsed());
+        last = Instant::now();
         if len == 0 {
             break;
         }
@@ -192,6 +211,7 @@ fn receive(listener: &TcpListener) -> Result<(Digest, Transfer)> {
         Transfer {
             bytes,
             time: start.elapsed(),
+            longest_stall,
         },
     ))
 }
