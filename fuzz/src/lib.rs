@@ -12,6 +12,7 @@ mod mss;
 mod overlay;
 mod player;
 mod policy;
+mod reassembly;
 mod room;
 mod segment;
 
@@ -23,6 +24,7 @@ pub use self::mss::mss;
 pub use self::overlay::overlay;
 pub use self::player::player;
 pub use self::policy::policy;
+pub use self::reassembly::reassembly;
 pub use self::room::room;
 pub use self::segment::segment;
 
@@ -37,5 +39,6 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("player", player),
     ("policy", policy),
     ("room", room),
+    ("reassembly", reassembly),
     ("segment", segment),
 ];

@@ -169,7 +169,7 @@ impl Reassembly {
         }
 
         let lost = older.as_ref().is_some_and(|w| w.sequence != part.sequence);
-        let mut half = older.map_or_else(|| self.spare.pop().unwrap_or_default(), |w| w.half);
+        let mut half = older.map_or_else(|| take_spare(&mut self.spare), |w| w.half);
         half.clear();
         half.extend_from_slice(part.half);
         *slot = Some(Waiting {
@@ -181,6 +181,14 @@ impl Reassembly {
         });
 
         Joined::Waiting { lost }
+    }
+
+    /// Returns the bytes of memory that halves hold: those that wait, and what is kept for the next.
+    pub fn memory(&self) -> usize {
+        let waiting = self.senders.values().flatten().flatten();
+        let halves = waiting.map(|waiting| &waiting.half).chain(&self.spare);
+
+        halves.map(Vec::capacity).sum()
     }
 
     /// Forgets what waits from a member that left.
@@ -197,6 +205,13 @@ impl Reassembly {
             .map(|waiting| waiting.half.len())
             .sum()
     }
+}
+
+/// Returns memory for one half: what a joined frame left, or new. So there is never more than once waited at a time.
+fn take_spare(spare: &mut Vec<Vec<u8>>) -> Vec<u8> {
+    let longest = first_half_len(MAX_FRAME_LEN);
+
+    spare.pop().unwrap_or_else(|| Vec::with_capacity(longest))
 }
 
 impl Waiting {
@@ -310,6 +325,18 @@ mod tests {
         }
 
         let bound = MAX_SENDERS * SLOTS_PER_SENDER * first_half_len(MAX_FRAME_LEN);
-        assert!(table.waiting_bytes() <= bound);
+        assert_eq!(table.waiting_bytes(), bound, "the attack filled the table");
+        assert_eq!(table.memory(), bound);
+
+        // Joining everything and filling it again with halves of every size takes no more.
+        for sender in 0..1000 {
+            for sequence in 136..400 {
+                let [first, second] = halves(&[0; MAX_FRAME_LEN], sequence);
+                for half in [&second, &first, &second] {
+                    table.handle_part(PeerId(sender), &Part::parse(half).unwrap(), now);
+                }
+            }
+        }
+        assert_eq!(table.memory(), bound);
     }
 }

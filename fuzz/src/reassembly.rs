@@ -1,0 +1,50 @@
+//! Halves of frames from many senders, in any order, at any time.
+
+use std::time::{Duration, Instant};
+
+use lanparty_proto::PeerId;
+use lanparty_proto::split::{
+    Joined, MAX_FRAME_LEN, MAX_SENDERS, PART_HEADER_LEN, Part, Reassembly, SLOTS_PER_SENDER,
+    first_half_len, part_header,
+};
+
+/// Reads any bytes as a list of halves: sender, milliseconds since the last one, how often it comes, then a part header.
+///
+/// The half itself is as long as the header says and filled with the sender's number.
+///
+/// # Panics
+///
+/// Panics if a joined frame has another length than both halves said, or bytes of another sender, or if the table takes more memory
+/// than it may.
+pub fn reassembly(bytes: &[u8]) {
+    let mut table = Reassembly::default();
+    let mut now = Instant::now();
+    for step in bytes.chunks_exact(3 + PART_HEADER_LEN) {
+        let &[source, pause, times, s0, s1, s2, s3, t0, t1] = step else {
+            return;
+        };
+        now += Duration::from_millis(pause.into());
+        let field = u16::from_be_bytes([t0, t1]);
+        let (total, second) = (field & 0x7fff, field & 0x8000 != 0);
+        let sequence = u32::from_be_bytes([s0, s1, s2, s3]);
+        for more in 0..=u32::from(times) {
+            let header = part_header(sequence.wrapping_add(more), total, second);
+            let first = first_half_len(total.into());
+            let len = if second {
+                usize::from(total) - first
+            } else {
+                first
+            };
+            let payload = [&header[..], &vec![source; len]].concat();
+            let Some(part) = Part::parse(&payload) else {
+                break;
+            };
+            if let Joined::Frame(frame) = table.handle_part(PeerId(source.into()), &part, now) {
+                assert_eq!(frame.len(), part.total(), "not what the halves said");
+                assert!(frame.iter().all(|byte| *byte == source), "mixed senders");
+            }
+        }
+        let bound = MAX_SENDERS * SLOTS_PER_SENDER * first_half_len(MAX_FRAME_LEN);
+        assert!(table.memory() <= bound, "{} bytes", table.memory());
+    }
+}
