@@ -44,7 +44,7 @@ const WINE: &str = "/usr/lib/wine/wine64";
 const WINE_SERVER: &str = "/usr/lib/wine/wineserver64";
 
 /// How long a small program may take to start and end on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long the wire waits before it looks whether it is to end.
 const WIRE_TICK: Timespec = Timespec {
