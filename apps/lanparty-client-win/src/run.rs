@@ -11,8 +11,10 @@ use lanparty_client_core::{ClientPath, ClientPathConfig, Session};
 use lanparty_client_route::{AdapterId, Luid, TapWish};
 use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Printer, Refused, milliseconds, outcome, random_seed};
-use lanparty_member::{Command, Config, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Member};
+use lanparty_member::program::{Printer, Refused, outcome, random_seed};
+use lanparty_member::{
+    Command, Config, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Member, Place,
+};
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
@@ -59,6 +61,7 @@ fn list() -> anyhow::Result<()> {
 struct Run {
     _alone: NamedMutex,
     identity: Identity,
+    place: Place,
     adapter: Adapter,
     addresses: Vec<SocketAddr>,
     state: StateDir,
@@ -80,7 +83,7 @@ impl Run {
         let adapter = choose(&adapters, cli.tap_instance_id)
             .map_err(|error| Refused(error.to_string()))?
             .clone();
-        let identity = identity(cli, &state)?;
+        let (identity, place) = identity(cli, join, &state)?;
         let was_written = prepare(&adapter, identity.mac).map_err(|error| refused(&error))?;
         if was_written {
             tracing::info!(mac = %identity.mac, "the adapter has the tunnel MAC now and was restarted");
@@ -94,6 +97,7 @@ impl Run {
         Ok(Self {
             _alone: alone,
             identity,
+            place,
             adapter,
             addresses,
             state,
@@ -133,7 +137,7 @@ impl Run {
             settings,
             relay: join.relay.clone(),
             addresses: self.addresses,
-            session: session(join, &self.identity, &self.adapter)?,
+            session: session(join, &self.identity, &self.place, &self.adapter)?,
             status: Box::new(move |line| print(line)),
         };
         let path = ClientPath::new(ClientPathConfig {
@@ -144,6 +148,7 @@ impl Run {
         });
         let waker = Arc::new(move || wake.set());
         let (member, handle) = Member::new(config, port, path, waker, Instant::now());
+        let member = member.keep_place(self.place.keep().context("cannot start a thread")?);
         warden.orders().send(Order::Attach(handle.clone()));
         leave_on(stop, handle)?;
 
@@ -158,7 +163,12 @@ impl Run {
     }
 }
 
-fn session(join: &JoinArgs, identity: &Identity, adapter: &Adapter) -> anyhow::Result<Session> {
+fn session(
+    join: &JoinArgs,
+    identity: &Identity,
+    place: &Place,
+    adapter: &Adapter,
+) -> anyhow::Result<Session> {
     Ok(Session::new(lanparty_client_core::Config {
         relay: join.relay.to_string(),
         role: Role::Client,
@@ -170,8 +180,8 @@ fn session(join: &JoinArgs, identity: &Identity, adapter: &Adapter) -> anyhow::R
         down_rate: join.down_rate(),
         program: env!("CARGO_PKG_NAME").to_owned(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        generation: identity.generation.max(milliseconds()),
-        resume: None,
+        generation: identity.generation.max(place.generation()),
+        resume: place.token(),
         seed: random_seed()?,
     }))
 }
@@ -191,7 +201,8 @@ fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn identity(cli: &Cli, state: &StateDir) -> anyhow::Result<Identity> {
+/// Returns who this PC is, and the place that it had.
+fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(Identity, Place)> {
     if let Some(mac) = cli.virtual_mac {
         mac.check_identity()
             .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
@@ -202,7 +213,14 @@ fn identity(cli: &Cli, state: &StateDir) -> anyhow::Result<Identity> {
         .as_deref()
         .unwrap_or_else(|| Path::new(&kept));
 
-    Ok(Identity::load(path, cli.virtual_mac)?)
+    let identity = Identity::load(path, cli.virtual_mac)?;
+    let place = Place::open(
+        path.with_extension("place.json"),
+        &join.relay.to_string(),
+        &join.room.to_string(),
+    );
+
+    Ok((identity, place))
 }
 
 /// Says what failed and why in one sentence.

@@ -357,7 +357,7 @@ fn tell(repair: &Repair) {
         tracing::info!("undone: {step}");
     }
     for (step, error) in &repair.left {
-        tracing::error!(%error, "could not undo, and will try at the next start: {step}");
+        tracing::error!(%error, "could not undo at first; it is tried again, at the next start at the latest: {step}");
     }
 }
 

@@ -164,16 +164,13 @@ fn a_failure_at_any_change_leaves_the_pc_as_it_was() {
         assert!(sentence.contains("failed to"), "{sentence}");
         assert!(pc.model() == before && !pc.has_journal(), "change {change}");
     }
-    // What cannot be undone at the end is undone at the next start.
+    // What cannot be undone at first is undone when the program ends.
     for change in 6..=10 {
         let mut command = pc.client_command(ROOM);
         command.env("SOFTLAN_NETFAULT", change.to_string());
         let mut client = Program::start(bed.dir(), "windows", command).unwrap();
         client.wait_log("done: add the route 224.0.0.0/4").unwrap();
         stop(client);
-        assert!(pc.model() != before && pc.has_journal(), "change {change}");
-
-        stop(pc.start_client(ROOM).unwrap());
         assert!(pc.model() == before && !pc.has_journal(), "change {change}");
     }
 }
