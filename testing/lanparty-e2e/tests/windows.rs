@@ -22,17 +22,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LAN_BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 255);
 
 /// Runs the program to its end, and returns exit code and the last line of what it said.
-fn run(bed: &Bed, command: Command) -> (i32, String) {
-    let mut program = Program::start(bed.dir(), "windows", command).unwrap();
-    let status = program.wait(PATIENCE).unwrap();
-    let last = program
-        .stderr()
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .to_owned();
-
-    (status.code().unwrap(), last)
+///
+/// Wine 8 itself fails ("wine client error") when a thread still writes a file while the process ends, which Windows allows. That is no
+/// answer of the program's, and it is asked again.
+fn run(bed: &Bed, command: impl Fn() -> Command) -> (i32, String) {
+    for _ in 0..5 {
+        let mut program = Program::start(bed.dir(), "windows", command()).unwrap();
+        let status = program.wait(PATIENCE).unwrap();
+        let said = program.stderr();
+        if !said.contains("wine client error") {
+            let last = said.lines().last().unwrap_or_default().to_owned();
+            return (status.code().unwrap(), last);
+        }
+    }
+    panic!("Wine fails again and again");
 }
 
 /// Says something by broadcast in one namespace, and returns whether it is heard in the other.
@@ -157,9 +160,11 @@ fn a_failure_at_any_change_leaves_the_pc_as_it_was() {
     let before = pc.model();
 
     for change in 1..=5 {
-        let mut command = pc.client_command(ROOM);
-        command.env("SOFTLAN_NETFAULT", change.to_string());
-        let (code, sentence) = run(&bed, command);
+        let (code, sentence) = run(&bed, || {
+            let mut command = pc.client_command(ROOM);
+            command.env("SOFTLAN_NETFAULT", change.to_string());
+            command
+        });
         assert_eq!(code, 1, "{sentence}");
         assert!(sentence.contains("failed to"), "{sentence}");
         assert!(pc.model() == before && !pc.has_journal(), "change {change}");
@@ -202,7 +207,7 @@ fn each_trouble_with_an_adapter_has_its_sentence() {
     let _relay = bed.start_relay().unwrap();
     let pc = bed.windows_pc().unwrap();
     let refused = |pc: &WindowsPc<'_>, part: &str| {
-        let (code, sentence) = run(&bed, pc.client_command(ROOM));
+        let (code, sentence) = run(&bed, || pc.client_command(ROOM));
         assert_eq!(code, 2, "{sentence}");
         assert!(sentence.contains(part), "{sentence}");
     };
@@ -228,7 +233,10 @@ fn each_trouble_with_an_adapter_has_its_sentence() {
 
     pc.break_restart().unwrap();
     refused(&pc, "has the MAC address 00:ff:00:00:00");
-    assert_eq!(pc.restarts(), [r"/restart-device ROOT\NET\0007"]);
+    assert!(
+        pc.restarts()
+            .contains(&r"/restart-device ROOT\NET\0007".to_owned())
+    );
 
     let second = "{5C0FF1A7-0000-4000-8000-000000000008}";
     pc.add_adapter("0008", second, "Ethernet 8", 7003).unwrap();
@@ -237,9 +245,11 @@ fn each_trouble_with_an_adapter_has_its_sentence() {
         "there are several TAP adapters; name one with --tap-instance-id",
     );
     let absent = "{5C0FF1A7-0000-4000-8000-0000000000FF}";
-    let mut command = pc.client_command(ROOM);
-    command.args(["--tap-instance-id", absent]);
-    let (code, sentence) = run(&bed, command);
+    let (code, sentence) = run(&bed, || {
+        let mut command = pc.client_command(ROOM);
+        command.args(["--tap-instance-id", absent]);
+        command
+    });
     assert_eq!(code, 2, "{sentence}");
     assert!(
         sentence.contains(&format!("there is no TAP adapter {absent}")),
