@@ -171,6 +171,10 @@ pub(crate) struct Link {
     /// Datagrams given up because the path shrank while they waited.
     oversize: u64,
     reports: Reports,
+    /// What the library's queue of datagrams has room for when it is empty, in bytes.
+    empty_space: usize,
+    /// Whether that queue has something for the train that is made next.
+    has_datagrams: bool,
     stream: Option<StreamId>,
     pending: VecDeque<Bytes>,
     pending_bytes: usize,
@@ -178,12 +182,14 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(
-        conn: Connection,
+        mut conn: Connection,
         generation: u32,
         outlet: Outlet<Outgoing>,
         reports: Reports,
         now: Instant,
     ) -> Self {
+        let empty_space = conn.datagrams().send_buffer_space();
+
         Self {
             conn,
             generation,
@@ -198,6 +204,8 @@ impl Link {
             black_holes: 0,
             oversize: 0,
             reports,
+            empty_space,
+            has_datagrams: false,
             stream: None,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -230,11 +238,16 @@ impl Link {
     }
 
     /// Takes note of a train that leaves now.
+    ///
+    /// Only trains with datagrams count as in flight. One of acknowledgements alone is never acknowledged: counted, it would look like
+    /// a peer that went silent, and hold back what is meant for a peer that only talks.
     pub(crate) fn handle_sent(&mut self, now: Instant, transmit: &Transmit) {
         let len = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
         let longest = transmit.segment_size.unwrap_or(transmit.size);
         self.black_hole.handle_sent(now, len(longest));
-        self.outlet.handle_sent(now, len(transmit.size));
+        if std::mem::take(&mut self.has_datagrams) {
+            self.outlet.handle_sent(now, len(transmit.size));
+        }
     }
 
     /// Carries out what the library reports, and tells `events` what the owner must know.
@@ -363,6 +376,11 @@ impl Link {
 
     /// Moves what may go now from our queue into the library's, at most one train of `segments` packets.
     pub(crate) fn fill(&mut self, segments: usize, now: Instant) {
+        self.refill(segments, now);
+        self.has_datagrams = self.conn.datagrams().send_buffer_space() < self.empty_space;
+    }
+
+    fn refill(&mut self, segments: usize, now: Instant) {
         let train = self
             .budget
             .saturating_mul(segments.min(self.outlet.max_train(self.budget)));

@@ -295,3 +295,31 @@ fn the_first_packet_names_the_worker_that_was_asked_for() {
     // RFC 9000, 17.2: first byte, version, length of the destination connection id, the id.
     assert_eq!((packet[5], packet[6]), (8, 5));
 }
+
+#[test]
+fn a_peer_that_only_talks_is_not_taken_for_silent() {
+    let mut pair = connected(OPEN);
+    let (up, down) = (pair.at_member.link.unwrap(), pair.at_relay.link.unwrap());
+
+    // Longer than three probe timeouts of a new path: nothing but acknowledgements goes down meanwhile.
+    let talk_until = Instant::now() + Duration::from_secs(3);
+    let mut sent = 0;
+    while Instant::now() < talk_until {
+        queue(&mut pair.member, up, vec![1; 500].into());
+        sent += 1;
+        pair.turn_until(|r, _| r.datagrams.len() >= sent);
+    }
+    queue(&mut pair.relay.endpoint, down, vec![2; 500].into());
+
+    // The member goes on talking, so that acknowledgements go on leaving.
+    let end = Instant::now() + Duration::from_secs(2);
+    while pair.at_member.datagrams.is_empty() {
+        assert!(
+            Instant::now() < end,
+            "what was for the talking peer did not leave"
+        );
+        queue(&mut pair.member, up, vec![1; 500].into());
+        sent += 1;
+        pair.turn_until(|r, _| r.datagrams.len() >= sent);
+    }
+}
