@@ -1,7 +1,7 @@
 //! The gateway's data path: remote members, the LAN side's safety, CAM refresh.
 //!
 //! [`GatewayPath`] is driven as [`DataPath`](lanparty_client_core::DataPath) says. Beside that it tells which remote MACs there are
-//! ([`GatewayPath::take_remote_macs`]), so that its owner can keep LAN-to-LAN unicast out of user space.
+//! (`DataPath::take_remotes`), so that its owner can keep LAN-to-LAN unicast out of user space.
 
 mod gateway;
 mod inquiry;
