@@ -12,8 +12,14 @@ use rustls_pki_types::CertificateDer;
 /// Which relay and which room, and how to get there.
 #[derive(clap::Args, Debug, Clone)]
 pub struct JoinArgs {
-    /// The relay: a name or an IP address, with a port if it is not 443 (party.example, 192.0.2.1:4433, [2001:db8::1]:4433)
-    #[arg(long, env = "SOFTLAN_RELAY", value_name = "HOST[:PORT]")]
+    /// The relay.
+    // Not from the comment above: rustdoc would take the address in brackets for a link.
+    #[arg(
+        long,
+        env = "SOFTLAN_RELAY",
+        value_name = "HOST[:PORT]",
+        help = "The relay: a name or an IP address, with a port if it is not 443 (party.example, 192.0.2.1:4433, [2001:db8::1]:4433)"
+    )]
     pub relay: RelayAddress,
 
     /// The name in the relay's certificate [default: lanparty-relay.local with --relay-ca-cert, otherwise the relay's own name]
