@@ -136,6 +136,11 @@ impl Endpoint {
         self.io.socket()
     }
 
+    /// Returns whether the system lets us find out what a path carries: only where it can forbid that packets are fragmented.
+    pub fn discovers_mtu(&self) -> bool {
+        !self.io.may_fragment()
+    }
+
     /// Returns whether the socket was full, so that the owner should wait until it is writable too.
     pub const fn wants_write(&self) -> bool {
         self.stuck.is_some()

@@ -184,9 +184,17 @@ fn datagrams_and_control_bytes_pass_both_ways() {
 #[test]
 fn the_budget_grows_to_what_a_1500_byte_path_carries() {
     let mut pair = connected(OPEN);
+    let up = pair.at_member.link.unwrap();
 
-    pair.turn_until(|r, m| r.budget > 1400 && m.budget > 1400);
-    let (up, budget) = (pair.at_member.link.unwrap(), pair.at_member.budget);
+    // Where the system refuses to forbid fragments, size says nothing about the path, and what every path carries is all there is.
+    let most = if pair.member.discovers_mtu() {
+        pair.turn_until(|r, m| r.budget > 1400 && m.budget > 1400);
+        1434
+    } else {
+        1200
+    };
+    let budget = pair.member.facts(up).unwrap().budget;
+    assert!((1100..=most).contains(&budget), "{budget}");
     queue(&mut pair.member, up, vec![7; budget].into());
     pair.turn_until(|r, _| r.datagrams.iter().any(|d| d.len() == budget));
 }
@@ -263,7 +271,7 @@ fn a_restarted_relay_with_the_same_keys_says_so_at_once() {
     turn_until(
         (&mut endpoint, &mut at_relay),
         (&mut member, &mut at_member),
-        |r, m| r.link.is_some() && m.link.is_some() && m.budget > 0,
+        |r, m| r.link.is_some() && m.link.is_some(),
     );
 
     drop(endpoint);
