@@ -208,7 +208,8 @@ fn windows(root: &Path) -> Result<Outcome> {
         return Ok(Outcome::Absent("there is no scripts/build-windows yet"));
     }
 
-    for part in ["--clippy", "--test", "--party"] {
+    // The party under Wine is a command of its own (`--party`): Wine itself sometimes dies in it.
+    for part in ["--clippy", "--test"] {
         step::run(step::program(&script).arg(part).current_dir(root))?;
     }
 
