@@ -33,9 +33,10 @@ pub fn run_all(bed: &Bed, (namespace, interface): End<'_>, tools: &[String]) -> 
         let before = sent((namespace, interface))?;
         let mut parts = words.split_whitespace();
         let mut command = namespace.command(parts.next().context("an empty command")?);
-        // yersinia attacks until somebody presses a key; an open pipe presses none.
+        // yersinia attacks until somebody presses a key; an open pipe presses none. It leaves its log where it is.
         command
             .args(parts)
+            .current_dir(bed.dir())
             .env("TERM", "xterm")
             .stdin(Stdio::piped());
         let mut tool = Program::start(bed.dir(), &format!("attack{number}"), command)?;
