@@ -18,7 +18,7 @@ pub(crate) type Address = unsafe extern "system" fn() -> isize;
 
 /// A function of a system library, looked up when it is first used.
 pub(crate) struct Symbol {
-    library: &'static str,
+    dll: &'static str,
     name: &'static CStr,
     address: OnceLock<Option<Address>>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Symbol {
 impl Symbol {
     pub(crate) const fn new(library: &'static str, name: &'static CStr) -> Self {
         Self {
-            library,
+            dll: library,
             name,
             address: OnceLock::new(),
         }
@@ -35,7 +35,7 @@ impl Symbol {
     /// Returns where the function is.
     pub(crate) fn get(&self) -> Result<Address, Win32Error> {
         self.address
-            .get_or_init(|| look_up(self.library, self.name))
+            .get_or_init(|| look_up(self.dll, self.name))
             .ok_or_else(|| Win32Error::Missing {
                 call: self.name.to_str().unwrap_or("a system call"),
             })
