@@ -9,7 +9,7 @@ use lanparty_client_tap::{Tap, TapOptions};
 use lanparty_ctrl::Role;
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
-use lanparty_member::{Command, Config, IDENTITY_FILE_NAME, Identity, Member, Place};
+use lanparty_member::{Command, Config, IDENTITY_FILE_NAME, Identity, Member, Place, Writer};
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
@@ -22,7 +22,8 @@ use crate::port::TapPort;
 
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
-    let (identity, place) = identity(cli)?;
+    let writer = Writer::start().context("cannot start a thread")?;
+    let (identity, place) = identity(cli, &writer)?;
     let settings = cli.join.settings()?;
     // The relay's name is resolved before any interface is touched: afterwards it might be asked for through the party.
     let addresses = cli
@@ -80,7 +81,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     });
     let port = TapPort::new(tap, wake, dhcp);
     let (member, handle) = Member::new(config, port, path, waker, Instant::now());
-    let member = member.keep_place(place.keep().context("cannot start a thread")?);
+    let member = member.keep_place(place.keep(&writer));
     let network = handle.clone();
     on_network_change(move || {
         network.send(Command::NetworkChanged);
@@ -104,7 +105,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
 }
 
 /// Returns who this computer is, and the place that it had.
-fn identity(cli: &Cli) -> anyhow::Result<(Identity, Place)> {
+fn identity(cli: &Cli, writer: &Writer) -> anyhow::Result<(Identity, Place)> {
     if let Some(mac) = cli.virtual_mac {
         mac.check_identity()
             .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
@@ -115,7 +116,7 @@ fn identity(cli: &Cli) -> anyhow::Result<(Identity, Place)> {
             .file(IDENTITY_FILE_NAME),
     };
 
-    let identity = Identity::load(&path, cli.virtual_mac)?;
+    let identity = Identity::load(&path, cli.virtual_mac, writer)?;
     let place = Place::open(
         path.with_extension("place.json"),
         &cli.join.relay.to_string(),

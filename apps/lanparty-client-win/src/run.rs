@@ -13,7 +13,7 @@ use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::{
-    Command, Config, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Member, Place,
+    Command, Config, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Member, Place, Writer,
 };
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
@@ -59,6 +59,8 @@ fn list() -> anyhow::Result<()> {
 
 /// What is ready before the relay is asked.
 struct Run {
+    /// Gone before somebody else may write these files.
+    writer: Writer,
     _alone: NamedMutex,
     identity: Identity,
     place: Place,
@@ -83,7 +85,8 @@ impl Run {
         let adapter = choose(&adapters, cli.tap_instance_id)
             .map_err(|error| Refused(error.to_string()))?
             .clone();
-        let (identity, place) = identity(cli, join, &state)?;
+        let writer = Writer::start().context("cannot start a thread")?;
+        let (identity, place) = identity(cli, join, &state, &writer)?;
         let was_written = prepare(&adapter, identity.mac).map_err(|error| refused(&error))?;
         if was_written {
             tracing::info!(mac = %identity.mac, "the adapter has the tunnel MAC now and was restarted");
@@ -95,6 +98,7 @@ impl Run {
             .map_err(|error| Refused(error.to_string()))?;
 
         Ok(Self {
+            writer,
             _alone: alone,
             identity,
             place,
@@ -148,7 +152,7 @@ impl Run {
         });
         let waker = Arc::new(move || wake.set());
         let (member, handle) = Member::new(config, port, path, waker, Instant::now());
-        let member = member.keep_place(self.place.keep().context("cannot start a thread")?);
+        let member = member.keep_place(self.place.keep(&self.writer));
         warden.orders().send(Order::Attach(handle.clone()));
         leave_on(stop, handle)?;
 
@@ -202,7 +206,12 @@ fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<()> {
 }
 
 /// Returns who this PC is, and the place that it had.
-fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(Identity, Place)> {
+fn identity(
+    cli: &Cli,
+    join: &JoinArgs,
+    state: &StateDir,
+    writer: &Writer,
+) -> anyhow::Result<(Identity, Place)> {
     if let Some(mac) = cli.virtual_mac {
         mac.check_identity()
             .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
@@ -213,7 +222,7 @@ fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(Ide
         .as_deref()
         .unwrap_or_else(|| Path::new(&kept));
 
-    let identity = Identity::load(path, cli.virtual_mac)?;
+    let identity = Identity::load(path, cli.virtual_mac, writer)?;
     let place = Place::open(
         path.with_extension("place.json"),
         &join.relay.to_string(),

@@ -9,7 +9,7 @@ use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
-use lanparty_member::{Command, Config, Member, Place};
+use lanparty_member::{Command, Config, Member, Place, Writer};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
@@ -35,6 +35,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         .map_err(|error| Refused(error.to_string()))?;
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
+    let writer = Writer::start().context("cannot start a thread")?;
     let place = place(cli)?;
     let session = Session::new(lanparty_client_core::Config {
         relay: cli.join.relay.to_string(),
@@ -79,7 +80,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     let (member, handle) = Member::new(config, LanPort::new(socket, wake), path, waker, now);
     let member = member
-        .keep_place(place.keep().context("cannot start a thread")?)
+        .keep_place(place.keep(&writer))
         .keep_memory(bindings::keep(bindings).context("cannot start a thread")?);
     let network = handle.clone();
     on_network_change(move || {

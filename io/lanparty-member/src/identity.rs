@@ -6,6 +6,8 @@ use lanparty_proto::MacAddr;
 use lanparty_state::{StateError, read_private, write_private};
 use serde::{Deserialize, Serialize};
 
+use crate::writer::Writer;
+
 /// The file's name in the state directory.
 pub const FILE_NAME: &str = "lanparty-client-identity.json";
 
@@ -31,25 +33,13 @@ struct Stored {
 impl Identity {
     /// Loads the identity in `path`, or makes one; `mac` overrides the MAC for this start alone.
     ///
+    /// One that is new is on the disk when this returns; what changes of a known one is given to `writer`: the identity is known, and
+    /// a full disk keeps nobody from the party.
+    ///
     /// # Errors
     ///
     /// Returns an error if the file is damaged or readable by others, or if a new one cannot be written.
-    pub fn load(path: &Path, mac: Option<MacAddr>) -> Result<Self, IdentityError> {
-        Self::load_with(path, mac, |path, text| {
-            // A disk may take many seconds to confirm a write, and a player who crashed wants back. Without a thread the file
-            // stays as it is: the identity is known.
-            let _writing = std::thread::Builder::new()
-                .name("identity".to_owned())
-                .spawn(move || rewrite(&path, &text));
-        })
-    }
-
-    /// Loads the identity; `again` writes a file that was there before.
-    fn load_with(
-        path: &Path,
-        mac: Option<MacAddr>,
-        again: impl FnOnce(PathBuf, Vec<u8>),
-    ) -> Result<Self, IdentityError> {
+    pub fn load(path: &Path, mac: Option<MacAddr>, writer: &Writer) -> Result<Self, IdentityError> {
         let stored = read_private(path)?
             .map(|bytes| parse(path, &bytes))
             .transpose()?;
@@ -67,7 +57,8 @@ impl Identity {
         };
         let text = serde_json::to_vec_pretty(&next).map_err(IdentityError::Encode)?;
         if is_known {
-            again(path.to_path_buf(), text);
+            let loss = "the identity stays as it was";
+            writer.pen().write(path.to_path_buf(), text, loss);
         } else {
             write_private(path, &text)?;
         }
@@ -76,13 +67,6 @@ impl Identity {
             mac: mac.unwrap_or(known.mac),
             generation: known.generation.saturating_add(1),
         })
-    }
-}
-
-/// An identity that is known stays as it is on the disk: a full disk keeps nobody from the party.
-fn rewrite(path: &Path, text: &[u8]) {
-    if let Err(error) = write_private(path, text) {
-        tracing::warn!(%error, "the identity stays as it was");
     }
 }
 
@@ -137,8 +121,8 @@ mod tests {
     #[test]
     fn an_identity_lives_on_and_its_generation_grows() {
         let path = scratch("grows");
-        let load =
-            |mac| Identity::load_with(&path, mac, |path, text| rewrite(&path, &text)).unwrap();
+        // Each start ends, and what it gave to its writer is written then.
+        let load = |mac| Identity::load(&path, mac, &Writer::start().unwrap()).unwrap();
         let first = load(None);
         let second = load(None);
         let other = MacAddr([2, 0, 0, 0, 0, 9]);
@@ -157,7 +141,7 @@ mod tests {
         let path = scratch("damaged");
         write_private(&path, b"{\"mac\":\"01:").unwrap();
 
-        let error = Identity::load(&path, None).unwrap_err();
+        let error = Identity::load(&path, None, &Writer::start().unwrap()).unwrap_err();
         let kept = read_private(&path).unwrap().unwrap();
         std::fs::remove_file(&path).unwrap();
 

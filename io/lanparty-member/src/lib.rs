@@ -11,6 +11,7 @@ mod run;
 mod sleep;
 #[cfg(unix)]
 pub mod unix;
+mod writer;
 
 pub use cli::{Frames, JoinArgs};
 pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
@@ -18,3 +19,4 @@ pub use mailbox::{Command, Handle};
 pub use place::{Place, PlaceKeeper};
 pub use port::{Port, PortError, PortFacts, Ready, Socket};
 pub use run::{Config, Member};
+pub use writer::Writer;

@@ -1,19 +1,15 @@
 //! A member's place between starts: what takes it again after a crash.
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use lanparty_state::{read_private, write_private};
+use lanparty_state::read_private;
 use serde::{Deserialize, Serialize};
 
 use crate::program::milliseconds;
+use crate::writer::{Pen, Writer};
 
 /// How many generations one start may use before it would have to write the file again: one for each connection attempt.
 const GENERATIONS_PER_START: u64 = 1 << 20;
-
-/// Tokens that may wait for the disk. A relay gives one at a join, so two of them are an age apart.
-const WAITING: usize = 4;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
@@ -67,43 +63,17 @@ impl Place {
         self.generation
     }
 
-    fn write(&self, token: Option<String>) {
-        let stored = Stored {
-            token,
-            ..self.stored.clone()
+    /// Notes that there was one more start, and gives the place to `writer` to be kept. No start waits for the disk.
+    pub fn keep(self, writer: &Writer) -> PlaceKeeper {
+        let keeper = PlaceKeeper {
+            pen: writer.pen(),
+            path: self.path,
+            stored: self.stored,
+            last: self.token,
         };
-        let text = serde_json::to_vec_pretty(&stored).expect("strings and numbers are JSON");
-        if let Err(error) = write_private(&self.path, &text) {
-            tracing::warn!(
-                error = describe(&error),
-                "the place cannot be remembered; after a crash it takes longer to come back"
-            );
-        }
-    }
+        keeper.write();
 
-    /// Starts a thread that writes tokens down, so that no frame waits for the disk.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the system gives no thread.
-    pub fn keep(self) -> io::Result<PlaceKeeper> {
-        let (sender, tokens) = sync_channel(WAITING);
-        std::thread::Builder::new()
-            .name("place".to_owned())
-            .spawn(move || self.serve(&tokens))?;
-
-        Ok(PlaceKeeper {
-            tokens: sender,
-            last: None,
-        })
-    }
-
-    /// A disk may take many seconds to confirm a write: nothing waits for it, the first join least of all.
-    fn serve(&self, tokens: &Receiver<Option<String>>) {
-        self.write(self.token.clone());
-        while let Ok(token) = tokens.recv() {
-            self.write(token);
-        }
+        keeper
     }
 }
 
@@ -135,7 +105,9 @@ fn describe(error: &dyn std::error::Error) -> String {
 /// Takes tokens to be written down.
 #[derive(Debug)]
 pub struct PlaceKeeper {
-    tokens: SyncSender<Option<String>>,
+    pen: Pen,
+    path: PathBuf,
+    stored: Stored,
     last: Option<String>,
 }
 
@@ -146,14 +118,29 @@ impl PlaceKeeper {
             return;
         }
         self.last = token.cloned();
-        // A disk that is busy for so long misses one token: the next start takes longer.
-        let _taken = self.tokens.try_send(self.last.clone());
+        self.write();
+    }
+
+    fn write(&self) {
+        let stored = Stored {
+            token: self.last.clone(),
+            ..self.stored.clone()
+        };
+        let text = serde_json::to_vec_pretty(&stored).expect("strings and numbers are JSON");
+
+        self.pen.write(
+            self.path.clone(),
+            text,
+            "the place cannot be remembered; after a crash it takes longer to come back",
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use lanparty_state::write_private;
 
     /// A file that is gone when the test is over.
     struct Scratch(PathBuf);
@@ -179,11 +166,14 @@ mod tests {
         let open = |relay, room| Place::open(file.0.clone(), relay, room);
         let first = open("relay.example", "ROOM1");
         assert_eq!(first.token(), None);
-        first.write(Some("token".to_owned()));
+        let generation = first.generation();
+        let writer = Writer::start().unwrap();
+        first.keep(&writer).handle_joined(Some(&"token".to_owned()));
+        drop(writer);
 
         let second = open("relay.example", "ROOM1");
         assert_eq!(second.token().as_deref(), Some("token"));
-        assert!(second.generation() > first.generation() + GENERATIONS_PER_START - 1);
+        assert!(second.generation() > generation + GENERATIONS_PER_START - 1);
         assert_eq!(open("relay.example", "ROOM2").token(), None);
         assert_eq!(open("relay2.example", "ROOM1").token(), None);
     }
@@ -197,7 +187,9 @@ mod tests {
 
         assert_eq!(place.token(), None);
         assert!(place.generation() > 0);
-        place.write(None);
+        let writer = Writer::start().unwrap();
+        drop(place.keep(&writer));
+        drop(writer);
         assert_eq!(read(&file.0).room, "ROOM1");
     }
 }
