@@ -2,6 +2,7 @@
 //!
 //! It has a thread of its own and asks the workers as a stranger would: they answer in their next turn and never wait for it.
 
+use std::cell::Cell;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,6 +39,9 @@ const MEMORY_INTERVAL: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// How far apart free memory is given back while it is scarce: workers that want some wait for that, milliseconds at a time.
+const TRIM_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The window.
 pub(crate) struct Window {
     started: Instant,
@@ -45,6 +49,8 @@ pub(crate) struct Window {
     door: Arc<Door>,
     /// Resident memory in bytes beyond which the door is closed; zero is no limit.
     memory_limit: u64,
+    /// When free memory was given back last.
+    trimmed: Cell<Option<Instant>>,
     local: UnixListener,
     metrics: Option<TcpListener>,
     path: PathBuf,
@@ -67,6 +73,7 @@ impl Window {
             workers,
             door,
             memory_limit,
+            trimmed: Cell::new(None),
             local,
             metrics,
             path,
@@ -95,10 +102,24 @@ impl Window {
         }
     }
 
+    /// Closes the door while memory is scarce. What a rush has left behind free is given back first, or the door would stay closed.
     fn watch_memory(&self) {
-        let is_full = self.memory_limit > 0
-            && resident_memory().is_some_and(|memory| memory > self.memory_limit / 5 * 4);
-        self.door.set_full(is_full);
+        let mut is_scarce = self.is_memory_scarce();
+        let is_due = self
+            .trimmed
+            .get()
+            .is_none_or(|last| last.elapsed() >= TRIM_INTERVAL);
+        if is_scarce && is_due {
+            lanparty_heap::give_back();
+            self.trimmed.set(Some(Instant::now()));
+            is_scarce = self.is_memory_scarce();
+        }
+        self.door.set_full(is_scarce);
+    }
+
+    fn is_memory_scarce(&self) -> bool {
+        self.memory_limit > 0
+            && resident_memory().is_some_and(|memory| memory > self.memory_limit / 5 * 4)
     }
 
     fn status(&self) -> Status {

@@ -218,6 +218,12 @@ impl<T: QueueItem> FqCodel<T> {
         }
     }
 
+    /// Whether it holds heap memory.
+    #[cfg(test)]
+    pub(crate) fn owns_memory(&self) -> bool {
+        self.items.capacity() + self.control.capacity() > 0 || self.lanes.owns_memory()
+    }
+
     fn take_from(&mut self, pick: Pick, now: Instant) -> Option<T> {
         loop {
             let index = self.lanes.head(pick.flow);

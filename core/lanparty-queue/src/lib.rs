@@ -16,6 +16,6 @@ pub use codel::CodelParams;
 pub use control::{AckBatch, RateController};
 pub use fq::{Enqueued, FqCodel, FqConfig};
 pub use item::{Class, QueueCounts, QueueDrop, QueueItem};
-pub use outlet::{MAX_TRAIN, Outlet, OutletConfig, Pace};
+pub use outlet::{MAX_TRAIN, Outlet, OutletConfig, Pace, RELEASE_AFTER};
 pub use rate::{BitRate, ParseRateError, Rate};
 pub use shaper::Shaper;

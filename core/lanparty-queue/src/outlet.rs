@@ -5,7 +5,7 @@ use crate::fq::{Enqueued, FqCodel, FqConfig, QUANTUM, QUANTUM_SLOW};
 use crate::item::{Class, QueueCounts, QueueItem};
 use crate::rate::BitRate;
 use crate::shaper::{OVERHEAD_IPV4, SPARSE_DEBT_BYTES, Shaper};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Most segments in one train: what the kernel takes in one call with UDP GSO (`UDP_MAX_SEGMENTS`, include/linux/udp.h).
 pub const MAX_TRAIN: usize = 64;
@@ -15,6 +15,9 @@ const IP_UDP_OVERHEAD: u16 = 28;
 
 /// Below this rate the queue's quantum is [`QUANTUM_SLOW`] (RFC 8290 section 5.2.4).
 const SLOW: u64 = 10_000_000;
+
+/// How long nothing must have been queued before the queue's memory is given back: longer than the pauses of a game that is played.
+pub const RELEASE_AFTER: Duration = Duration::from_secs(5);
 
 /// How one direction of a link is limited: [`crate::Rate`] as seen from the sending end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub struct Outlet<T> {
     /// Bytes handed out in this turn that `handle_sent` has not yet seen.
     pending: u64,
     turn: Option<Instant>,
+    /// When something was queued last, unless the queue's memory has been given back since.
+    last_queued: Option<Instant>,
 }
 
 impl<T: QueueItem> Outlet<T> {
@@ -81,6 +86,7 @@ impl<T: QueueItem> Outlet<T> {
             controller,
             pending: 0,
             turn: None,
+            last_queued: None,
         };
         outlet.set_pace(config.pace);
         outlet
@@ -132,6 +138,7 @@ impl<T: QueueItem> Outlet<T> {
         class: Class,
         now: Instant,
     ) -> Enqueued {
+        self.last_queued = Some(now);
         self.queue.enqueue(item, flow, lane, class, now)
     }
 
@@ -208,9 +215,17 @@ impl<T: QueueItem> Outlet<T> {
             .clamp(1, MAX_TRAIN)
     }
 
-    /// Gives the queue's memory back if nothing waits: for peers that fell silent.
-    pub fn release_if_empty(&mut self) {
-        self.queue.release_if_empty();
+    /// Gives the queue's memory back if nothing waits and nothing was queued for [`RELEASE_AFTER`]: for peers that nobody talks to.
+    ///
+    /// It costs two comparisons where there is nothing to do; call it after each turn.
+    pub fn release_if_idle(&mut self, now: Instant) {
+        let is_idle = self
+            .last_queued
+            .is_some_and(|last| now.saturating_duration_since(last) >= RELEASE_AFTER);
+        if is_idle && self.queue.is_empty() {
+            self.queue.release_if_empty();
+            self.last_queued = None;
+        }
     }
 
     fn may_send(&self, now: Instant, len: usize, sparse: bool) -> bool {
@@ -260,5 +275,43 @@ impl<T: QueueItem> Outlet<T> {
         let slow = rate.bits_per_second() < SLOW;
         self.queue
             .set_quantum(if slow { QUANTUM_SLOW } else { QUANTUM });
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test may read the clock")]
+mod tests {
+    use super::*;
+
+    struct Packet(usize);
+
+    impl QueueItem for Packet {
+        fn wire_len(&self) -> usize {
+            self.0
+        }
+
+        fn mark_ce(&mut self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn memory_goes_back_once_nobody_talks_and_not_before() {
+        let mut outlet = Outlet::new(OutletConfig::new(Pace::Off));
+        let start = Instant::now();
+        let later = start + RELEASE_AFTER;
+        let put = |outlet: &mut Outlet<Packet>, now| {
+            let _none = outlet.enqueue(Packet(100), 1, 1, Class::Normal, now);
+        };
+
+        put(&mut outlet, start);
+        outlet.release_if_idle(later);
+        assert!(outlet.poll_transmit(later).is_some(), "what waits stays");
+        put(&mut outlet, later);
+        assert!(outlet.poll_transmit(later).is_some());
+        outlet.release_if_idle(later);
+        assert!(outlet.queue.owns_memory(), "somebody has just talked");
+        outlet.release_if_idle(later + RELEASE_AFTER);
+        assert!(!outlet.queue.owns_memory());
     }
 }

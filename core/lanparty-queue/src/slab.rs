@@ -29,6 +29,11 @@ impl<T> Slab<T> {
         self.len
     }
 
+    #[cfg(test)]
+    pub(crate) const fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
     /// Stores `value`. The callers' bounds keep the count far below `u32::MAX`.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         self.len += 1;

@@ -2,6 +2,7 @@
 //!
 //! Everything runs in the namespaces of [`lanparty_e2e::Bed`]. Figures of one run on one machine compare; figures of two do not.
 
+pub mod crowd;
 pub mod figures;
 pub mod load;
 pub mod meter;

@@ -5,6 +5,7 @@
 
 mod member;
 mod relay;
+mod returning;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -15,13 +16,14 @@ use lanparty_proto::{MacAddr, overlay};
 
 pub use self::member::Member;
 pub use self::relay::Relay;
+pub use self::returning::{Returned, returning};
 use crate::impair::Rng;
 
 /// What an attack did to the relay and to a room that has nothing to do with it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Outcome {
-    /// What was sent.
-    pub sent: u64,
+    /// What arrived: what the relay counted, or what the kernel did not drop in front of it.
+    pub arrived: u64,
     /// By how much the relay's resident memory grew, in bytes.
     pub growth: u64,
     /// The 99th percentile of a frame's time from member to member before the attack.
@@ -106,7 +108,7 @@ fn measure(
     let before = relay.resident()?;
     let start = Instant::now();
     let shared = &*relay;
-    let sent = std::thread::scope(|scope| {
+    let arrived = std::thread::scope(|scope| {
         let attacker = scope.spawn(move || attack(shared));
         while !attacker.is_finished() {
             witness.exchange()?;
@@ -121,7 +123,7 @@ fn measure(
     ensure!(relay.is_running(), "the relay has crashed");
 
     Ok(Outcome {
-        sent,
+        arrived,
         growth: relay.resident()?.saturating_sub(before),
         quiet,
         besieged,
@@ -157,34 +159,41 @@ pub fn threshold(relay: &mut Relay) -> Result<()> {
 
 /// Mutated, truncated and empty datagrams from a client, at a relay that was told to bear any number of them.
 ///
+/// It goes on until the relay has counted `count` of them: what queues on the way lose does not.
+///
 /// # Errors
 ///
-/// Returns an error if the relay crashes, or forwards what is not a frame.
+/// Returns an error if the relay crashes, or ends the connection.
 pub fn datagrams(relay: &mut Relay, count: u64) -> Result<Outcome> {
     measure(relay, |relay| {
         let mac = MacAddr([2, 0, 0, 0, 0, 4]);
         let mut client = Member::join(relay, address(0, 4), Role::Client, "LOUD", Some(mac))?;
         let mut rng = Rng::new(count);
-        let mut sent = 0;
-        while sent < count {
-            for _ in 0..BATCH {
-                let garbage = mutated(&client, mac, &mut rng);
-                client.queue(&garbage);
+        loop {
+            let heard = relay.heard("LOUD")?;
+            if heard >= count {
+                return Ok(heard);
             }
-            sent += BATCH;
-            client.turn(Duration::ZERO)?;
-            while !client.is_drained() {
-                client.turn(Duration::from_millis(1))?;
+            for _ in 0..LOOK.min(count).div_ceil(BATCH) {
+                for _ in 0..BATCH {
+                    let garbage = mutated(&client, mac, &mut rng);
+                    client.queue(&garbage);
+                }
+                client.turn(Duration::ZERO)?;
+                while !client.is_drained() {
+                    client.turn(Duration::from_millis(1))?;
+                }
+                ensure!(client.cause().is_none(), "ended: {:?}", client.cause());
             }
-            ensure!(client.cause().is_none(), "ended: {:?}", client.cause());
         }
-
-        Ok(sent)
     })
 }
 
 /// Datagrams that are queued before they are sent; the queue in front of a link holds more.
 const BATCH: u64 = 64;
+
+/// Datagrams or packets between two looks at how many have arrived.
+const LOOK: u64 = 50_000;
 
 /// Returns a good datagram with something wrong, or nothing at all.
 fn mutated(client: &Member, mac: MacAddr, rng: &mut Rng) -> Vec<u8> {
@@ -212,7 +221,7 @@ fn mutated(client: &Member, mac: MacAddr, rng: &mut Rng) -> Vec<u8> {
     datagram
 }
 
-/// Random packets at the port, of all sizes and from many sockets.
+/// Random packets at the port, of all sizes and from many sockets, until `count` have got past the kernel.
 ///
 /// # Errors
 ///
@@ -224,28 +233,41 @@ pub fn packets(relay: &mut Relay, count: u64) -> Result<Outcome> {
             .collect::<std::io::Result<Vec<_>>>()?;
         let mut rng = Rng::new(count);
         let mut packet = vec![0; 1472];
-        for number in 0..count {
-            let random = rng.next_u64();
-            let len = usize::try_from(random >> 16 & 0x7ff).unwrap_or(0) % packet.len();
-            for chunk in packet.chunks_mut(64) {
-                if let Some(place) = chunk.first_chunk_mut() {
-                    *place = rng.next_u64().to_ne_bytes();
-                }
+        let (mut sent, lost) = (0, relay.lost_by_kernel()?);
+        loop {
+            let arrived = u64::saturating_sub(sent, relay.lost_by_kernel()? - lost);
+            if arrived >= count {
+                return Ok(arrived);
             }
-            // Half of them look like QUIC version 1 at first sight: long header, fixed bit, version (RFC 9000, 17.2).
-            if number % 2 == 0
-                && let Some(place) = packet.first_chunk_mut()
+            for socket in sockets
+                .iter()
+                .cycle()
+                .take(usize::try_from(LOOK.min(count))?)
             {
-                *place = [0xc0 | place[0] & 0x3f, 0, 0, 0, 1, 8];
+                let body = random_packet(&mut packet, &mut rng);
+                sent += u64::from(socket.send_to(body, relay.address()).is_ok());
             }
-            let socket = sockets.iter().cycle().nth(usize::try_from(number % 16)?);
-            let body = packet.get(..len).unwrap_or_default();
-            // A full buffer is the kernel's business.
-            let _sent = socket.map(|socket| socket.send_to(body, relay.address()));
         }
-
-        Ok(count)
     })
+}
+
+/// Makes the next random packet: every second looks like QUIC version 1 at first sight.
+fn random_packet<'a>(packet: &'a mut [u8], rng: &mut Rng) -> &'a [u8] {
+    let random = rng.next_u64();
+    let len = usize::try_from(random >> 16 & 0x7ff).unwrap_or(0) % packet.len();
+    for chunk in packet.chunks_mut(64) {
+        if let Some(place) = chunk.first_chunk_mut() {
+            *place = rng.next_u64().to_ne_bytes();
+        }
+    }
+    // Long header, fixed bit, version, and the length of a connection id (RFC 9000, 17.2).
+    if random & 1 == 0
+        && let Some(place) = packet.first_chunk_mut()
+    {
+        *place = [0xc0 | place[0] & 0x3f, 0, 0, 0, 1, 8];
+    }
+
+    packet.get(..len).unwrap_or_default()
 }
 
 /// Connections from many addresses that finish their handshake and never say hello: all are gone, and the room they leave is whole.
@@ -312,6 +334,40 @@ pub fn flood(relay: &Relay) -> Result<()> {
     );
     let mac = MacAddr([2, 0, 0, 0, 0, 9]);
     Member::join(relay, address(250, 2), Role::Client, "OTHER", Some(mac))?;
+
+    Ok(())
+}
+
+/// Silent connections until a relay with little memory lets nobody in any more: once they are gone it does again.
+///
+/// # Errors
+///
+/// Returns an error if memory never runs short, or the door stays closed.
+pub fn scarce(relay: &Relay) -> Result<()> {
+    let refused = |relay: &Relay| -> Result<u64> {
+        Ok(relay.status()?["door"]["refused"].as_u64().unwrap_or(0))
+    };
+    let mut members = Vec::new();
+    while refused(relay)? == 0 {
+        for _ in 0..50 {
+            let number = members.len();
+            ensure!(number < 5000, "memory never runs short");
+            let third = 1 + u8::try_from(number / 50 % 200)?;
+            let last = 1 + u8::try_from(number % 50)?;
+            members.push(Member::dial(relay, address(third, last))?);
+        }
+        for member in members.iter_mut().rev().take(200) {
+            member.turn(Duration::ZERO)?;
+        }
+    }
+    drop(members);
+
+    let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+    let start = Instant::now();
+    while let Err(error) = Member::join(relay, address(250, 3), Role::Client, "AFTER", Some(mac)) {
+        ensure!(start.elapsed() < PATIENCE, "the door stays closed: {error}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
 
     Ok(())
 }

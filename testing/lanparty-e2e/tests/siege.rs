@@ -53,3 +53,20 @@ fn a_rush_of_strangers_must_prove_its_addresses() {
 
     siege::retry(&relay).unwrap();
 }
+
+#[test]
+fn a_relay_that_ran_short_of_memory_lets_people_in_again() {
+    // Four fifths of 20 MiB: some hundred connections more than nothing.
+    let relay = Relay::start("scarce", &["--memory", "20"]).unwrap();
+
+    siege::scarce(&relay).unwrap();
+}
+
+#[test]
+fn who_comes_again_with_garbage_is_thrown_out_again() {
+    let mut relay = Relay::start("returning", &[]).unwrap();
+
+    let (outcome, _) = siege::returning(&mut relay, 10).unwrap();
+
+    assert!(outcome.growth < MAX_GROWTH, "{outcome:?}");
+}

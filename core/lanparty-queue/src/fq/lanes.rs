@@ -118,6 +118,11 @@ impl Lanes {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn owns_memory(&self) -> bool {
+        !self.flow_index.is_empty()
+    }
+
     /// The flow of (`lane`, `bucket`), made if it does not exist.
     pub(super) fn flow_for(&mut self, lane: u16, bucket: u16, quantum: u32) -> u32 {
         if self.flow_index.is_empty() {

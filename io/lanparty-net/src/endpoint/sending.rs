@@ -74,6 +74,7 @@ impl Endpoint {
             }
             return;
         }
+        link.outlet.release_if_idle(now);
         let deadline = [link.conn.poll_timeout(), link.outlet.poll_timeout(now)]
             .into_iter()
             .flatten()

@@ -17,6 +17,9 @@ struct Cli {
     /// Random packets at the relay's port.
     #[arg(long, default_value_t = 1_000_000)]
     packets: u64,
+    /// How often a client that sends garbage comes again after it was thrown out.
+    #[arg(long, default_value_t = 1000)]
+    returns: u32,
     /// Connections that never say hello.
     #[arg(long, default_value_t = 5000)]
     silent: usize,
@@ -37,10 +40,22 @@ fn main() -> Result<()> {
     siege::retry(&Relay::start("retry", &[])?)?;
     println!("a rush of strangers: Retry seen on the wire");
 
+    siege::scarce(&Relay::start("scarce", &["--memory", "20"])?)?;
+    println!("memory short: nobody new is let in, and somebody again once it is not");
+
+    let mut relay = Relay::start("returning", &[])?;
+    let (outcome, returned) = siege::returning(&mut relay, cli.returns)?;
+    println!(
+        "a client that comes again: thrown out {} times at the threshold, refused {} of {} times at once afterwards",
+        returned.thrown_out, returned.refused, returned.tried_again
+    );
+    report("malformed datagrams borne by default limits", outcome)?;
+
+    // Nobody sends millions past the default threshold: this relay is told to bear them, so that its parsers see all.
     let patient = ["--strikes", "0", "--max-strikes", "4294967295"];
     let mut relay = Relay::start("datagrams", &patient)?;
     report(
-        "garbage datagrams",
+        "garbage datagrams of an admitted client, threshold off",
         siege::datagrams(&mut relay, cli.datagrams)?,
     )?;
     let mut relay = Relay::start("packets", &[])?;
@@ -62,14 +77,14 @@ fn main() -> Result<()> {
 
 fn report(what: &str, outcome: Outcome) -> Result<()> {
     let Outcome {
-        sent,
+        arrived,
         growth,
         quiet,
         besieged,
         time,
     } = outcome;
     println!(
-        "{what}: {sent} in {:.1} s; memory +{} KiB; p99 of another room {:.3} ms, quiet {:.3} ms",
+        "{what}: {arrived} arrived in {:.1} s; memory +{} KiB; p99 of another room {:.3} ms, quiet {:.3} ms",
         time.as_secs_f64(),
         growth / 1024,
         besieged.as_secs_f64() * 1e3,

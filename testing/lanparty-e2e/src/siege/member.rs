@@ -190,6 +190,13 @@ impl Member {
         self.cause.as_ref()
     }
 
+    /// Returns whether it was told to go, or its connection ended.
+    pub(super) fn is_shown_out(&self) -> bool {
+        let goodbye = |message: &Message| matches!(message, Message::Disconnect(_));
+
+        self.cause.is_some() || self.messages.iter().any(goodbye)
+    }
+
     /// Waits for a packet for at most `patience`, and does what is due.
     ///
     /// # Errors

@@ -84,6 +84,46 @@ impl Relay {
         Ok(kib * 1024)
     }
 
+    /// Returns how many datagrams of a room's members it has judged, those that went nowhere included.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if nobody answers.
+    pub fn heard(&self, room: &str) -> Result<u64> {
+        let status = self.status()?;
+        let rooms = status["rooms"].as_array().into_iter().flatten();
+        let members = rooms
+            .filter(|found| found["code"] == room)
+            .flat_map(|found| found["members"].as_array().into_iter().flatten());
+
+        Ok(members
+            .map(|member| {
+                let drops = member["drops"].as_object().into_iter().flatten();
+                let drops: u64 = drops.filter_map(|(_, count)| count.as_u64()).sum();
+                member["up"]["frames"].as_u64().unwrap_or(0) + drops
+            })
+            .sum())
+    }
+
+    /// Returns how many packets the kernel has dropped because its sockets were full (`/proc/net/udp`, last column).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the kernel's table cannot be read.
+    pub fn lost_by_kernel(&self) -> Result<u64> {
+        let port = format!(":{:04X}", self.address.port());
+        let table = std::fs::read_to_string("/proc/thread-self/net/udp")?;
+        let ours = table.lines().filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let local = words.next()?;
+            local
+                .ends_with(&port)
+                .then(|| words.last()?.parse::<u64>().ok())?
+        });
+
+        Ok(ours.sum::<u64>())
+    }
+
     /// Returns what `lanparty-relay status` says.
     ///
     /// # Errors
