@@ -204,6 +204,11 @@ impl Session {
             (Some(Phase::Joined), Message::PeerResumed(peer)) => {
                 self.peers.resumed(peer.peer, &mut self.outputs);
             }
+            (Some(Phase::Joined), Message::RoomBudget(room)) => {
+                if let Some(line) = self.line_mut(attempt) {
+                    line.room_budget = room.budget.map(usize::from);
+                }
+            }
             (
                 _,
                 Message::Hello(_)
@@ -214,7 +219,8 @@ impl Session {
                 | Message::PeerJoined(_)
                 | Message::PeerLeft(_)
                 | Message::PeerDetached(_)
-                | Message::PeerResumed(_),
+                | Message::PeerResumed(_)
+                | Message::RoomBudget(_),
             ) => self.misunderstood(attempt, "a control message came out of turn"),
         }
     }
@@ -325,7 +331,11 @@ impl Session {
     pub fn budget(&self) -> usize {
         let line = self.current.as_ref();
 
-        line.map_or(0, |line| line.budget.min(line.agreed))
+        line.map_or(0, |line| {
+            let sendable = line.budget.min(line.agreed);
+
+            line.room_budget.map_or(sendable, |room| room.min(sendable))
+        })
     }
 
     /// Returns the connection that datagrams go over.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use lanparty_client_core::{Attempt, Cause, Config, Exit, JoinInfo, Output, Session, session};
 use lanparty_ctrl::{
     Decoder, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Mode, PeerInfo, PeerLeft,
-    PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role, Stats, Welcome, close_code,
-    encode,
+    PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role, RoomBudget, Stats, Welcome,
+    close_code, encode,
 };
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
@@ -227,6 +227,17 @@ fn budget_follows_the_path_up_to_what_was_agreed() {
     assert_eq!(bench.session.budget(), 1200);
     bench.session.handle_budget(attempt, 9000, bench.now);
     assert_eq!(bench.session.budget(), 1500);
+}
+
+#[test]
+fn budget_is_what_fits_everybody_while_the_room_says_so() {
+    let (mut bench, attempt) = Bench::joined();
+
+    for (told, budget) in [(Some(1162), 1162), (Some(9000), 1400), (None, 1400)] {
+        let room = RoomBudget { budget: told };
+        bench.say(attempt, Message::RoomBudget(room));
+        assert_eq!(bench.session.budget(), budget);
+    }
 }
 
 #[test]

@@ -143,7 +143,7 @@ mod tests {
     use lanparty_proto::{MacAddr, PeerId, RoomId};
 
     use super::*;
-    use crate::{Capability, Hello, LeaveReason, Mode, PeerLeft, Role, Welcome};
+    use crate::{Capability, Hello, LeaveReason, Mode, PeerLeft, Role, RoomBudget, Welcome};
 
     fn hello() -> Message {
         Message::Hello(Hello {
@@ -206,6 +206,13 @@ mod tests {
             &left[..],
             framed(r#"{"type":"peer_left","peer":3,"reason":"timeout"}"#)
         );
+        for (budget, json) in [
+            (Some(1162), r#"{"type":"room_budget","budget":1162}"#),
+            (None, r#"{"type":"room_budget"}"#),
+        ] {
+            let message = Message::RoomBudget(RoomBudget { budget });
+            assert_eq!(&encode(&message)[..], framed(json));
+        }
     }
 
     #[test]

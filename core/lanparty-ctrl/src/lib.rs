@@ -12,7 +12,7 @@ pub use framing::{ControlError, Decoder, LENGTH_PREFIX, MAX_ADMITTED, MAX_UNADMI
 pub use message::{
     Capability, Disconnect, Hello, LeaveReason, MAX_CAPABILITIES, MAX_REASONS, MAX_TEXT, Message,
     Mode, PeerInfo, PeerLeft, PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role,
-    Stats, ValidationError, Welcome,
+    RoomBudget, Stats, ValidationError, Welcome,
 };
 pub use room::{MAX_LEN as MAX_ROOM_CODE, MIN_LEN as MIN_ROOM_CODE, RoomCode, RoomCodeError};
 

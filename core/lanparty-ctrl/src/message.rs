@@ -1,6 +1,7 @@
 //! The messages and what makes them valid.
 
 mod json;
+mod valid;
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,10 @@ use lanparty_proto::{MacAddr, PeerId, RoomId, budget};
 use serde::{Deserialize, Serialize};
 
 use self::json::{mac_text, peer_number, room_number};
+use self::valid::{check_peer, check_text};
 use crate::RoomCode;
+
+pub use self::valid::ValidationError;
 
 /// The most characters of any text that a peer writes for people: program names, sentences.
 pub const MAX_TEXT: usize = 256;
@@ -39,6 +43,8 @@ pub enum Message {
     PeerDetached(PeerRef),
     /// Somebody whose connection broke is back in the same place.
     PeerResumed(PeerRef),
+    /// What fits the paths of all members of a native room changed; for members with [`Capability::RoomBudget`].
+    RoomBudget(RoomBudget),
     /// A member's own counters.
     Stats(Stats),
     /// The relay is about to restart; connect again after a while.
@@ -49,7 +55,7 @@ pub enum Message {
 
 impl Message {
     /// The `type` of every message.
-    pub const TYPES: [&'static str; 11] = [
+    pub const TYPES: [&'static str; 12] = [
         "hello",
         "welcome",
         "reject",
@@ -58,6 +64,7 @@ impl Message {
         "peer_left",
         "peer_detached",
         "peer_resumed",
+        "room_budget",
         "stats",
         "restarting",
         "disconnect",
@@ -78,7 +85,7 @@ impl Message {
             Self::PeerDetached(peer) | Self::PeerResumed(peer) => check_peer(peer.peer),
             Self::Stats(stats) => stats.validate(),
             Self::Disconnect(disconnect) => check_text("message", &disconnect.message),
-            Self::Redirect(_) | Self::Restarting(_) => Ok(()),
+            Self::Redirect(_) | Self::RoomBudget(_) | Self::Restarting(_) => Ok(()),
         }
     }
 }
@@ -109,6 +116,8 @@ pub enum Mode {
 pub enum Capability {
     /// Full-frame mode.
     FullFrame,
+    /// Understands [`Message::RoomBudget`].
+    RoomBudget,
     /// A capability that this version does not know.
     #[serde(other)]
     Unknown,
@@ -348,6 +357,14 @@ impl LeaveReason {
     }
 }
 
+/// What fits the paths of all members of a native room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomBudget {
+    /// The largest overlay datagram that every member's connection carries, in bytes; none once all carry what the room's MTU needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<u16>,
+}
+
 /// A member's own counters, since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -395,46 +412,4 @@ pub struct Disconnect {
     /// Why, for a person; may be empty.
     #[serde(default)]
     pub message: String,
-}
-
-/// What is not valid in a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ValidationError {
-    /// A client without a MAC.
-    #[error("a client needs a MAC address")]
-    MissingMac,
-    /// A gateway with a MAC.
-    #[error("a gateway has no MAC address of its own in the room")]
-    GatewayWithMac,
-    /// A MAC that no station may send with.
-    #[error("the MAC address is zero or a group address")]
-    BadMac,
-    /// A peer id of zero.
-    #[error("peer id 0 is nobody")]
-    BadPeer,
-    /// An MTU outside [`budget::MIN_IP_MTU`] to [`budget::FULL_IP_MTU`].
-    #[error("an MTU of {0} is outside of what a room may have")]
-    BadMtu(u16),
-    /// A list with too many entries.
-    #[error("too many entries in {0}")]
-    TooMany(&'static str),
-    /// A text that is too long.
-    #[error("{0} is longer than {MAX_TEXT} bytes")]
-    TextTooLong(&'static str),
-}
-
-fn check_text(field: &'static str, text: &str) -> Result<(), ValidationError> {
-    if text.len() > MAX_TEXT {
-        return Err(ValidationError::TextTooLong(field));
-    }
-
-    Ok(())
-}
-
-const fn check_peer(peer: PeerId) -> Result<(), ValidationError> {
-    if peer.0 == 0 {
-        return Err(ValidationError::BadPeer);
-    }
-
-    Ok(())
 }

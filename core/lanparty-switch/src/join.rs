@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use lanparty_ctrl::{
-    Hello, LeaveReason, Message, PeerRef, Reject, RejectCode, Resume, Role, Welcome,
+    Capability, Hello, LeaveReason, Message, PeerRef, Reject, RejectCode, Resume, Role, RoomBudget,
+    Welcome,
 };
 use lanparty_obs::{Drops, Traffic};
 
@@ -152,6 +153,7 @@ impl Switch {
         member.generation = hello.generation;
         member.origin = joiner.origin;
         member.agreed = agreed;
+        member.hears_budget = hello.can(Capability::RoomBudget);
         member.budget = joiner.budget.min(agreed);
         member.last_seen = now;
         member.strikes = 0;
@@ -163,6 +165,7 @@ impl Switch {
             None => self.tell_others(taken, &Message::PeerResumed(PeerRef { peer })),
         }
         self.greet(taken);
+        self.tell_budget(taken.room);
 
         taken
     }
@@ -259,6 +262,7 @@ impl Switch {
             code: hello.room.clone(),
             mode,
             mtu,
+            narrowest: None,
             roster: Roster::default(),
             stations: Stations::default(),
             created: now,
@@ -296,6 +300,7 @@ impl Switch {
             origin: joiner.origin,
             fights: Fights::default(),
             agreed,
+            hears_budget: hello.can(Capability::RoomBudget),
             budget: joiner.budget.min(agreed),
             joined: now,
             last_seen: now,
@@ -367,7 +372,14 @@ impl Switch {
 
             [Some(joined), detached].into_iter().flatten()
         });
-        let messages = std::iter::once(Message::Welcome(welcome)).chain(present);
+        let narrow = (room.narrowest.is_some() && member.hears_budget).then_some(
+            Message::RoomBudget(RoomBudget {
+                budget: room.narrowest,
+            }),
+        );
+        let messages = std::iter::once(Message::Welcome(welcome))
+            .chain(present)
+            .chain(narrow);
         self.outputs
             .extend(messages.map(|message| Output::Send { conn, message }));
     }

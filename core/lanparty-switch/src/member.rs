@@ -43,6 +43,8 @@ pub(crate) struct Member {
     pub(crate) fights: Fights,
     /// The largest overlay datagram that was agreed on; more may not be sent by the member.
     pub(crate) agreed: usize,
+    /// Whether it understands what [`Switch::tell_budget`](crate::Switch) tells.
+    pub(crate) hears_budget: bool,
     /// What the connection carries now; never more than `agreed`.
     pub(crate) budget: usize,
     pub(crate) joined: Instant,

@@ -25,6 +25,8 @@ pub(crate) struct Room {
     pub(crate) mode: Mode,
     /// The IP MTU, fixed like the mode.
     pub(crate) mtu: u16,
+    /// What members were told to fit everybody, in bytes; `None` while everybody carries what the MTU needs.
+    pub(crate) narrowest: Option<u16>,
     pub(crate) roster: Roster,
     pub(crate) stations: Stations,
     pub(crate) created: Instant,

@@ -143,6 +143,7 @@ impl Switch {
     pub fn handle_budget(&mut self, from: Attachment, budget: usize) {
         if let Some(member) = self.member_mut(from) {
             member.budget = budget.min(member.agreed);
+            self.tell_budget(from.room);
         }
     }
 
@@ -177,6 +178,7 @@ impl Switch {
                 from,
                 &Message::PeerLeft(lanparty_ctrl::PeerLeft { peer, reason }),
             );
+            self.tell_budget(from.room);
         }
 
         Some(Left {
@@ -202,6 +204,7 @@ impl Switch {
         let peer = member.identity.peer();
         let kept = Attachment { serial, ..from };
         self.tell_others(kept, &Message::PeerDetached(PeerRef { peer }));
+        self.tell_budget(from.room);
 
         let expiry = now
             .checked_add(self.limits.detached_lifetime)

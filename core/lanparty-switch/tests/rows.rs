@@ -567,6 +567,65 @@ fn r11_skips_a_target_whose_budget_is_too_small_and_no_other() {
 }
 
 #[test]
+fn a_native_room_is_told_when_a_path_shrinks_and_when_it_widens() {
+    let mut party = defaults();
+    let hears = |hello: Hello| Hello {
+        capabilities: vec![Capability::RoomBudget],
+        ..hello
+    };
+    let told = |party: &mut Party| {
+        let news = party.news().into_iter();
+        let budgets = news.filter_map(|(conn, message)| match message {
+            Message::RoomBudget(room) => Some((conn, room.budget)),
+            _ => None,
+        });
+        budgets.collect::<Vec<_>>()
+    };
+    let a = party.join(&hears(client(A)));
+    let b = party.join(&hears(client(B)));
+    party.join(&native(client(C)));
+    assert_eq!(told(&mut party), [], "everybody carries the MTU");
+
+    party.switch.handle_budget(b.at, 1162);
+    party.drain();
+    let narrow = [(a.conn, Some(1162)), (b.conn, Some(1162))];
+    assert_eq!(told(&mut party), narrow, "the third would not understand");
+
+    let g = party.join(&hears(gateway()));
+    assert_eq!(told(&mut party), [(g.conn, Some(1162))]);
+
+    party.switch.handle_budget(b.at, 1434);
+    party.drain();
+    assert_eq!(told(&mut party).len(), 3);
+    party.switch.handle_budget(b.at, 1162);
+    party.drain();
+    told(&mut party);
+    party.switch.handle_lost(b.at, party.now);
+    party.drain();
+    let wide = [(a.conn, None), (g.conn, None)];
+    assert_eq!(told(&mut party), wide, "nothing is sent to the narrow one");
+}
+
+#[test]
+fn a_full_room_is_told_nothing_of_paths() {
+    let mut party = defaults();
+    let hello = Hello {
+        capabilities: vec![Capability::FullFrame, Capability::RoomBudget],
+        ..client(A)
+    };
+    let a = party.join(&hello);
+    party.switch.handle_budget(a.at, 1162);
+    party.drain();
+
+    let news = party.news();
+    assert!(
+        !news
+            .iter()
+            .any(|(_, m)| matches!(m, Message::RoomBudget(_)))
+    );
+}
+
+#[test]
 fn r11_a_full_room_splits_for_a_narrow_target() {
     let mut party = defaults();
     let a = party.join(&client(A));

@@ -1,7 +1,9 @@
 //! Notices that a path has shrunk: large packets vanish while small ones arrive (RFC 8899, 4.3).
 //!
 //! The library notices too, but only after four separate losses of large packets. The datagrams that it loses are nobody's to send
-//! again but the applications', whose TCP doubles its patience each time: four losses are three seconds, two are half a one.
+//! again but the applications', whose TCP doubles its patience each time: four losses are three seconds. Here two are enough, and
+//! nobody has to wait for the second: the link sends the last large datagram that was lost again, which is the question whether
+//! large packets arrive, and helps whoever waits for it if they do.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -15,6 +17,19 @@ const ENOUGH: u8 = 2;
 /// How many trains of large packets are remembered. What is lost is known a round trip later; a lost train that has been
 /// forgotten is only not suspected.
 const REMEMBERED: usize = 64;
+
+/// What a loss says about the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// Nothing: packets get lost.
+    Nothing,
+    /// Large packets may vanish, and what is on its way will tell.
+    Suspicion,
+    /// Large packets may vanish, and no other is on its way: another should be sent to find out.
+    Question,
+    /// The path is a black hole.
+    BlackHole,
+}
 
 /// Watches which packets of one path arrive. Packets are known by when they were sent.
 #[derive(Debug, Default)]
@@ -47,22 +62,25 @@ impl BlackHole {
         }
     }
 
-    /// Takes when the newest of those packets was sent that have just been found lost. Returns whether the path is a black hole.
-    pub(crate) fn handle_loss(&mut self, sent: Instant) -> bool {
+    /// Takes when the newest of those packets was sent that have just been found lost.
+    pub(crate) fn handle_loss(&mut self, sent: Instant) -> Finding {
         let is_explained = !self.large.contains(&sent)
             || self.newest_large_acked >= Some(sent)
             || self.newest_acked < Some(sent);
         if is_explained || self.last_suspicion >= Some(sent) {
-            return false;
+            return Finding::Nothing;
         }
         self.last_suspicion = Some(sent);
         self.suspicions = self.suspicions.saturating_add(1);
-        if self.suspicions < ENOUGH {
-            return false;
+        if self.suspicions >= ENOUGH {
+            *self = Self::default();
+            return Finding::BlackHole;
         }
-        *self = Self::default();
-
-        true
+        if self.large.back() == Some(&sent) {
+            Finding::Question
+        } else {
+            Finding::Suspicion
+        }
     }
 }
 
@@ -80,11 +98,21 @@ mod tests {
     #[test]
     fn two_losses_of_large_packets_that_small_ones_survive_are_a_black_hole() {
         let (mut path, start) = (BlackHole::default(), Instant::now());
-        for (sent, small, is_black_hole) in [(0, 1, false), (10, 11, true)] {
+        for (sent, small, finding) in [(0, 1, Finding::Question), (10, 11, Finding::BlackHole)] {
             path.handle_sent(at(start, sent), 1400);
             path.handle_ack(Some(at(start, small)), None);
-            assert_eq!(path.handle_loss(at(start, sent)), is_black_hole);
+            assert_eq!(path.handle_loss(at(start, sent)), finding);
         }
+    }
+
+    #[test]
+    fn nothing_is_asked_while_another_large_packet_is_on_its_way() {
+        let (mut path, start) = (BlackHole::default(), Instant::now());
+        path.handle_sent(at(start, 0), 1400);
+        path.handle_sent(at(start, 2), 1400);
+        path.handle_ack(Some(at(start, 1)), None);
+
+        assert_eq!(path.handle_loss(at(start, 0)), Finding::Suspicion);
     }
 
     #[test]
@@ -93,7 +121,7 @@ mod tests {
         for sent in [0, 10, 20, 30] {
             path.handle_sent(at(start, sent), 1400);
             path.handle_ack(Some(at(start, sent + 1)), None);
-            assert!(!path.handle_loss(at(start, sent)));
+            assert_eq!(path.handle_loss(at(start, sent)), Finding::Question);
             path.handle_sent(at(start, sent + 2), 1400);
             let large = Some(at(start, sent + 2));
             path.handle_ack(large, large);
@@ -109,7 +137,7 @@ mod tests {
             path.handle_sent(at(start, sent + 1), 1400);
             let large = Some(at(start, sent + 1));
             path.handle_ack(large, large);
-            assert!(!path.handle_loss(at(start, sent)));
+            assert_eq!(path.handle_loss(at(start, sent)), Finding::Nothing);
         }
     }
 
@@ -118,12 +146,14 @@ mod tests {
         let (mut path, start) = (BlackHole::default(), Instant::now());
         for sent in 0..10 {
             path.handle_sent(at(start, sent), 1400);
-            assert!(!path.handle_loss(at(start, sent)), "nothing arrives at all");
+            let finding = path.handle_loss(at(start, sent));
+            assert_eq!(finding, Finding::Nothing, "nothing arrives at all");
         }
         for sent in 20..30 {
             path.handle_sent(at(start, sent), 60);
             path.handle_ack(Some(at(start, sent + 1)), None);
-            assert!(!path.handle_loss(at(start, sent)), "they were small");
+            let finding = path.handle_loss(at(start, sent));
+            assert_eq!(finding, Finding::Nothing, "they were small");
         }
     }
 

@@ -1,149 +1,21 @@
 //! One QUIC connection as the programs see it: datagrams, a control byte stream, path facts.
 
+mod event;
+
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_queue::Outlet;
 use quinn_proto::{
-    Connection, ConnectionError, Dir, Event, ReadError, StreamEvent, StreamId, Transmit, VarInt,
-    WriteError,
+    Connection, Dir, Event, ReadError, StreamEvent, StreamId, Transmit, VarInt, WriteError,
 };
 
-use crate::black_hole::{BASE, BlackHole};
+use crate::black_hole::{BASE, BlackHole, Finding};
 use crate::outgoing::Outgoing;
 use crate::sensor::{Report, Reports};
 
-/// Names a link of one endpoint. A name is never used again, so a late one finds nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId {
-    pub(crate) slot: usize,
-    pub(crate) generation: u32,
-}
-
-impl LinkId {
-    /// Returns the number of the place that the link has in its endpoint: small, and used again once the link is gone.
-    pub const fn slot(self) -> usize {
-        self.slot
-    }
-
-    /// Returns the name as a number, for owners that name connections by numbers.
-    pub const fn to_bits(self) -> u64 {
-        (self.generation as u64) << 32 | self.slot as u64 & 0xffff_ffff
-    }
-
-    /// Returns the name that [`LinkId::to_bits`] made `bits` of.
-    pub const fn from_bits(bits: u64) -> Self {
-        Self {
-            slot: (bits & 0xffff_ffff) as usize,
-            generation: (bits >> 32) as u32,
-        }
-    }
-}
-
-/// What happened on a link.
-#[derive(Debug)]
-pub enum LinkEvent {
-    /// The handshake is complete; the control stream is there.
-    Connected {
-        /// Which link.
-        link: LinkId,
-    },
-    /// The control stream brought bytes.
-    Control {
-        /// Which link.
-        link: LinkId,
-        /// The next bytes of the stream.
-        bytes: Bytes,
-    },
-    /// The datagram budget changed.
-    Budget {
-        /// Which link.
-        link: LinkId,
-        /// The largest datagram that fits now, in bytes.
-        budget: usize,
-    },
-    /// The link is gone. Nothing follows.
-    Closed {
-        /// Which link.
-        link: LinkId,
-        /// Why.
-        cause: CloseCause,
-    },
-}
-
-/// Why a link is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CloseCause {
-    /// The peer was silent for too long, or never answered.
-    TimedOut,
-    /// The peer does not know this connection any more: it restarted (stateless reset).
-    Reset,
-    /// The peer's certificate is not trusted, or ours was refused; what TLS said.
-    Certificate(String),
-    /// The peer ended it with a code and a text of this protocol.
-    Application {
-        /// The code.
-        code: u64,
-        /// The text.
-        text: String,
-    },
-    /// The peer refused or ended it in QUIC's own name, or broke QUIC's rules.
-    Transport(String),
-    /// The control stream ended, or had more waiting than it may.
-    Control,
-}
-
-impl CloseCause {
-    pub(crate) fn of(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::TimedOut => Self::TimedOut,
-            ConnectionError::Reset => Self::Reset,
-            ConnectionError::ApplicationClosed(close) => Self::Application {
-                code: close.error_code.into_inner(),
-                text: String::from_utf8_lossy(&close.reason).into_owned(),
-            },
-            ConnectionError::TransportError(error) if is_tls(error.code) => {
-                Self::Certificate(error.reason)
-            }
-            ConnectionError::ConnectionClosed(close) if is_tls(close.error_code) => {
-                Self::Certificate(String::from_utf8_lossy(&close.reason).into_owned())
-            }
-            other @ (ConnectionError::VersionMismatch
-            | ConnectionError::TransportError(_)
-            | ConnectionError::ConnectionClosed(_)
-            | ConnectionError::LocallyClosed
-            | ConnectionError::CidsExhausted) => Self::Transport(other.to_string()),
-        }
-    }
-}
-
-/// TLS alerts travel as 0x0100 plus the alert (RFC 9001, 4.8).
-fn is_tls(code: quinn_proto::TransportErrorCode) -> bool {
-    (0x0100..0x0200).contains(&u64::from(code))
-}
-
-/// What is known about a link's path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkFacts {
-    /// The peer's address now; it may change while the link lives.
-    pub remote: SocketAddr,
-    /// The largest datagram that fits, in bytes; 0 while there is none.
-    pub budget: usize,
-    /// The smoothed round trip.
-    pub rtt: Duration,
-    /// The path MTU in bytes of UDP payload.
-    pub path_mtu: u16,
-    /// QUIC packets sent and found lost.
-    pub sent_packets: u64,
-    /// QUIC packets found lost.
-    pub lost_packets: u64,
-    /// How often the path shrank under our packets.
-    pub black_holes: u64,
-    /// When the peer was last heard.
-    pub last_heard: Instant,
-}
+pub use event::{CloseCause, LinkEvent, LinkFacts, LinkId};
 
 /// Bytes of control messages that may wait for a peer that does not read. A room of 64 with names is 8 KiB.
 pub(crate) const MAX_PENDING_CONTROL: usize = 128 * 1024;
@@ -154,6 +26,9 @@ const CONTROL_CHUNK: usize = 16 * 1024;
 /// From how many bytes on a datagram that waits may share memory: 4 MiB of these keep 256 MiB at the very worst, which takes a sender that
 /// fills all the rest of that memory with what nobody wants.
 const SHARED_FROM: usize = 1024;
+
+/// Datagrams over this many bytes make a large packet whatever QUIC puts around them.
+const LARGE: usize = 1200;
 
 pub(crate) struct Link {
     pub(crate) conn: Connection,
@@ -171,6 +46,8 @@ pub(crate) struct Link {
     /// Datagrams given up because the path shrank while they waited.
     oversize: u64,
     reports: Reports,
+    /// The last datagram that made a packet large.
+    last_large: Vec<u8>,
     /// What the library's queue of datagrams has room for when it is empty, in bytes.
     empty_space: usize,
     /// Whether that queue has something for the train that is made next.
@@ -204,6 +81,7 @@ impl Link {
             black_holes: 0,
             oversize: 0,
             reports,
+            last_large: Vec::new(),
             empty_space,
             has_datagrams: false,
             stream: None,
@@ -227,12 +105,29 @@ impl Link {
                 }
                 Report::Loss { now, sent, bytes } => {
                     self.outlet.handle_loss(now, bytes);
-                    if bytes > BASE && self.black_hole.handle_loss(sent) {
-                        self.black_holes = self.black_holes.wrapping_add(1);
-                        // Back to what every path carries, and at once in search of what this one does.
-                        self.conn.path_changed(now);
+                    if bytes > BASE {
+                        self.suspect(sent, now);
                     }
                 }
+            }
+        }
+    }
+
+    /// Takes when the newest of some lost packets was sent, and does what follows from it for the size of packets.
+    fn suspect(&mut self, sent: Instant, now: Instant) {
+        match self.black_hole.handle_loss(sent) {
+            Finding::Nothing | Finding::Suspicion => {}
+            Finding::Question => {
+                let question = Bytes::copy_from_slice(&self.last_large);
+                // A question that does not fit any more needs no answer.
+                let _fits = self.conn.datagrams().send(question, false);
+            }
+            Finding::BlackHole => {
+                self.black_holes = self.black_holes.wrapping_add(1);
+                // Back to what every path carries, and at once in search of what this one does. With the path the library forgets
+                // its round trip: an answer to something small teaches it a new one before a probe of the search is missed.
+                self.conn.path_changed(now);
+                self.conn.ping();
             }
         }
     }
@@ -385,19 +280,24 @@ impl Link {
             .budget
             .saturating_mul(segments.min(self.outlet.max_train(self.budget)));
         let mut filled = 0_usize;
+        let mut large = None;
         while filled < train && self.conn.datagrams().send_buffer_space() > self.budget {
             let Some(next) = self.outlet.poll_transmit(now) else {
-                return;
+                break;
             };
             filled = filled.saturating_add(next.len());
-            if self
-                .conn
-                .datagrams()
-                .send(next.into_bytes(), false)
-                .is_err()
-            {
+            let datagram = next.into_bytes();
+            if datagram.len() > LARGE {
+                large = Some(datagram.clone());
+            }
+            if self.conn.datagrams().send(datagram, false).is_err() {
                 self.oversize = self.oversize.wrapping_add(1);
             }
+        }
+        // A copy: the datagram shares memory with its neighbours, which must not live as long as the link.
+        if let Some(large) = large {
+            self.last_large.clear();
+            self.last_large.extend_from_slice(&large);
         }
     }
 

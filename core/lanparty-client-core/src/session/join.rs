@@ -70,9 +70,9 @@ impl Session {
             mac: config.mac,
             budget: config.budget,
             capabilities: if config.full_frame {
-                vec![Capability::FullFrame]
+                vec![Capability::FullFrame, Capability::RoomBudget]
             } else {
-                Vec::new()
+                vec![Capability::RoomBudget]
             },
             generation: self.generation,
             resume: self.resume.clone(),

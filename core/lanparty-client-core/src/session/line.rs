@@ -55,6 +55,8 @@ pub(super) struct Line {
     pub(super) budget: usize,
     /// What relay and member agreed on, in bytes.
     pub(super) agreed: usize,
+    /// What the paths of all members carry, in bytes, where that is less than the room's MTU needs.
+    pub(super) room_budget: Option<usize>,
     pub(super) rtt: Duration,
     /// How long the relay has owed an answer.
     pub(super) silence: Duration,
@@ -70,6 +72,7 @@ impl Line {
             decoder: Decoder::new(MAX_UNADMITTED),
             budget: 0,
             agreed: 0,
+            room_budget: None,
             rtt: Duration::ZERO,
             silence: Duration::ZERO,
             joined_at: None,
