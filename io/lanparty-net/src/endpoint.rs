@@ -59,7 +59,8 @@ pub struct Endpoint {
     io: UdpIo,
     proto: quinn_proto::Endpoint,
     side: Side,
-    links: Vec<Option<Link>>,
+    /// Boxed, because a link is large: a slot that once was used is a pointer, and its memory goes back.
+    links: Vec<Option<Box<Link>>>,
     next_generation: u32,
     timers: Timers,
     dirty: VecDeque<usize>,
@@ -192,7 +193,7 @@ impl Endpoint {
             self.links.resize_with(handle.0 + 1, || None);
         }
         if let Some(slot) = self.links.get_mut(handle.0) {
-            *slot = Some(Link::new(conn, generation, outlet, reports, now));
+            *slot = Some(Box::new(Link::new(conn, generation, outlet, reports, now)));
         }
         self.mark_dirty(handle.0);
 
@@ -272,7 +273,7 @@ impl Endpoint {
     pub fn facts(&self, link: LinkId) -> Option<LinkFacts> {
         self.links
             .get(link.slot)
-            .and_then(Option::as_ref)
+            .and_then(Option::as_deref)
             .filter(|found| found.generation == link.generation && !found.is_over)
             .map(Link::facts)
     }
@@ -285,12 +286,12 @@ impl Endpoint {
     fn live(&mut self, link: LinkId) -> Option<&mut Link> {
         self.links
             .get_mut(link.slot)
-            .and_then(Option::as_mut)
+            .and_then(Option::as_deref_mut)
             .filter(|found| found.generation == link.generation && !found.is_over)
     }
 
     fn mark_dirty(&mut self, slot: usize) {
-        if let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) {
             mark(link, slot, &mut self.dirty);
         }
     }
@@ -303,7 +304,7 @@ impl Endpoint {
     /// Runs the timers that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((slot, deadline)) = self.timers.pop_due(now) {
-            let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+            let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
                 continue;
             };
             if link.armed != Some(deadline) {

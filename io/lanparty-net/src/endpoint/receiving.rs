@@ -36,7 +36,7 @@ impl Endpoint {
             let event = proto.handle(now, arrival.from, arrival.to, arrival.ecn, packet, contents);
             match event {
                 Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let Some(link) = links.get_mut(handle.0).and_then(Option::as_mut) else {
+                    let Some(link) = links.get_mut(handle.0).and_then(Option::as_deref_mut) else {
                         return;
                     };
                     link.last_heard = now;
@@ -116,7 +116,7 @@ impl Endpoint {
     }
 
     pub(super) fn digest_link(&mut self, slot: usize) {
-        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
             return;
         };
         link.digest_reports(&mut self.reports);
@@ -141,7 +141,7 @@ impl Endpoint {
             let next = self
                 .links
                 .get_mut(slot)
-                .and_then(Option::as_mut)
+                .and_then(Option::as_deref_mut)
                 .and_then(|link| {
                     let datagram = link.conn.datagrams().recv()?;
                     let id = LinkId {

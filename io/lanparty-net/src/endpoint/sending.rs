@@ -30,7 +30,7 @@ impl Endpoint {
 
     /// Sends a link's next train, after which the next link has its turn. Returns whether there may be more.
     pub(super) fn send_train(&mut self, slot: usize, now: Instant) -> bool {
-        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
             return false;
         };
         let segments = self.io.max_segments(link.conn.current_mtu());
@@ -54,7 +54,7 @@ impl Endpoint {
     /// Does what is left once a link has nothing more to send: endpoint events, timers, the end.
     pub(super) fn settle(&mut self, slot: usize, now: Instant) {
         let handle = ConnectionHandle(slot);
-        let Some(link) = self.links.get_mut(slot).and_then(Option::as_mut) else {
+        let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
             return;
         };
         link.is_dirty = false;

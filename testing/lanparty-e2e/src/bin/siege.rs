@@ -61,14 +61,15 @@ fn main() -> Result<()> {
     let mut relay = Relay::start("packets", &[])?;
     report("random packets", siege::packets(&mut relay, cli.packets)?)?;
     let mut relay = Relay::start("silent", &[])?;
-    let (outcome, rid) = siege::silent(&mut relay, cli.silent)?;
+    let (outcome, silence) = siege::silent(&mut relay, cli.silent)?;
+    let rid = silence.rid.as_secs_f64();
     println!(
-        "silent connections: gone {:.1} s after the last",
-        rid.as_secs_f64()
+        "silent connections: {} at a time at most, gone {rid:.1} s after the last",
+        silence.most
     );
     report("silent connections", outcome)?;
     ensure!(
-        rid.as_secs_f64() < MAX_SILENCE,
+        rid < MAX_SILENCE,
         "silent connections are kept for too long"
     );
 

@@ -27,6 +27,7 @@ pub struct Member {
     welcome: Option<Welcome>,
     cause: Option<CloseCause>,
     is_connected: bool,
+    dribbled: usize,
 }
 
 /// Builds an IPX frame, which the safety policy lets pass.
@@ -76,6 +77,7 @@ impl Member {
             welcome: None,
             cause: None,
             is_connected: false,
+            dribbled: 0,
         })
     }
 
@@ -188,6 +190,18 @@ impl Member {
     /// Returns why the connection ended, if it did.
     pub const fn cause(&self) -> Option<&CloseCause> {
         self.cause.as_ref()
+    }
+
+    /// Says one more byte of a hello that it never completes.
+    pub(super) fn dribble(&mut self) {
+        /// The length of a message of 1024 bytes, which a hello may have.
+        const BEGINNING: [u8; 4] = [0, 0, 4, 0];
+        if self.is_connected && self.cause.is_none() {
+            let byte = BEGINNING.get(self.dribbled).copied().unwrap_or(b' ');
+            self.dribbled += 1;
+            // A link that is gone takes nothing, and says so by its end.
+            let _taken = self.endpoint.send_control(self.link, vec![byte]);
+        }
     }
 
     /// Returns whether it was told to go, or its connection ended.
