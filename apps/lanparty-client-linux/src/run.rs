@@ -97,6 +97,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     })
     .context("cannot wait for signals")?;
 
+    lanparty_schedule::run_first_if(!cli.join.no_realtime);
     let (end, port) = member.run();
     drop(port);
     printer.finish();

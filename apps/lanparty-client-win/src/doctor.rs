@@ -378,6 +378,7 @@ fn reach(args: &DoctorArgs, relay: &RelayAddress, address: SocketAddr) -> anyhow
         datagram_budget: None,
         frames: Frames::Native,
         state_dir: None,
+        no_realtime: true,
     }
     .settings()?;
     let mut endpoint = Endpoint::member(member_socket(address)?, settings)?;

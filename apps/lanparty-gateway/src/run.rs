@@ -24,6 +24,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
     let (facts, socket) = open_lan(&cli.interface)?;
+    // This thread will carry the frames. Threads that it starts meanwhile are ordinary.
+    lanparty_schedule::run_first_if(!cli.join.no_realtime);
     // Nothing below needs a privilege, and no thread was started yet.
     lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
 

@@ -121,6 +121,7 @@ impl Relay {
             shared,
         };
 
+        let is_realtime = !run.no_realtime;
         for (number, socket) in (0..count).zip(sockets) {
             let keeper = Doorkeeper(Arc::clone(&relay.shared.door));
             let endpoint = Endpoint::relay(socket, &settings.for_worker(number), Box::new(keeper))
@@ -130,7 +131,10 @@ impl Relay {
             let thread = std::thread::Builder::new()
                 .name(format!("worker {number}"))
                 .stack_size(STACK)
-                .spawn(move || worker.run())
+                .spawn(move || {
+                    lanparty_schedule::run_first_if(is_realtime);
+                    worker.run();
+                })
                 .context("cannot start a thread")?;
             relay.mailboxes.push(mailbox);
             relay.threads.push(thread);

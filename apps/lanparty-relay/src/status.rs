@@ -129,6 +129,7 @@ impl Status {
             "queue_drops": {
                 "queue_full": total(|worker| worker.losses.full),
                 "queue_delay": total(|worker| worker.losses.delay),
+                "ack_superseded": total(|worker| worker.losses.superseded),
                 "target_budget": total(|worker| worker.losses.oversize),
             },
             "drops": drops_json(&drops),
@@ -189,6 +190,7 @@ impl Status {
             for (reason, count) in [
                 ("queue_full", worker.losses.full),
                 ("queue_delay", worker.losses.delay),
+                ("ack_superseded", worker.losses.superseded),
                 ("target_budget", worker.losses.oversize),
             ] {
                 text.sample(&[("worker", &number), ("reason", reason)], count);

@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 use lanparty_ctrl::{Message, Restarting, close_code};
 use lanparty_net::{Endpoint, LinkEvent, LinkId};
 use lanparty_offload::flow::FlowHasher;
+use lanparty_queue::Tempo;
 use lanparty_switch::Switch;
 use lanparty_telemetry::Throttle;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -111,6 +112,7 @@ pub(crate) struct Worker {
     ends_at: Option<Instant>,
     logs: Throttle,
     losses: Losses,
+    tempo: Tempo,
 }
 
 impl Worker {
@@ -144,6 +146,7 @@ impl Worker {
             ends_at: None,
             logs: Throttle::new(Duration::from_secs(1), 10),
             losses: Losses::default(),
+            tempo: Tempo::default(),
         };
 
         Ok((worker, mailbox))
@@ -156,6 +159,9 @@ impl Worker {
             let ready = self.wait(now);
             now = Instant::now();
             self.turn(ready, now);
+            if let Some(rest) = self.tempo.handle_turn(now) {
+                std::thread::sleep(rest);
+            }
         }
         self.conns.links().for_each(|link| {
             self.endpoint.close(

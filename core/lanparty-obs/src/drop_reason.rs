@@ -60,6 +60,8 @@ pub enum DropReason {
     QueueFull,
     /// The queue's delay is over its target (RFC 8289).
     QueueDelay,
+    /// A pure acknowledgement of TCP that a newer one in the same queue made needless.
+    AckSuperseded,
     /// No room was joined.
     NotJoined,
     /// The TAP or packet socket did not take it.
@@ -103,6 +105,7 @@ impl DropReason {
             Self::RateBytes => "rate_bytes",
             Self::QueueFull => "queue_full",
             Self::QueueDelay => "queue_delay",
+            Self::AckSuperseded => "ack_superseded",
             Self::NotJoined => "not_joined",
             Self::PortBusy => "port_busy",
             Self::Segmentation => "segmentation",

@@ -6,10 +6,11 @@
 //! - From the kernel: [`Super::parse`], then [`Super::segments`]; every [`Segment`] writes itself into the caller's buffer.
 //! - To the kernel: [`Coalescer::push`] for every frame of a batch, then [`Coalescer::flush`].
 //! - In between: [`mss::clamp`], [`ipv4_fragment::fragment`], [`too_big::answer`] for what does not fit, and [`flow`] for
-//!   who queues with whom.
+//!   who queues with whom; [`ack::supersedes`] for which acknowledgements need not travel.
 //!
 //! Every byte is hostile: offsets are checked once, when a frame is read, and nothing here allocates per frame.
 
+pub mod ack;
 mod bytewise;
 pub mod checksum;
 pub mod coalesce;

@@ -134,6 +134,7 @@ impl<T: QueueItem> FqCodel<T> {
         let news = QueueCounts {
             codel: self.counts.codel - self.reported.codel,
             overflow: self.counts.overflow - self.reported.overflow,
+            superseded: self.counts.superseded - self.reported.superseded,
             marked: self.counts.marked - self.reported.marked,
         };
         self.reported = self.counts;
@@ -155,13 +156,20 @@ impl<T: QueueItem> FqCodel<T> {
         now: Instant,
     ) -> Enqueued {
         let len = item.wire_len();
-        self.bytes += len;
         if class == Class::Control && self.admits_control(len, now) {
+            self.bytes += len;
             self.control.push_back(item);
         } else {
             let bucket = bucket_of(flow, self.config.buckets);
             let flow = self.lanes.flow_for(lane, bucket, self.config.quantum);
             let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
+            if self.replaces_last(flow, wire_len, &item) {
+                let last = self.lanes.tail(flow);
+                self.items.get_mut(last).item = item;
+                self.count(QueueDrop::Superseded);
+                return Enqueued::default();
+            }
+            self.bytes += len;
             let index = self.items.insert(Waiting {
                 item,
                 len: wire_len,
@@ -252,6 +260,17 @@ impl<T: QueueItem> FqCodel<T> {
         }
     }
 
+    /// Whether `item` says all that the last one of `flow` says, and is as long, so that it can take its place.
+    fn replaces_last(&self, flow: u32, len: u32, item: &T) -> bool {
+        let last = self.lanes.tail(flow);
+        if last == NIL {
+            return false;
+        }
+        let last = self.items.get(last);
+
+        last.len == len && item.supersedes(&last.item)
+    }
+
     /// Whether the control class takes `len` more bytes; charges them.
     fn admits_control(&mut self, len: usize, now: Instant) -> bool {
         if len > CONTROL_MAX_LEN || self.control.len() >= CONTROL_MAX_PACKETS {
@@ -271,6 +290,7 @@ impl<T: QueueItem> FqCodel<T> {
         match reason {
             QueueDrop::Codel => self.counts.codel += 1,
             QueueDrop::Overflow => self.counts.overflow += 1,
+            QueueDrop::Superseded => self.counts.superseded += 1,
         }
     }
 }

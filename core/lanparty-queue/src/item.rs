@@ -8,6 +8,11 @@ pub trait QueueItem {
     /// Sets ECN CE (RFC 3168) on the carried packet if its ECN field is ECT(0) or ECT(1) and says whether the packet now
     /// carries the mark. `false` means the transport did not offer ECN and only a drop can signal congestion.
     fn mark_ce(&mut self) -> bool;
+
+    /// Whether this item makes `older` needless, which waits just before it in the same flow and is as long. The queue then keeps only this one.
+    fn supersedes(&self, _older: &Self) -> bool {
+        false
+    }
 }
 
 /// How an item asks to be treated.
@@ -28,6 +33,8 @@ pub enum QueueDrop {
     Codel,
     /// The queue's memory bound was reached; the head of the fattest flow went (RFC 8290 section 4.1.3).
     Overflow,
+    /// A newer item of its flow said all that it said: [`QueueItem::supersedes`].
+    Superseded,
 }
 
 impl QueueDrop {
@@ -36,6 +43,7 @@ impl QueueDrop {
         match self {
             Self::Codel => "queue_codel",
             Self::Overflow => "queue_overflow",
+            Self::Superseded => "queue_superseded",
         }
     }
 }
@@ -47,6 +55,8 @@ pub struct QueueCounts {
     pub codel: u64,
     /// Items dropped for [`QueueDrop::Overflow`].
     pub overflow: u64,
+    /// Items dropped for [`QueueDrop::Superseded`].
+    pub superseded: u64,
     /// Items that `CoDel` marked with ECN CE instead of dropping.
     pub marked: u64,
 }
@@ -57,6 +67,7 @@ impl QueueCounts {
         match reason {
             QueueDrop::Codel => self.codel,
             QueueDrop::Overflow => self.overflow,
+            QueueDrop::Superseded => self.superseded,
         }
     }
 }

@@ -11,6 +11,7 @@ mod outlet;
 pub mod rate;
 pub mod shaper;
 mod slab;
+pub mod tempo;
 
 pub use codel::CodelParams;
 pub use control::{AckBatch, RateController};
@@ -19,3 +20,4 @@ pub use item::{Class, QueueCounts, QueueDrop, QueueItem};
 pub use outlet::{MAX_TRAIN, Outlet, OutletConfig, Pace, RELEASE_AFTER};
 pub use rate::{BitRate, ParseRateError, Rate};
 pub use shaper::Shaper;
+pub use tempo::Tempo;

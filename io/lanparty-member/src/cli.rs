@@ -54,6 +54,10 @@ pub struct JoinArgs {
     /// Where files that outlive the program are kept [default: $STATE_DIRECTORY, $XDG_STATE_HOME/softlan or ~/.local/state/softlan]
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
+
+    /// Share the processor like any other program, instead of carrying frames before others run (Linux)
+    #[arg(long, env = "SOFTLAN_NO_REALTIME")]
+    pub no_realtime: bool,
 }
 
 /// How frames over one datagram travel.

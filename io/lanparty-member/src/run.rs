@@ -1,7 +1,8 @@
 //! One turn after another.
 //!
 //! A turn: wait; read the clock once; drain the UDP sockets; hand events, then datagrams, to session and data path; drain
-//! the port; run timers; send. What a turn reads leaves in the same turn.
+//! the port; run timers; send. What a turn reads leaves in the same turn. A loop that turns all the time rests between turns, so that
+//! what comes meanwhile shares the cost of one ([`lanparty_queue::tempo`]).
 
 mod obey;
 mod too_large;
@@ -17,6 +18,7 @@ use lanparty_client_core::{DataPath, End, JoinInfo, Outbox, Session};
 use lanparty_net::{MemberSettings, RelayAddress};
 use lanparty_obs::{Drops, StatusLine};
 use lanparty_offload::coalesce::Coalescer;
+use lanparty_queue::Tempo;
 
 use self::obey::cause_of;
 use self::too_large::TooLarge;
@@ -91,6 +93,7 @@ pub struct Member<P, D> {
     has_dialled: bool,
     place: Option<PlaceKeeper>,
     sleep: Sleep,
+    tempo: Tempo,
     memory: Option<SyncSender<String>>,
 }
 
@@ -124,6 +127,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             has_dialled: false,
             place: None,
             sleep: Sleep::default(),
+            tempo: Tempo::default(),
             memory: None,
         };
 
@@ -181,6 +185,12 @@ impl<P: Port, D: DataPath> Member<P, D> {
         self.run_timers(now)?;
         self.send(now);
         self.lines.sweep();
+        // Windows wakes sleepers too late for this.
+        if cfg!(unix)
+            && let Some(rest) = self.tempo.handle_turn(now)
+        {
+            std::thread::sleep(rest);
+        }
 
         Ok(())
     }

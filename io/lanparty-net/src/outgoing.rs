@@ -1,10 +1,12 @@
 //! A datagram on its way out, as the queue sees it.
 
 use bytes::Bytes;
+use lanparty_offload::ack;
 use lanparty_queue::QueueItem;
 
-/// Where the Ethernet header begins in an overlay datagram, and the IP header in an untagged frame.
-const ETHER_TYPE_AT: usize = lanparty_proto::overlay::HEADER_LEN + 12;
+/// Where the frame begins in an overlay datagram, its EtherType, and the IP header of an untagged one.
+const FRAME_AT: usize = lanparty_proto::overlay::HEADER_LEN;
+const ETHER_TYPE_AT: usize = FRAME_AT + 12;
 const IP_AT: usize = ETHER_TYPE_AT + 2;
 
 /// An overlay datagram that waits in a link's queue.
@@ -70,6 +72,22 @@ impl QueueItem for Outgoing {
             self.0 = bytes.into();
             true
         })
+    }
+
+    /// Only among small datagrams of one sender, so that others cost no more than the look at their length.
+    fn supersedes(&self, older: &Self) -> bool {
+        if self.len() > FRAME_AT + ack::MAX_LEN {
+            return false;
+        }
+        let halves = (
+            self.0.split_at_checked(FRAME_AT),
+            older.0.split_at_checked(FRAME_AT),
+        );
+        let (Some((header, frame)), Some((older_header, older_frame))) = halves else {
+            return false;
+        };
+
+        header == older_header && ack::supersedes(frame, older_frame)
     }
 }
 

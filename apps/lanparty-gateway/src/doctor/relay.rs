@@ -28,6 +28,7 @@ pub(super) fn check(cli: &Cli) -> Option<anyhow::Result<String>> {
         datagram_budget: None,
         frames: Frames::Full,
         state_dir: None,
+        no_realtime: true,
     };
 
     Some(connect(&join))

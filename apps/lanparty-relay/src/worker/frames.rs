@@ -21,6 +21,8 @@ pub(crate) struct Losses {
     pub(crate) full: u64,
     /// Because their flow waited too long (RFC 8289).
     pub(crate) delay: u64,
+    /// Acknowledgements of TCP that a newer one made needless.
+    pub(crate) superseded: u64,
     /// Because the path shrank while they waited.
     pub(crate) oversize: u64,
 }

@@ -55,6 +55,7 @@ impl Worker {
         for link in self.conns.links() {
             let new = self.endpoint.take_losses(link);
             self.losses.delay = self.losses.delay.wrapping_add(new.queue.codel);
+            self.losses.superseded = self.losses.superseded.wrapping_add(new.queue.superseded);
             self.losses.oversize = self.losses.oversize.wrapping_add(new.oversize);
         }
     }

@@ -27,6 +27,10 @@ const ACK_DATAGRAMS: u64 = 48;
 /// The longest that a peer gathers (10 ms) and a turn of both loops.
 const ACK_LAG: Duration = Duration::from_millis(12);
 
+/// In flight beyond the bandwidth-delay product on the shortest paths: a rest of both loops ([`crate::tempo::PERIOD`]) and half as much
+/// again. All of it can stand as a queue in front of a loop that the processor limits, on each link that a frame takes.
+const LEAST_MARGIN: Duration = Duration::from_micros(300);
+
 /// A send, and what had been delivered by then.
 #[derive(Debug, Clone, Copy)]
 struct Send {
@@ -220,11 +224,11 @@ impl Estimate {
         let base = self.min_rtt.unwrap_or(Duration::ZERO);
         let margin = if startup { base } else { base / 4 };
         let margin = margin.clamp(
-            Duration::from_micros(1500),
+            LEAST_MARGIN,
             Duration::from_millis(if startup { 50 } else { 10 }),
         );
         // Acknowledgements lag at most so much: a window that followed every pause of the peer would fill every queue.
-        let lag = (base / 2).clamp(Duration::from_micros(1500), Duration::from_millis(10));
+        let lag = (base / 2).clamp(LEAST_MARGIN, Duration::from_millis(10));
         let extra = self
             .extra
             .iter()

@@ -156,6 +156,11 @@ impl Lanes {
         tail
     }
 
+    /// The item at the end of `flow`.
+    pub(super) fn tail(&self, flow: u32) -> u32 {
+        self.flows.get(flow).tail
+    }
+
     /// The item at the head of `flow`.
     pub(super) fn head(&self, flow: u32) -> u32 {
         self.flows.get(flow).head

@@ -22,7 +22,14 @@ impl QueueItem for Packet {
     fn mark_ce(&mut self) -> bool {
         self.ect
     }
+
+    fn supersedes(&self, older: &Self) -> bool {
+        self.flow == older.flow && self.len == SMALL
+    }
 }
+
+/// Packets of this length say all that the one before them said.
+const SMALL: usize = 54;
 
 fn packet(lane: u16, flow: u32, number: u32, len: usize) -> Packet {
     Packet {
@@ -185,4 +192,24 @@ fn codel_marks_what_can_be_marked_and_drops_the_rest() {
         assert_eq!(queue.take_counts(), counts);
         assert_eq!(queue.take_counts(), QueueCounts::default());
     }
+}
+
+#[test]
+fn a_newer_item_takes_the_place_of_what_it_makes_needless() {
+    let mut queue = FqCodel::new(FqConfig::default());
+    let now = Instant::now();
+    for (number, len) in [(0, SMALL), (1, SMALL), (2, 100), (3, SMALL), (4, SMALL)] {
+        assert_eq!(put(&mut queue, packet(0, 1, number, len), now), 0);
+    }
+    // Another flow, though it may share a bucket, keeps what is its own.
+    assert_eq!(put(&mut queue, packet(0, 2, 5, SMALL), now), 0);
+
+    let mut left: Vec<u32> = std::iter::from_fn(|| queue.dequeue(now))
+        .map(|item| item.number)
+        .collect();
+    left.sort_unstable();
+    assert_eq!(left, [1, 2, 4, 5]);
+    assert_eq!(queue.counts().superseded, 2);
+    assert_eq!(queue.counts().dropped(QueueDrop::Superseded), 2);
+    assert_eq!(queue.bytes(), 0);
 }

@@ -111,6 +111,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             let losses = line.endpoint.take_losses(line.link);
             let up = &mut self.drops.up;
             up.add_many(DropReason::QueueDelay, losses.queue.codel);
+            up.add_many(DropReason::AckSuperseded, losses.queue.superseded);
             up.add_many(DropReason::DatagramBudget, losses.oversize);
         }
     }
