@@ -35,7 +35,6 @@ const IPX: [u8; 2] = [0x81, 0x37];
 #[derive(Debug)]
 pub struct Crowd {
     relay: SocketAddr,
-    settings: MemberSettings,
     room_size: u32,
     sockets: Vec<Socket>,
     dialled: u32,
@@ -85,20 +84,22 @@ impl Seat {
 }
 
 impl Crowd {
-    /// Makes a crowd that will fill rooms of `room_size` at `relay`.
+    /// Makes a crowd of up to `most` members that will fill rooms of `room_size` at `relay`.
     ///
     /// # Errors
     ///
-    /// Returns an error if the certificate is none.
-    pub fn new(relay: SocketAddr, certificate: &[u8], room_size: u32) -> Result<Self> {
+    /// Returns an error if the certificate is none, or loopback has not enough addresses.
+    pub fn new(relay: SocketAddr, certificate: &[u8], room_size: u32, most: usize) -> Result<Self> {
         let trust = Trust::Pinned(certificate.to_vec().into());
         let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Off)?;
+        let sockets = (0..most.div_ceil(PER_SOCKET).max(1))
+            .map(|number| Socket::open(number, settings.clone()))
+            .collect::<Result<_>>()?;
 
         Ok(Self {
             relay,
-            settings,
             room_size: room_size.max(2),
-            sockets: Vec::new(),
+            sockets,
             dialled: 0,
             joined: 0,
             received: 0,
@@ -143,17 +144,10 @@ impl Crowd {
         Ok(())
     }
 
+    /// Starts the next member's connection, from the next address in turn: a relay lets few in from one at a time.
     fn dial(&mut self) -> Result<()> {
-        let at = self.dialled as usize / PER_SOCKET;
-        if at == self.sockets.len() {
-            let from = Ipv4Addr::new(127, 2, u8::try_from(at / 250)?, u8::try_from(at % 250 + 1)?);
-            let socket = UdpSocket::bind((from, 0)).context("no such address on loopback")?;
-            self.sockets.push(Socket {
-                endpoint: Endpoint::member(socket, self.settings.clone())?,
-                seats: BTreeMap::new(),
-            });
-        }
-        let socket = self.sockets.get_mut(at).context("a socket was just made")?;
+        let at = self.dialled as usize % self.sockets.len();
+        let socket = self.sockets.get_mut(at).context("there are sockets")?;
         let link = socket.endpoint.connect(self.relay, None, Instant::now())?;
         socket.seats.insert(link, Seat::new(self.dialled));
         self.dialled += 1;
@@ -254,6 +248,17 @@ struct News {
 }
 
 impl Socket {
+    fn open(number: usize, settings: MemberSettings) -> Result<Self> {
+        let (third, last) = (u8::try_from(number / 250)?, u8::try_from(number % 250 + 1)?);
+        let from = Ipv4Addr::new(127, 2, third, last);
+        let socket = UdpSocket::bind((from, 0)).context("no such address on loopback")?;
+
+        Ok(Self {
+            endpoint: Endpoint::member(socket, settings)?,
+            seats: BTreeMap::new(),
+        })
+    }
+
     fn turn(&mut self, relay: SocketAddr, room_size: u32) -> Result<News> {
         let (mut news, now) = (News::default(), Instant::now());
         while self.endpoint.receive(now) {}

@@ -65,7 +65,12 @@ fn measure(cli: Cli) -> Result<()> {
     let empty = relay.resident()?;
     println!("empty relay: {} KiB", empty / 1024);
 
-    let mut crowd = Crowd::new(relay.address(), relay.certificate(), cli.room_size)?;
+    let mut crowd = Crowd::new(
+        relay.address(),
+        relay.certificate(),
+        cli.room_size,
+        cli.members,
+    )?;
     let start = Instant::now();
     while crowd.joined() < cli.members {
         let batch = 1000.min(cli.members - crowd.joined());
