@@ -106,6 +106,9 @@ pub(crate) struct Run {
         default_value_t
     )]
     pub(crate) log_format: Format,
+    /// Takes over from the relay that started this program, whose end of a socket is standard input.
+    #[arg(long, hide = true)]
+    pub(crate) take_over: bool,
     /// What the relay allows.
     #[command(flatten)]
     pub(crate) limits: LimitOptions,

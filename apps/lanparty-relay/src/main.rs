@@ -6,8 +6,10 @@ mod door;
 mod failure;
 mod identity;
 mod listen;
+mod ports;
 mod run;
 mod status;
+mod succession;
 mod watch;
 mod worker;
 

@@ -1,16 +1,18 @@
 //! Starts the relay, and ends it.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use lanparty_net::{Endpoint, RelaySettings, relay_socket};
+use anyhow::{Context as _, ensure};
+use lanparty_net::{Endpoint, RelaySettings};
 use lanparty_state::{Environment, StateDir};
-use lanparty_switch::Switch;
+use lanparty_steer::Aim;
+use lanparty_switch::{RoomRecord, Switch};
 use lanparty_telemetry::Supervisor;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::cli::{self, Run};
@@ -18,51 +20,95 @@ use crate::directory::Directory;
 use crate::door::{Door, DoorLimits, Doorkeeper};
 use crate::failure::Failure;
 use crate::identity;
+use crate::ports::Ports;
+use crate::succession::{Estate, Predecessor, Program, Successor};
 use crate::watch::Window;
 use crate::worker::{Mailbox, Request, Shared, Worker};
 
 /// The stack of a worker thread: its deepest call chain is quinn-proto's and rustls', which fit the default of the main thread.
 const STACK: usize = 4 * 1024 * 1024;
 
+/// How long workers have to say what the next process must know: they answer in their next turn.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether everybody has moved to the next process.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Runs a relay until it is told to end.
 pub(crate) fn run(run: &Run) -> Result<(), Failure> {
     lanparty_telemetry::init(&run.log, run.log_format).map_err(anyhow::Error::from)?;
     // From here on a signal ends the relay properly, also one that comes before it is ready.
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGUSR2]).context("cannot watch for signals")?;
+    let program = Program::remember()?;
     let state = StateDir::open(run.state_dir.as_deref(), &Environment::read())
         .map_err(anyhow::Error::from)?;
-    let (sockets, address) = sockets(run)?;
-    let metrics = run.metrics.map(metrics_listener).transpose()?;
-    let settings = identity::settings(run, &state)?;
+    let (estate, predecessor, settings) = prepare(run, &state)?;
+    let Estate { ports, rooms } = estate;
 
-    let relay = Relay::start(run, sockets, &settings)?;
+    let mut relay = Relay::start(run, &ports, &settings, rooms)?;
     let window = Window::open(
         &state,
-        metrics,
+        ports.metrics.as_ref(),
         relay.mailboxes.clone(),
         Arc::clone(&relay.shared.door),
         run.limits.memory.saturating_mul(1024 * 1024),
+        predecessor.is_some(),
     )?;
-    let cleanup = state.file("relay.sock");
     std::thread::Builder::new()
         .name("window".to_owned())
         .spawn(move || window.serve())
         .context("cannot start a thread")?;
+    let word = if predecessor.is_some() {
+        "took over"
+    } else {
+        "ready"
+    };
+    let ports = Arc::new(ports);
+    if let Some(predecessor) = predecessor {
+        relay.succeed(predecessor, &ports)?;
+    }
     let workers = relay.mailboxes.clone();
     Supervisor::from_environment()
         .watch(move || workers.iter().all(Mailbox::is_alive))
         .context("cannot start a thread")?;
-    say(&format!("{}\n", ready(run, address, relay.threads.len())))?;
+    say(&format!("{}\n", ready(run, &ports, word)))?;
     Supervisor::from_environment().ready();
 
-    let _signal = signals.forever().next();
+    loop {
+        let asked: Vec<_> = signals.wait().collect();
+        if asked.iter().any(|signal| *signal != SIGUSR2) {
+            break;
+        }
+        if !asked.is_empty() && relay.hand_over(&program, &ports, &mut signals)? {
+            return Ok(());
+        }
+    }
     tracing::info!("shutting down");
     Supervisor::from_environment().stopping();
     relay.end();
     // The next relay replaces a socket that stays behind.
-    let _removed = std::fs::remove_file(cleanup);
+    let _removed = std::fs::remove_file(Window::socket(&state));
 
     Ok(())
+}
+
+/// Reads all settings, and opens the sockets or takes them over.
+fn prepare(
+    run: &Run,
+    state: &StateDir,
+) -> Result<(Estate, Option<Predecessor>, RelaySettings), Failure> {
+    if !run.take_over {
+        let ports = Ports::open(run)?;
+        let rooms = Vec::new();
+        let settings = identity::settings(run, state)?;
+        return Ok((Estate { ports, rooms }, None, settings));
+    }
+    let mut predecessor = Predecessor::meet()?;
+    let settings = identity::settings(run, state)?;
+    let estate = predecessor.receive()?;
+
+    Ok((estate, Some(predecessor), settings))
 }
 
 /// Prints a line that a person reads.
@@ -76,7 +122,8 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 }
 
 /// The line that says the relay is there.
-fn ready(run: &Run, address: SocketAddr, workers: usize) -> String {
+fn ready(run: &Run, ports: &Ports, word: &str) -> String {
+    let (address, workers) = (ports.address, ports.workers);
     let threads = if workers == 1 { "worker" } else { "workers" };
     let certificate = match (&run.cert, &run.dev_cert_der_out) {
         (Some(cert), _) => format!("certificate {}", cert.display()),
@@ -91,7 +138,7 @@ fn ready(run: &Run, address: SocketAddr, workers: usize) -> String {
         String::new()
     };
 
-    format!("relay ready: listening on {address} (UDP), {workers} {threads}, {certificate}{names}")
+    format!("relay {word}: listening on {address} (UDP), {workers} {threads}, {certificate}{names}")
 }
 
 /// Workers that are running.
@@ -102,14 +149,15 @@ struct Relay {
 }
 
 impl Relay {
+    /// Starts a worker for each of our sockets, with the rooms that it goes on with.
     fn start(
         run: &Run,
-        sockets: Vec<UdpSocket>,
+        ports: &Ports,
         settings: &RelaySettings,
+        rooms: Vec<Vec<RoomRecord>>,
     ) -> Result<Self, Failure> {
-        let count = u8::try_from(sockets.len()).unwrap_or(u8::MAX);
         let shared = Shared {
-            directory: Arc::new(Directory::new(count, run.limits.max_rooms)),
+            directory: Arc::new(Directory::new(ports.workers, run.limits.max_rooms)),
             door: Arc::new(Door::new(DoorLimits {
                 connects: run.limits.address_connects,
                 connections: run.limits.address_connections,
@@ -122,12 +170,16 @@ impl Relay {
         };
 
         let is_realtime = !run.no_realtime;
-        for (number, socket) in (0..count).zip(sockets) {
+        let mut rooms = rooms.into_iter();
+        for (number, socket) in (0..ports.workers).zip(ports.own()?) {
             let keeper = Doorkeeper(Arc::clone(&relay.shared.door));
-            let endpoint = Endpoint::relay(socket, &settings.for_worker(number), Box::new(keeper))
+            let settings = settings.for_worker(ports.bank.mark(number));
+            let endpoint = Endpoint::relay(socket, &settings, Box::new(keeper))
                 .map_err(anyhow::Error::from)?;
             let switch = Switch::new(run.limits.to_limits(), number);
-            let (worker, mailbox) = Worker::new(number, endpoint, switch, relay.shared.clone())?;
+            let (mut worker, mailbox) =
+                Worker::new(number, endpoint, switch, relay.shared.clone())?;
+            worker.take_over(rooms.next().unwrap_or_default());
             let thread = std::thread::Builder::new()
                 .name(format!("worker {number}"))
                 .stack_size(STACK)
@@ -143,11 +195,107 @@ impl Relay {
         Ok(relay)
     }
 
+    /// Takes new connections from now on, and everything once the old relay is gone.
+    fn succeed(&self, mut predecessor: Predecessor, ports: &Arc<Ports>) -> Result<(), Failure> {
+        let newcomers = ports.bank;
+        ports
+            .steer(Aim::Both { newcomers })
+            .context("cannot steer new connections here")?;
+        predecessor.listening()?;
+        let (ports, workers) = (Arc::clone(ports), self.mailboxes.clone());
+        std::thread::Builder::new()
+            .name("predecessor".to_owned())
+            .spawn(move || {
+                predecessor.outlive();
+                if let Err(error) = ports.steer(Aim::One(ports.bank)) {
+                    tracing::warn!(%error, "cannot steer all connections here");
+                }
+                tell(&workers, || Request::Settle);
+                tracing::info!("the old relay is gone; everybody has moved");
+            })
+            .context("cannot start a thread")?;
+
+        Ok(())
+    }
+
+    /// Lets a new process take over. Returns whether one has, and this one has nothing more to do.
+    fn hand_over(
+        &mut self,
+        program: &Program,
+        ports: &Ports,
+        signals: &mut Signals,
+    ) -> Result<bool, Failure> {
+        tracing::info!("starting the successor");
+        let mut successor = match self.introduce(program, ports) {
+            Ok(successor) => successor,
+            Err(error) => {
+                tracing::warn!("no successor: {error:#}; going on");
+                return Ok(false);
+            }
+        };
+        Supervisor::from_environment().main_process(successor.process.id());
+        tell(&self.mailboxes, || Request::MoveOut);
+        while !self.threads.iter().all(JoinHandle::is_finished) {
+            std::thread::sleep(LOOK);
+            if signals.pending().any(|signal| signal != SIGUSR2) {
+                tell(&self.mailboxes, || Request::Shutdown);
+            }
+            if let Ok(Some(status)) = successor.process.try_wait() {
+                tracing::warn!(%status, "the successor is gone; going on");
+                Supervisor::from_environment().main_process(std::process::id());
+                self.go_on(ports)?;
+                return Ok(false);
+            }
+        }
+        say("relay handed over\n")?;
+
+        Ok(true)
+    }
+
+    fn introduce(&self, program: &Program, ports: &Ports) -> anyhow::Result<Successor> {
+        ensure!(
+            ports.can_be_shared(),
+            "this system cannot steer connections to two processes"
+        );
+        let mut successor = Successor::start(program)?;
+        let handed = self
+            .rooms()
+            .and_then(|rooms| successor.hand_over(ports, &rooms));
+        if let Err(error) = handed {
+            successor.abandon();
+            self.go_on(ports)?;
+            return Err(error);
+        }
+
+        Ok(successor)
+    }
+
+    /// Asks every worker for its rooms; from then on it admits nobody.
+    fn rooms(&self) -> anyhow::Result<Vec<Vec<RoomRecord>>> {
+        let (sender, answers) = sync_channel(self.mailboxes.len());
+        tell(&self.mailboxes, || Request::HandOver(sender.clone()));
+        let mut rooms = Vec::new();
+        for _ in &self.mailboxes {
+            rooms.push(answers.recv_timeout(ANSWER).context("a worker is stuck")?);
+        }
+        rooms.sort_by_key(|(worker, _)| *worker);
+
+        Ok(rooms.into_iter().map(|(_, rooms)| rooms).collect())
+    }
+
+    /// Goes on without a successor.
+    fn go_on(&self, ports: &Ports) -> anyhow::Result<()> {
+        ports
+            .steer(Aim::One(ports.bank))
+            .context("cannot steer connections back")?;
+        tell(&self.mailboxes, || Request::Stay);
+
+        Ok(())
+    }
+
     /// Lets every worker say goodbye.
     fn end(self) {
-        for mailbox in &self.mailboxes {
-            mailbox.send(Request::Shutdown);
-        }
+        tell(&self.mailboxes, || Request::Shutdown);
         for thread in self.threads {
             // A worker that panicked has said so; the others still end properly.
             let _ended = thread.join();
@@ -155,103 +303,9 @@ impl Relay {
     }
 }
 
-/// Opens one socket for each worker, and says where they listen.
-fn sockets(run: &Run) -> Result<(Vec<UdpSocket>, SocketAddr), Failure> {
-    let workers = run.workers.unwrap_or_else(cores);
-    let candidates = run.listen.candidates();
-    let (first, rest) = candidates
-        .split_first()
-        .ok_or_else(|| anyhow!("there is no address to listen on"))?;
-    let mut opened = open(*first, workers);
-    for candidate in rest {
-        let is_unsupported = opened
-            .as_ref()
-            .is_err_and(|error| error.kind() == io::ErrorKind::Unsupported || is_no_ipv6(error));
-        if is_unsupported {
-            opened = open(*candidate, workers);
-        }
+/// Asks every worker the same.
+fn tell(workers: &[Mailbox], request: impl Fn() -> Request) {
+    for worker in workers {
+        worker.send(request());
     }
-    let sockets = opened.map_err(|error| refused(*first, error))?;
-    let address = sockets
-        .first()
-        .map_or(Ok(*first), UdpSocket::local_addr)
-        .context("cannot read the socket's address")?;
-
-    Ok((sockets, address))
-}
-
-fn open(address: SocketAddr, workers: u8) -> io::Result<Vec<UdpSocket>> {
-    // Sockets that share a port share it with other processes of this user as well. One that does not share notices them.
-    let alone = relay_socket(address, false)?;
-    if workers <= 1 {
-        return Ok(vec![alone]);
-    }
-    let address = alone.local_addr()?;
-    drop(alone);
-
-    let first = relay_socket(address, true)?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
-        sockets.push(relay_socket(address, true)?);
-    }
-    if let Some(Err(error)) = sockets
-        .first()
-        .map(|socket| lanparty_steer::steer(socket, workers))
-    {
-        tracing::info!(%error, "the system cannot steer connections to workers; going on with one");
-        sockets.truncate(1);
-    }
-
-    Ok(sockets)
-}
-
-fn is_no_ipv6(error: &io::Error) -> bool {
-    let code = error.raw_os_error();
-
-    code == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
-        || code == Some(rustix::io::Errno::ADDRNOTAVAIL.raw_os_error())
-}
-
-/// Makes a sentence of why the port cannot be had.
-fn refused(address: SocketAddr, error: io::Error) -> Failure {
-    let port = address.port();
-    let kind = error.kind();
-    let sentence = if kind == io::ErrorKind::AddrInUse {
-        format!(
-            "UDP port {port} is taken; stop the program that has it (`ss -lunp` shows which), or choose another with --listen"
-        )
-    } else if kind == io::ErrorKind::PermissionDenied {
-        format!(
-            "this user may not listen on UDP port {port}; run the relay by its systemd unit, allow it with \
-             `setcap cap_net_bind_service=+ep`, or choose a port above 1023 with --listen"
-        )
-    } else if kind == io::ErrorKind::AddrNotAvailable {
-        format!(
-            "this machine does not have the address {}; choose another with --listen",
-            address.ip()
-        )
-    } else {
-        format!("cannot listen on {address}")
-    };
-
-    Failure::Refused(anyhow::Error::new(error).context(sentence))
-}
-
-fn metrics_listener(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-
-    listener
-        .with_context(|| {
-            format!("cannot serve metrics on {address}; choose another address with --metrics")
-        })
-        .map_err(Failure::Refused)
-}
-
-fn cores() -> u8 {
-    /// Worker numbers are one byte, and no relay of parties needs more cores.
-    const MOST: usize = 64;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-
-    u8::try_from(cores.min(MOST)).unwrap_or(1)
 }

@@ -60,13 +60,15 @@ impl Window {
     /// Opens the window.
     pub(crate) fn open(
         state: &StateDir,
-        metrics: Option<TcpListener>,
+        metrics: Option<&TcpListener>,
         workers: Vec<Mailbox>,
         door: Arc<Door>,
         memory_limit: u64,
+        takes_over: bool,
     ) -> Result<Self> {
-        let path = state.file(SOCKET);
-        let local = listen(&path)?;
+        let path = Self::socket(state);
+        let local = listen(&path, takes_over)?;
+        let metrics = metrics.map(TcpListener::try_clone).transpose()?;
 
         Ok(Self {
             started: Instant::now(),
@@ -78,6 +80,11 @@ impl Window {
             metrics,
             path,
         })
+    }
+
+    /// Returns where the local socket is.
+    pub(crate) fn socket(state: &StateDir) -> PathBuf {
+        state.file(SOCKET)
     }
 
     /// Serves whoever asks until the process ends.
@@ -196,9 +203,9 @@ fn read_request(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(request)
 }
 
-/// Listens on a local socket that this user alone may use, in the place of one that nobody serves any more.
-fn listen(path: &Path) -> Result<UnixListener> {
-    if UnixStream::connect(path).is_ok() {
+/// Listens on a local socket that this user alone may use, in the place of one that nobody serves any more, or that `takes_over` is for.
+fn listen(path: &Path, takes_over: bool) -> Result<UnixListener> {
+    if !takes_over && UnixStream::connect(path).is_ok() {
         bail!(
             "another relay serves {}; give each a directory of its own with --state-dir",
             path.display()

@@ -5,6 +5,7 @@
 mod conn;
 mod control;
 mod deadlines;
+mod departure;
 mod frames;
 mod report;
 
@@ -14,16 +15,17 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use lanparty_ctrl::{Message, Restarting, close_code};
-use lanparty_net::{Endpoint, LinkEvent, LinkId};
+use lanparty_ctrl::close_code;
+use lanparty_net::{Endpoint, LinkEvent};
 use lanparty_offload::flow::FlowHasher;
 use lanparty_queue::Tempo;
-use lanparty_switch::Switch;
+use lanparty_switch::{RoomRecord, Switch};
 use lanparty_telemetry::Throttle;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use self::conn::Conns;
 use self::deadlines::Deadlines;
+use self::departure::Departure;
 pub(crate) use self::frames::Losses;
 pub(crate) use self::report::{MemberReport, RoomReport, WorkerReport};
 use crate::directory::Directory;
@@ -61,6 +63,14 @@ pub(crate) enum Request {
     Report(SyncSender<WorkerReport>),
     /// To say that it still turns.
     Alive(SyncSender<()>),
+    /// To admit nobody any more, and say what the next process must know.
+    HandOver(SyncSender<(u8, Vec<RoomRecord>)>),
+    /// To go on after all: there is no next process.
+    Stay,
+    /// To move everybody to the next process, and end.
+    MoveOut,
+    /// To let strangers in: everybody has come from the process before.
+    Settle,
     /// To tell everybody to go, and end.
     Shutdown,
 }
@@ -110,6 +120,8 @@ pub(crate) struct Worker {
     bell: Arc<OwnedFd>,
     /// When the worker ends, once it was told to.
     ends_at: Option<Instant>,
+    /// Members are on their way to the next process.
+    departure: Option<Departure>,
     logs: Throttle,
     losses: Losses,
     tempo: Tempo,
@@ -144,12 +156,25 @@ impl Worker {
             requests,
             bell,
             ends_at: None,
+            departure: None,
             logs: Throttle::new(Duration::from_secs(1), 10),
             losses: Losses::default(),
             tempo: Tempo::default(),
         };
 
         Ok((worker, mailbox))
+    }
+
+    /// Goes on with the rooms of a worker of another process.
+    pub(crate) fn take_over(&mut self, rooms: Vec<RoomRecord>) {
+        for room in &rooms {
+            // The other process had this worker keep it, so nobody else has it here.
+            let _home = self.shared.directory.claim(&room.code, self.number);
+        }
+        self.switch.take_over(rooms, Instant::now());
+        self.shared
+            .directory
+            .set_members(self.number, self.switch.members());
     }
 
     /// Works until it was told to end and everybody knows.
@@ -186,6 +211,7 @@ impl Worker {
             self.switch.poll_timeout(),
             self.deadlines.next(),
             self.ends_at,
+            self.departure.as_ref().map(|departure| departure.next_look),
         ];
         let timeout = next.into_iter().flatten().min().map(|at| {
             let left = at.saturating_duration_since(now);
@@ -222,6 +248,7 @@ impl Worker {
         self.switch.handle_timeout(now);
         self.run_deadlines(now);
         self.digest(now);
+        self.depart(now);
         self.endpoint.flush(now);
         if self.handle_events(now) {
             self.carry_out(now);
@@ -239,6 +266,13 @@ impl Worker {
                 // Whoever asked may be gone by now.
                 Request::Report(to) => drop(to.try_send(self.report(now))),
                 Request::Alive(to) => drop(to.try_send(())),
+                Request::HandOver(to) => {
+                    let rooms = self.switch.hand_over(now);
+                    drop(to.try_send((self.number, rooms)));
+                }
+                Request::Stay => self.stay(),
+                Request::MoveOut => self.move_out(now),
+                Request::Settle => self.switch.settle(),
                 Request::Shutdown => self.shut_down(now),
             }
         }
@@ -267,30 +301,12 @@ impl Worker {
         any
     }
 
-    /// Tells every member when to come to the next relay: once it is there, and not all at once.
-    fn announce_restart(&mut self, now: Instant) {
-        let has_place = |link: &LinkId| {
-            let conn = self.conns.get(*link);
-            conn.is_some_and(|conn| conn.place().is_some())
-        };
-        let members: Vec<LinkId> = self.conns.links().filter(has_place).collect();
-        for (number, link) in (0..).zip(members) {
-            let wait = NEXT_RELAY + (APART * number).min(SPREAD);
-            let reconnect_in_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
-            self.send(
-                link,
-                &Message::Restarting(Restarting { reconnect_in_ms }),
-                now,
-            );
-        }
-    }
-
     fn shut_down(&mut self, now: Instant) {
         if self.ends_at.is_some() {
             return;
         }
         self.ends_at = now.checked_add(FAREWELL);
-        self.announce_restart(now);
+        self.announce_restart(NEXT_RELAY, false, now);
         self.switch.close();
         self.carry_out(now);
         self.turn_away_the_rest(now);

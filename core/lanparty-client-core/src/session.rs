@@ -10,7 +10,8 @@
 //! 4. [`Session::handle_timeout`] once the time in [`Session::poll_timeout`] has come.
 //!
 //! At most two connections exist: the one that carries the place, and one that is tried. A place that is suspected to be dead is
-//! left only when its successor is welcomed, so frames flow on whichever works.
+//! left only when its successor is welcomed, so frames flow on whichever works. After a planned restart of the relay there is a third
+//! for a while, which is only listened to ([`Session::hears`]).
 
 mod backoff;
 mod join;
@@ -18,6 +19,7 @@ mod line;
 mod loss;
 mod output;
 mod peers;
+mod succession;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -110,6 +112,10 @@ pub struct Session {
     move_at: Option<Instant>,
     /// The candidate is there because the relay asked for it and not because of silence.
     is_moving: bool,
+    /// The relay goes on until everybody has a place with its successor.
+    stays: bool,
+    /// The connection to a relay that has a successor, still listened to, and until when.
+    former: Option<(Attempt, Instant)>,
     worker: Option<u8>,
     redirects: u8,
     last_failure: Option<String>,
@@ -135,6 +141,8 @@ impl Session {
             retry_at: None,
             move_at: None,
             is_moving: false,
+            stays: false,
+            former: None,
             worker: None,
             redirects: 0,
             last_failure: None,
@@ -190,25 +198,28 @@ impl Session {
             }
             (_, Message::Restarting(restarting)) => self.restarting(restarting, now),
             (_, Message::Disconnect(disconnect)) => self.dismissed(attempt, &disconnect, now),
-            (Some(Phase::Joined), Message::PeerJoined(info)) => {
+            (Some(Phase::Joined), Message::Move) => self.moved(now),
+            (Some(Phase::Joined | Phase::Waiting), Message::PeerJoined(info)) => {
                 if !self.peers.joined(&info, &mut self.outputs) {
                     self.misunderstood(attempt, "the room has more members than any can have");
                 }
             }
-            (Some(Phase::Joined), Message::PeerLeft(left)) => {
+            (Some(Phase::Joined | Phase::Waiting), Message::PeerLeft(left)) => {
                 self.peers.left(left.peer, left.reason, &mut self.outputs);
             }
             (Some(Phase::Joined), Message::PeerDetached(peer)) => {
                 self.peers.detached(peer.peer, &mut self.outputs);
             }
-            (Some(Phase::Joined), Message::PeerResumed(peer)) => {
+            (Some(Phase::Joined | Phase::Waiting), Message::PeerResumed(peer)) => {
                 self.peers.resumed(peer.peer, &mut self.outputs);
             }
-            (Some(Phase::Joined), Message::RoomBudget(room)) => {
+            (Some(Phase::Joined | Phase::Waiting), Message::RoomBudget(room)) => {
                 if let Some(line) = self.line_mut(attempt) {
                     line.room_budget = room.budget.map(usize::from);
                 }
             }
+            // Others come to the successor later than we did; by the old relay they are still there.
+            (Some(Phase::Waiting), Message::PeerDetached(_)) => {}
             (
                 _,
                 Message::Hello(_)
@@ -216,6 +227,8 @@ impl Session {
                 | Message::Welcome(_)
                 | Message::Reject(_)
                 | Message::Redirect(_)
+                | Message::Arrived
+                | Message::Move
                 | Message::PeerJoined(_)
                 | Message::PeerLeft(_)
                 | Message::PeerDetached(_)
@@ -226,10 +239,11 @@ impl Session {
     }
 
     /// Takes a change of a connection's datagram budget, in bytes.
-    pub fn handle_budget(&mut self, attempt: Attempt, budget: usize, _now: Instant) {
+    pub fn handle_budget(&mut self, attempt: Attempt, budget: usize, now: Instant) {
         if let Some(line) = self.line_mut(attempt) {
             line.budget = budget;
         }
+        self.arrive(now);
     }
 
     /// Takes the member's counters; they are sent every [`STATS_INTERVAL`], so call this a little more often.
@@ -281,6 +295,7 @@ impl Session {
                 self.candidate.as_ref().and_then(|line| line.deadline),
                 self.retry_at,
                 self.move_at,
+                self.former.map(|(_, until)| until),
                 self.peers.poll_timeout(),
             ]
             .into_iter()
@@ -312,6 +327,9 @@ impl Session {
         }
         if is_due(self.move_at) {
             self.move_now(now);
+        }
+        if is_due(self.former.map(|(_, until)| until)) {
+            self.close_former();
         }
         if is_due(self.retry_at) {
             self.retry_at = None;
@@ -422,6 +440,7 @@ impl Session {
             Exit::Failed => close_code::PROTOCOL,
         };
         self.close_candidate(code, "over");
+        self.close_former();
         self.close_current(code, "over");
         self.stage = Stage::Ended;
         self.outputs

@@ -443,6 +443,7 @@ fn relay_that_restarts_is_left_only_for_its_successor() {
         old,
         Message::Restarting(Restarting {
             reconnect_in_ms: 300,
+            stay: false,
         }),
     );
     bench.pass(Duration::from_millis(299));
@@ -456,6 +457,169 @@ fn relay_that_restarts_is_left_only_for_its_successor() {
     let outputs = bench.outputs();
     assert_eq!(bench.session.attempt(), Some(new));
     assert_eq!(lines(&outputs), [""; 0], "nobody noticed anything");
+}
+
+/// A session whose relay has a successor, where the new connection `.2` waits.
+fn waiting() -> (Bench, Attempt, Attempt) {
+    let (mut bench, old) = Bench::joined();
+    bench.say(
+        old,
+        Message::Restarting(Restarting {
+            reconnect_in_ms: 300,
+            stay: true,
+        }),
+    );
+    bench.pass(Duration::from_millis(300));
+    let new = connect(&bench.outputs()).unwrap();
+    bench.connected(new);
+    bench.outputs();
+    bench.say(new, Message::Welcome(welcome(5)));
+
+    (bench, old, new)
+}
+
+fn said(outputs: &[Output], to: Attempt) -> Vec<Message> {
+    let mut decoder = Decoder::new(MAX_ADMITTED);
+    for output in outputs {
+        match output {
+            Output::Send { attempt, bytes } if *attempt == to => decoder.push(bytes),
+            _ => {}
+        }
+    }
+
+    std::iter::from_fn(|| decoder.poll_message().unwrap()).collect()
+}
+
+#[test]
+fn successor_of_a_relay_is_only_listened_to_until_the_word_to_move() {
+    let (mut bench, old, new) = waiting();
+    let outputs = bench.outputs();
+    assert_eq!(said(&outputs, old), [Message::Arrived]);
+    assert!(joins(&outputs).is_none());
+    assert_eq!(bench.session.attempt(), Some(old));
+    assert!(bench.session.hears(old) && bench.session.hears(new));
+
+    bench.say(old, Message::Move);
+    let outputs = bench.outputs();
+    assert!(joins(&outputs).unwrap().same_place);
+    assert_eq!(lines(&outputs), [""; 0], "nobody noticed anything");
+    assert_eq!(bench.session.attempt(), Some(new));
+    assert!(bench.session.hears(old) && bench.session.hears(new));
+
+    bench.closed(
+        old,
+        Cause::Closed {
+            code: close_code::SHUTDOWN.into(),
+            text: String::new(),
+        },
+    );
+    assert!(bench.outputs().is_empty());
+    assert!(!bench.session.hears(old));
+    assert_eq!(bench.session.attempt(), Some(new));
+}
+
+#[test]
+fn others_who_come_to_the_successor_later_are_not_told_as_gone() {
+    let (mut bench, old, new) = waiting();
+    bench.say(old, client(6, OTHER));
+    bench.outputs();
+    bench.say(new, client(6, OTHER));
+    bench.say(new, Message::PeerDetached(PeerRef { peer: PeerId(6) }));
+    bench.say(old, Message::Move);
+    bench.say(new, Message::PeerResumed(PeerRef { peer: PeerId(6) }));
+    bench.pass(Duration::from_secs(20));
+
+    assert_eq!(lines(&bench.outputs()), [""; 0]);
+    assert_eq!(bench.session.peers().count(), 1);
+}
+
+#[test]
+fn old_relay_that_dies_in_the_middle_of_a_move_is_left_at_once() {
+    let (mut bench, old, new) = waiting();
+    bench.closed(old, Cause::Reset);
+    assert_eq!(bench.session.attempt(), Some(new));
+    assert_eq!(lines(&bench.outputs()), [""; 0]);
+
+    let (mut bench, old, new) = waiting();
+    bench.session.handle_silence(old, 2 * SECOND, bench.now);
+    assert_eq!(bench.session.attempt(), Some(new));
+}
+
+#[test]
+fn connection_that_carries_less_arrives_when_it_carries_as_much_or_has_had_its_time() {
+    for grows in [true, false] {
+        let (mut bench, old) = Bench::joined();
+        bench.say(
+            old,
+            Message::Restarting(Restarting {
+                reconnect_in_ms: 0,
+                stay: true,
+            }),
+        );
+        bench.pass(Duration::ZERO);
+        let new = connect(&bench.outputs()).unwrap();
+        bench.session.handle_connected(new, 1200, RTT, bench.now);
+        bench.say(new, Message::Welcome(welcome(5)));
+        assert_eq!(said(&bench.outputs(), old), []);
+        if grows {
+            bench.session.handle_budget(new, 1400, bench.now);
+        } else {
+            bench.pass(SECOND);
+        }
+        assert_eq!(said(&bench.outputs(), old), [Message::Arrived]);
+    }
+}
+
+#[test]
+fn successor_that_knows_nothing_of_the_place_is_moved_to_at_once() {
+    let (mut bench, old) = Bench::joined();
+    bench.say(
+        old,
+        Message::Restarting(Restarting {
+            reconnect_in_ms: 0,
+            stay: true,
+        }),
+    );
+    bench.pass(Duration::ZERO);
+    let new = connect(&bench.outputs()).unwrap();
+    bench.connected(new);
+    bench.say(new, Message::Welcome(welcome(8)));
+
+    assert!(!joins(&bench.outputs()).unwrap().same_place);
+    assert_eq!(bench.session.attempt(), Some(new));
+    assert!(!bench.session.hears(old));
+}
+
+#[test]
+fn a_mac_that_moves_to_another_id_leaves_before_it_joins() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.say(attempt, client(6, OTHER));
+    bench.outputs();
+    bench.say(attempt, client(7, OTHER));
+
+    let outputs = bench.outputs();
+    let moves = outputs.iter().filter_map(|output| match output {
+        Output::PeerLeft(peer, _) => Some(("left", peer.id.0)),
+        Output::PeerJoined(peer) => Some(("joined", peer.id.0)),
+        _ => None,
+    });
+    assert_eq!(moves.collect::<Vec<_>>(), [("left", 6), ("joined", 7)]);
+}
+
+#[test]
+fn same_numbers_with_another_token_are_another_place() {
+    let (mut bench, old) = Bench::joined();
+    bench.closed(old, Cause::Reset);
+    let new = bench.next_attempt();
+    bench.connected(new);
+    let mut other = welcome(5);
+    other.resume = Some(Resume {
+        token: "another".into(),
+        seconds: 60,
+    });
+    bench.say(new, Message::Welcome(other));
+
+    assert!(!joins(&bench.outputs()).unwrap().same_place);
 }
 
 #[test]
@@ -583,7 +747,7 @@ proptest! {
     }
 
     #[test]
-    fn in_any_order_of_events_there_are_at_most_two_connections(steps in prop::collection::vec((0u8..8, 0u64..4), 0..200)) {
+    fn in_any_order_of_events_there_are_at_most_two_connections_and_one_listened_to(steps in prop::collection::vec((0u8..10, 0u64..4), 0..200)) {
         let (mut bench, first) = Bench::joined();
         let mut open = vec![first];
         for (step, which) in steps {
@@ -597,8 +761,10 @@ proptest! {
                 }
                 3 => bench.session.handle_silence(attempt, 2 * SECOND, bench.now),
                 4 => bench.session.handle_silence(attempt, Duration::ZERO, bench.now),
-                5 => bench.say(attempt, Message::Restarting(Restarting { reconnect_in_ms: 100 })),
+                5 => bench.say(attempt, Message::Restarting(Restarting { reconnect_in_ms: 100, stay: false })),
                 6 => bench.say(attempt, Message::Redirect(Redirect { worker: 1 })),
+                7 => bench.say(attempt, Message::Restarting(Restarting { reconnect_in_ms: 100, stay: true })),
+                8 => bench.say(attempt, Message::Move),
                 _ => bench.pass(SECOND),
             }
             for output in bench.outputs() {
@@ -609,7 +775,8 @@ proptest! {
                     _ => {}
                 }
             }
-            prop_assert!(open.len() <= 2, "{open:?}");
+            prop_assert!(open.len() <= 3, "{open:?}");
+            prop_assert!(open.iter().filter(|attempt| bench.session.hears(**attempt)).count() <= 3);
             prop_assert!(!open.is_empty() || bench.session.poll_timeout().is_some());
         }
     }

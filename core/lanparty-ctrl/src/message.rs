@@ -49,13 +49,17 @@ pub enum Message {
     Stats(Stats),
     /// The relay is about to restart; connect again after a while.
     Restarting(Restarting),
+    /// The member has its place with the relay's successor, and hears both.
+    Arrived,
+    /// Everybody hears both: send by the connection to the successor from now on.
+    Move,
     /// The sender ends the session.
     Disconnect(Disconnect),
 }
 
 impl Message {
     /// The `type` of every message.
-    pub const TYPES: [&'static str; 12] = [
+    pub const TYPES: [&'static str; 14] = [
         "hello",
         "welcome",
         "reject",
@@ -67,6 +71,8 @@ impl Message {
         "room_budget",
         "stats",
         "restarting",
+        "arrived",
+        "move",
         "disconnect",
     ];
 
@@ -85,7 +91,11 @@ impl Message {
             Self::PeerDetached(peer) | Self::PeerResumed(peer) => check_peer(peer.peer),
             Self::Stats(stats) => stats.validate(),
             Self::Disconnect(disconnect) => check_text("message", &disconnect.message),
-            Self::Redirect(_) | Self::RoomBudget(_) | Self::Restarting(_) => Ok(()),
+            Self::Redirect(_)
+            | Self::RoomBudget(_)
+            | Self::Restarting(_)
+            | Self::Arrived
+            | Self::Move => Ok(()),
         }
     }
 }
@@ -402,6 +412,9 @@ impl Stats {
 pub struct Restarting {
     /// After how many milliseconds to connect again; spread, so that not all come at once.
     pub reconnect_in_ms: u32,
+    /// The successor is there already: go on by this connection until [`Message::Move`].
+    #[serde(default)]
+    pub stay: bool,
 }
 
 /// The sender ends the session.

@@ -71,6 +71,7 @@ impl Switch {
                 {
                     return Ok(resumed);
                 }
+                self.check_arriving(slot)?;
                 self.check_room(slot, joiner, hello)?;
                 slot
             }
@@ -266,6 +267,7 @@ impl Switch {
             roster: Roster::default(),
             stations: Stations::default(),
             created: now,
+            is_arriving: false,
         }))
     }
 

@@ -32,6 +32,7 @@ mod rooms;
 mod roster;
 mod snapshot;
 mod stations;
+mod succession;
 mod switch;
 mod verdict;
 
@@ -41,5 +42,6 @@ pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
 pub use member::{Attachment, ConnId, Token};
 pub use narrow::{RELAY_SEQUENCE, split_datagram};
 pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
+pub use succession::{MemberRecord, RoomRecord};
 pub use switch::{Left, Output, Switch};
 pub use verdict::{Fit, Forward, Target, Verdict};

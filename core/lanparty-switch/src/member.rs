@@ -29,6 +29,13 @@ pub struct Attachment {
     pub(crate) serial: u64,
 }
 
+impl Attachment {
+    /// Returns the room's number on this switch, which another room may have once it is gone.
+    pub const fn room(self) -> usize {
+        self.room
+    }
+}
+
 /// A member's place in a room.
 #[derive(Debug)]
 pub(crate) struct Member {

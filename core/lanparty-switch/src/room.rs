@@ -30,6 +30,8 @@ pub(crate) struct Room {
     pub(crate) roster: Roster,
     pub(crate) stations: Stations,
     pub(crate) created: Instant,
+    /// It came from another relay process, and its members are on their way.
+    pub(crate) is_arriving: bool,
 }
 
 /// What is done with a datagram.

@@ -61,6 +61,11 @@ impl Rooms {
         self.iter().any(|(_, room)| room.id == id)
     }
 
+    /// Gives every room.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Room> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// Gives every room with its slot, by code.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Room)> {
         self.by_code

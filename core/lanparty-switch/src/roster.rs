@@ -69,6 +69,16 @@ impl Roster {
         }
     }
 
+    /// Returns the id that was given last.
+    pub(crate) const fn last_peer(&self) -> u16 {
+        self.last_peer
+    }
+
+    /// Goes on giving ids after `last`.
+    pub(crate) const fn set_last_peer(&mut self, last: u16) {
+        self.last_peer = last;
+    }
+
     /// Returns the seat of the client with `mac`.
     pub(crate) fn seat_of(&self, mac: MacAddr) -> Option<usize> {
         let at = self

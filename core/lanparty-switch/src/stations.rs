@@ -46,6 +46,13 @@ impl Stations {
             .is_some_and(|seen| now.saturating_duration_since(*seen) < LIFETIME)
     }
 
+    /// Gives every station that was seen lately.
+    pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = MacAddr> + '_ {
+        let is_fresh = move |seen: Instant| now.saturating_duration_since(seen) < LIFETIME;
+
+        (self.seen.iter()).filter_map(move |(mac, seen)| is_fresh(*seen).then_some(*mac))
+    }
+
     /// Forgets every station, when the LAN's gateway has left.
     pub(crate) fn clear(&mut self) {
         self.seen.clear();

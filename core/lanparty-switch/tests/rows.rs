@@ -1042,6 +1042,84 @@ fn a_joiner_hears_who_is_away() {
 }
 
 #[test]
+fn rooms_pass_to_the_next_process_with_everything_that_members_know_of_them() {
+    let mut old = defaults();
+    let (gate, a, b) = (
+        old.join(&gateway()),
+        old.join(&client(A)),
+        old.join(&client(B)),
+    );
+    old.send(&gate, &frame(A, SERVER, 100)).unwrap();
+
+    let records = old.switch.hand_over(old.now);
+    assert_eq!(
+        old.try_join(&client(C), MAX_BUDGET).unwrap_err(),
+        RejectCode::ShuttingDown
+    );
+    assert_eq!(
+        old.send(&a, &frame(B, A, 100)),
+        Ok(vec![b.conn]),
+        "the old process carries on"
+    );
+
+    let mut new = defaults();
+    new.conns = 100;
+    new.switch.take_over(records, new.now);
+    assert_eq!(
+        new.try_join(&client(C), MAX_BUDGET).unwrap_err(),
+        RejectCode::ShuttingDown,
+        "strangers wait"
+    );
+    let (new_a, new_gate) = (
+        new.join(&resume(client(A), &a, 2)),
+        new.join(&resume(gateway(), &gate, 2)),
+    );
+    assert_eq!(
+        (new_a.welcome.room, new_a.welcome.peer, new_a.welcome.mtu),
+        (a.welcome.room, a.welcome.peer, a.welcome.mtu)
+    );
+    assert_eq!(new_gate.welcome.peer, gate.welcome.peer);
+    assert_eq!(
+        new.send(&new_a, &frame(B, A, 100)),
+        Err(DropReason::TargetDetached),
+        "B is not there yet"
+    );
+    let new_b = new.join(&resume(client(B), &b, 2));
+    assert_eq!(new.send(&new_a, &frame(B, A, 100)), Ok(vec![new_b.conn]));
+    assert_eq!(new.switch.snapshot(new.now)[0].lan_stations, 1);
+
+    new.switch.settle();
+    let c = new.join(&client(C));
+    assert!(
+        ![a, b, gate]
+            .iter()
+            .any(|m| m.welcome.peer == c.welcome.peer)
+    );
+    new.pass(Duration::from_mins(2));
+    assert_eq!(new.switch.members(), 4, "who came does not time out");
+}
+
+#[test]
+fn who_does_not_come_to_the_next_process_times_out_there() {
+    let mut old = defaults();
+    old.join(&gateway());
+    let a = old.join(&client(A));
+    let records = old.switch.hand_over(old.now);
+    old.switch.keep();
+    old.join(&client(B));
+
+    let mut new = defaults();
+    new.switch.take_over(records, new.now);
+    new.join(&resume(client(A), &a, 2));
+    new.pass(Limits::default().detached_lifetime);
+    assert_eq!(new.switch.members(), 1);
+    assert!(matches!(
+        new.news().last(),
+        Some((_, Message::PeerLeft(left))) if left.reason == LeaveReason::Timeout
+    ));
+}
+
+#[test]
 fn every_byte_counted_went_somewhere_or_has_a_reason() {
     let mut party = defaults();
     party.join(&gateway());

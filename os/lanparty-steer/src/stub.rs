@@ -3,10 +3,8 @@
 use std::io;
 use std::net::UdpSocket;
 
-pub(super) fn steer(_socket: &UdpSocket, workers: u8) -> io::Result<()> {
-    if workers == 1 {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::Unsupported.into())
-    }
+use crate::Aim;
+
+pub(super) fn steer(_socket: &UdpSocket, _workers: u8, _aim: Aim) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -1,7 +1,9 @@
 //! A program that runs in a namespace: started, watched, signalled, and gone when dropped.
 
+mod commands;
+mod heir;
+
 use std::fs::{self, File};
-use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
@@ -10,7 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::bed::{Bed, Side};
+pub use self::commands::{RELAY_PORT, ROOM};
+use self::heir::Heir;
 
 /// How long a program may take to print what a test waits for: generous, machines may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +28,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Program {
     name: String,
     child: Child,
+    /// What took over from the child.
+    heir: Option<Heir>,
     stdout: Output,
     stderr: Output,
 }
@@ -75,6 +80,7 @@ impl Program {
         Ok(Self {
             name: name.to_owned(),
             child,
+            heir: None,
             stdout,
             stderr,
         })
@@ -82,7 +88,28 @@ impl Program {
 
     /// Returns the process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        (self.heir.as_ref()).map_or_else(|| self.child.id(), |heir| heir.pid)
+    }
+
+    /// Asks it to start its successor, and waits until that has taken over.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with all output if none takes over.
+    pub fn hand_over(&mut self, patience: Duration) -> Result<()> {
+        self.signal(Signal::USR2)?;
+        let heir = Heir::of(self.pid(), patience)
+            .with_context(|| format!("{} has no successor{}", self.name, self.story()))?;
+        let start = Instant::now();
+        while self.is_running() {
+            if start.elapsed() > patience || !heir.is_running() {
+                bail!("nobody took over from {}{}", self.name, self.story());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.heir = Some(heir);
+
+        Ok(())
     }
 
     /// Returns everything it has printed on standard output.
@@ -122,7 +149,7 @@ impl Program {
         let start = Instant::now();
         loop {
             // First the end, then the text: a last line before the end is not missed.
-            let ended = self.child.try_wait()?;
+            let ended = self.ended()?;
             if let Some(line) = text(self).lines().find(|line| line.contains(part)) {
                 return Ok(line.to_owned());
             }
@@ -150,6 +177,9 @@ impl Program {
     ///
     /// Returns an error if the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
+        if let Some(heir) = &self.heir {
+            return heir.signal(signal);
+        }
         let pid = i32::try_from(self.child.id())
             .ok()
             .and_then(Pid::from_raw)
@@ -161,7 +191,15 @@ impl Program {
 
     /// Returns whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.ended(), Ok(None))
+    }
+
+    /// Returns how it ended, if it did. Of a successor only its parent would learn more than that.
+    fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        match &self.heir {
+            Some(heir) if heir.is_running() => Ok(None),
+            Some(_) | None => Ok(self.child.try_wait()?),
+        }
     }
 
     /// Waits for the end.
@@ -172,7 +210,7 @@ impl Program {
     pub fn wait(&mut self, patience: Duration) -> Result<ExitStatus> {
         let start = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 return Ok(status);
             }
             if start.elapsed() > patience {
@@ -212,6 +250,10 @@ impl Program {
     ///
     /// Returns an error if it does not die.
     pub fn kill(&mut self) -> Result<()> {
+        if let Some(heir) = &self.heir {
+            heir.signal(Signal::KILL)?;
+            heir.wait(PATIENCE);
+        }
         self.child.kill()?;
         self.child.wait()?;
 
@@ -242,8 +284,7 @@ impl Drop for Program {
         if self.is_running() && self.signal(Signal::TERM).is_ok() {
             drop(self.wait(GRACE));
         }
-        drop(self.child.kill());
-        drop(self.child.wait());
+        drop(self.kill());
     }
 }
 
@@ -283,144 +324,4 @@ fn own_folder() -> Result<PathBuf> {
         folder
     }
     .to_owned())
-}
-
-/// The relay's port in beds.
-pub const RELAY_PORT: u16 = 4433;
-
-/// The room in beds.
-pub const ROOM: &str = "ROOM1";
-
-impl Bed {
-    /// Returns where the relay writes its certificate, and where everybody reads it.
-    pub fn certificate(&self) -> PathBuf {
-        self.dir().join("relay-cert.der")
-    }
-
-    /// Returns a command for softlan's program `name` on `side`, with a state folder of its own.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the program is not built.
-    pub fn program(&self, side: Side, name: &str) -> Result<Command> {
-        let state = self.dir().join(format!("state-{}", side.router_port()));
-        fs::create_dir_all(&state)?;
-        let mut command = self.on(side).command(binary(name)?);
-        command
-            .env("STATE_DIRECTORY", &state)
-            .env("XDG_STATE_HOME", &state)
-            .env("HOME", &state);
-
-        Ok(command)
-    }
-
-    /// Returns the relay's command line.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the program is not built.
-    pub fn relay_command(&self) -> Result<Command> {
-        let mut command = self.program(Side::Relay, "lanparty-relay")?;
-        command
-            .args(["--listen", &format!("0.0.0.0:{RELAY_PORT}")])
-            .arg("--dev-cert-der-out")
-            .arg(self.certificate());
-
-        Ok(command)
-    }
-
-    /// Returns the command line of gateway box `n` for `room`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the program is not built.
-    pub fn gateway_command(&self, n: usize, room: &str) -> Result<Command> {
-        let mut command = self.member(
-            Side::Gateway(n),
-            "lanparty-gateway",
-            Self::relay_address(RELAY_PORT),
-            room,
-        )?;
-        command.args(["--interface", crate::bed::LAN]);
-
-        Ok(command)
-    }
-
-    /// Returns the command line of the Linux client on remote PC `n` for `room`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the program is not built.
-    pub fn client_command(&self, n: usize, room: &str) -> Result<Command> {
-        self.client_command_by(n, Self::relay_address(RELAY_PORT), room)
-    }
-
-    /// Returns the command line of the Linux client on remote PC `n` that finds the relay at `address`: an impaired
-    /// line, or another protocol.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the program is not built.
-    pub fn client_command_by(&self, n: usize, address: SocketAddr, room: &str) -> Result<Command> {
-        self.member(Side::Remote(n), "lanparty-client-linux", address, room)
-    }
-
-    fn member(&self, side: Side, name: &str, relay: SocketAddr, room: &str) -> Result<Command> {
-        let mut command = self.program(side, name)?;
-        command.args([
-            "--relay",
-            &relay.to_string(),
-            "--server-name",
-            "lanparty-relay.local",
-            "--room",
-            room,
-        ]);
-        command.arg("--relay-ca-cert").arg(self.certificate());
-
-        Ok(command)
-    }
-
-    /// Starts the relay and waits until it is ready.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error with its output if it does not get ready.
-    pub fn start_relay(&self) -> Result<Program> {
-        let mut relay = Program::start(self.dir(), "relay", self.relay_command()?)?;
-        relay.wait_line("relay ready")?;
-
-        Ok(relay)
-    }
-
-    /// Starts the gateway of box `n` in `room` and waits until it is ready.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error with its output if it does not get ready.
-    pub fn start_gateway(&self, n: usize, room: &str) -> Result<Program> {
-        let mut gateway = Program::start(
-            self.dir(),
-            &format!("gateway{n}"),
-            self.gateway_command(n, room)?,
-        )?;
-        gateway.wait_line("gateway ready")?;
-
-        Ok(gateway)
-    }
-
-    /// Starts the client of remote PC `n` in `room` and waits until it has joined.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error with its output if it does not join.
-    pub fn start_client(&self, n: usize, room: &str) -> Result<Program> {
-        let mut client = Program::start(
-            self.dir(),
-            &format!("client{n}"),
-            self.client_command(n, room)?,
-        )?;
-        client.wait_line("joined")?;
-
-        Ok(client)
-    }
 }

@@ -4,6 +4,7 @@
 //! figures with the limits they are held to, and facts that hold or do not. The program `reliability` runs one by name with as many
 //! repetitions as asked; the tests run each a few times and look at the facts alone, because a time depends on the machine.
 
+pub mod dialogue;
 pub mod figures;
 pub mod flow;
 pub mod kills;
@@ -32,7 +33,7 @@ pub struct Scenario {
 }
 
 /// All promises, in the order of `docs/reliability.md`.
-pub const SCENARIOS: [Scenario; 19] = [
+pub const SCENARIOS: [Scenario; 20] = [
     Scenario {
         name: "relay-kill",
         what: "kill -9 of the relay under traffic of 16 clients, a supervisor restarts it",
@@ -101,9 +102,15 @@ pub const SCENARIOS: [Scenario; 19] = [
     },
     Scenario {
         name: "planned-restart",
-        what: "the relay is restarted as systemctl does, under numbered frames",
+        what: "a new relay process takes over (systemctl reload), under numbered frames: none is lost",
         runs: 200,
-        run: processes::planned_restart,
+        run: processes::renewal,
+    },
+    Scenario {
+        name: "stop-start",
+        what: "the relay is stopped and started (systemctl restart), under numbered frames",
+        runs: 200,
+        run: processes::restart,
     },
     Scenario {
         name: "stop-3s",

@@ -41,7 +41,17 @@ fn joins_succeed_over_lines_that_lose_or_damage_a_third() {
 
 #[test]
 fn a_restarted_relay_costs_no_connection_of_a_game() {
-    holds(processes::planned_restart(1));
+    holds(processes::restart(1));
+}
+
+#[test]
+fn a_renewed_relay_costs_no_frame() {
+    holds(processes::renewal(2));
+}
+
+#[test]
+fn a_successor_that_cannot_start_leaves_the_relay_as_it_is() {
+    holds(processes::spoiled_renewal());
 }
 
 #[test]

@@ -18,6 +18,10 @@ pub(crate) struct Conn {
     pub(crate) unfinished_since: Option<Instant>,
     /// Control messages: since when they are counted, and how many there were.
     pub(crate) messages: (Instant, u32),
+    /// It hears the next process, too.
+    pub(crate) has_arrived: bool,
+    /// It was told to send by the next process.
+    pub(crate) has_moved: bool,
 }
 
 /// How far a connection has come.
@@ -47,6 +51,8 @@ impl Conn {
             decoder: Decoder::new(MAX_UNADMITTED),
             unfinished_since: None,
             messages: (now, 0),
+            has_arrived: false,
+            has_moved: false,
         }
     }
 
@@ -100,8 +106,12 @@ impl Conns {
         self.slots.get_mut(link.slot())?.take()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Conn> {
+        self.slots.iter().flatten()
+    }
+
     pub(crate) fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
-        self.slots.iter().flatten().map(|conn| conn.link)
+        self.iter().map(|conn| conn.link)
     }
 
     pub(crate) const fn len(&self) -> usize {

@@ -93,6 +93,9 @@ impl Worker {
             (Phase::Member(place), Message::Stats(stats)) => {
                 self.switch.handle_stats(*place, stats, now);
             }
+            (Phase::Member(_), Message::Arrived) if self.departure.is_some() => self.arrived(link),
+            // The next process did not come about.
+            (Phase::Member(_), Message::Arrived) => {}
             (Phase::Member(place), Message::Disconnect(goodbye)) => {
                 let place = *place;
                 tracing::debug!(message = goodbye.message, "a member says goodbye");
@@ -240,6 +243,9 @@ impl Worker {
         let Some(place) = conn.place() else {
             return;
         };
+        if let Some(departure) = &mut self.departure {
+            departure.has_news = true;
+        }
         let has_left = matches!(cause, CloseCause::Application { code, .. } if *code == u64::from(close_code::LEFT));
         if has_left {
             self.leave(place, LeaveReason::Disconnect);

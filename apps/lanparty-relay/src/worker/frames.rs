@@ -39,11 +39,16 @@ struct Sending<'a> {
 
 impl Worker {
     pub(super) fn handle_datagrams(&mut self, now: Instant) {
+        let mut is_busy = false;
         while let Some((link, datagram)) = self.endpoint.poll_datagram() {
+            is_busy = true;
             // Whoever has no place yet may have sent ahead of its welcome; whoever has none any more will notice.
             if let Some(place) = self.conns.get(link).and_then(Conn::place) {
                 self.handle_datagram(link, place, &datagram, now);
             }
+        }
+        if let Some(departure) = self.departure.as_mut().filter(|_| is_busy) {
+            departure.busy_at = now;
         }
     }
 

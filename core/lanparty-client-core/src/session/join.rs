@@ -8,7 +8,7 @@ use lanparty_ctrl::{
 };
 use lanparty_obs::StatusLine;
 
-use super::line::Phase;
+use super::line::{Line, Phase};
 use super::{Attempt, Exit, JoinInfo, Output, STATS_INTERVAL, SUSPICION, Session};
 
 /// How long the relay may take to answer a hello: three repetitions of a lost packet.
@@ -87,32 +87,55 @@ impl Session {
         });
     }
 
-    /// The candidate has a place: it becomes the connection.
+    /// The candidate has a place: it becomes the connection, or waits for its time to.
     pub(super) fn welcomed(&mut self, welcome: &Welcome, now: Instant) {
         let Some(mut line) = self.candidate.take() else {
             return;
         };
-        line.phase = Phase::Joined;
         line.deadline = None;
         line.agreed = usize::from(welcome.budget);
         line.joined_at = Some(now);
         line.decoder.set_limit(MAX_ADMITTED);
-        let attempt = line.attempt;
-        let (budget, rtt) = (line.budget.min(line.agreed), line.rtt);
-        if let Some(old) = self.current.replace(line) {
-            self.close(&old, close_code::SUPERSEDED, "a newer connection took over");
-        }
-
+        self.redirects = 0;
+        self.last_failure = None;
+        // A relay that restarted gives the same numbers to somebody else; a token is never given twice.
+        let token = welcome.resume.as_ref().map(|resume| resume.token.clone());
+        let is_same_token = token == self.resume;
+        self.resume = token;
         let place = (welcome.room, welcome.peer);
-        let same_place = self.place.replace(place) == Some(place);
-        self.resume = welcome.resume.as_ref().map(|resume| resume.token.clone());
+        let same_place = self.place.replace(place) == Some(place) && is_same_token;
+        self.peers.begin(same_place, welcome.gateway, now);
+        if same_place && self.may_wait() {
+            self.wait_beside(line, welcome, now);
+        } else {
+            self.stays = false;
+            self.enter(line, welcome, same_place, now);
+        }
+    }
+
+    /// A connection with a place becomes the one that datagrams go over.
+    pub(super) fn enter(
+        &mut self,
+        mut line: Line,
+        welcome: &Welcome,
+        same_place: bool,
+        now: Instant,
+    ) {
+        line.phase = Phase::Joined;
+        let attempt = line.attempt;
+        let (budget, rtt) = (line.budget(), line.rtt);
+        if let Some(old) = self.current.replace(line) {
+            if std::mem::take(&mut self.stays) {
+                self.listen_on(old.attempt, now);
+            } else {
+                self.close(&old, close_code::SUPERSEDED, "a newer connection took over");
+            }
+        }
+        self.stays = false;
+        self.is_moving = false;
         self.stats_at = Some(now + STATS_INTERVAL);
         self.retry_at = None;
         self.move_at = None;
-        self.is_moving = false;
-        self.redirects = 0;
-        self.last_failure = None;
-        self.peers.begin(same_place, welcome.gateway, now);
         self.outputs.push_back(Output::Joined(JoinInfo {
             attempt,
             peer: welcome.peer,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Decoder, MAX_UNADMITTED};
+use lanparty_ctrl::{Decoder, MAX_UNADMITTED, Welcome};
 
 /// Names one attempt to connect, and the connection that comes of it. Never used again in one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,8 @@ pub(super) enum Phase {
     Beside,
     /// The hello is on its way.
     Greeting,
+    /// Has the place with the relay's successor, and waits until everybody has.
+    Waiting,
     /// The connection carries a place.
     Joined,
 }
@@ -61,9 +63,16 @@ pub(super) struct Line {
     /// How long the relay has owed an answer.
     pub(super) silence: Duration,
     pub(super) joined_at: Option<Instant>,
+    /// What a connection that waits was welcomed with.
+    pub(super) welcome: Option<Box<Welcome>>,
 }
 
 impl Line {
+    /// Returns what datagrams over the connection may have, in bytes.
+    pub(super) fn budget(&self) -> usize {
+        self.budget.min(self.agreed)
+    }
+
     pub(super) const fn new(attempt: Attempt, deadline: Instant) -> Self {
         Self {
             attempt,
@@ -76,6 +85,7 @@ impl Line {
             rtt: Duration::ZERO,
             silence: Duration::ZERO,
             joined_at: None,
+            welcome: None,
         }
     }
 }

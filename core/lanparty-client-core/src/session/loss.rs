@@ -27,7 +27,9 @@ impl Session {
             return;
         }
         if silence >= SUSPICION {
-            if self.candidate.is_none() && self.retry_at.is_none() {
+            if self.is_waiting() {
+                self.moved(now);
+            } else if self.candidate.is_none() && self.retry_at.is_none() {
                 self.open(now);
             }
             return;
@@ -82,6 +84,8 @@ impl Session {
         } else if is_candidate {
             self.candidate = None;
             self.attempt_failed(cause, now);
+        } else if self.former.is_some_and(|(former, _)| former == attempt) {
+            self.former = None;
         }
     }
 
@@ -146,6 +150,10 @@ impl Session {
         let Some(line) = self.current.take() else {
             return;
         };
+        if self.is_waiting() {
+            self.moved(now);
+            return;
+        }
         // It went silent before it was gone.
         let since = now.checked_sub(line.silence).unwrap_or(now);
         self.lost_at = Some(since);
@@ -179,12 +187,14 @@ impl Session {
                 let sentence = self.describe(&Cause::TimedOut);
                 self.failed(sentence, now);
             }
+            Some(Phase::Waiting) => self.arrive(now),
             Some(Phase::Joined) | None => {}
         }
     }
 
     /// The relay restarts soon and says when to come to its successor.
     pub(super) fn restarting(&mut self, restarting: Restarting, now: Instant) {
+        self.stays = restarting.stay;
         let wait = Duration::from_millis(restarting.reconnect_in_ms.into()).min(LATEST_MOVE);
         self.move_at = Some(now + wait);
     }
@@ -195,7 +205,7 @@ impl Session {
         match self.candidate.as_ref().map(|line| line.phase) {
             None => self.open(now),
             Some(Phase::Beside) => self.greet(now),
-            Some(Phase::Connecting | Phase::Greeting | Phase::Joined) => {}
+            Some(Phase::Connecting | Phase::Greeting | Phase::Waiting | Phase::Joined) => {}
         }
     }
 
@@ -231,7 +241,9 @@ impl Session {
 
     /// Whether the candidate is about to take the place over, so that the end of the old connection is our own doing.
     fn is_taking_over(&self) -> bool {
-        (self.candidate.as_ref()).is_some_and(|line| line.phase == Phase::Greeting)
+        let takes_over = |phase| matches!(phase, Phase::Greeting | Phase::Waiting);
+
+        (self.candidate.as_ref()).is_some_and(|line| takes_over(line.phase))
     }
 
     /// The first join took too long.

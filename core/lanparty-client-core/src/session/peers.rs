@@ -92,8 +92,15 @@ impl Peers {
             }
             return true;
         }
-        if self.here.contains_key(&info.peer) {
-            self.left(info.peer, LeaveReason::Unknown, out);
+        // Whoever had the id is gone, and so is the member that had the MAC: first one goes, then the other comes.
+        let is_gone = |entry: &&Entry| {
+            entry.peer.id == peer.id || peer.mac.is_some() && entry.peer.mac == peer.mac
+        };
+        let gone: Vec<PeerId> = (self.here.values().filter(is_gone))
+            .map(|entry| entry.peer.id)
+            .collect();
+        for id in gone {
+            self.left(id, LeaveReason::Unknown, out);
         }
         if self.here.len() >= MAX_PEERS {
             return false;

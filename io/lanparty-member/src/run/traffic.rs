@@ -67,10 +67,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         let Some(line) = self.lines.open.get_mut(index) else {
             return;
         };
-        let is_ours = self
-            .joined
-            .as_ref()
-            .is_some_and(|joined| joined.attempt == line.attempt);
+        let is_ours = self.joined.is_some() && self.config.session.hears(line.attempt);
         while let Some((_, datagram)) = line.endpoint.poll_datagram() {
             if is_ours {
                 self.path.handle_datagram(&datagram, now, &mut self.outbox);

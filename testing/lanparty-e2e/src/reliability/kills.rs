@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use super::figures::{Figure, Report};
 use super::stage::{NEVER, Stage, address, entrances};
@@ -41,8 +41,9 @@ pub fn relay(runs: usize) -> Result<Report> {
     for run in 0..runs {
         play(run);
         let killed = stage.crash_relay()?;
-        for stream in &streams {
-            figure.add(stream.first_after(killed, NEVER)?);
+        for (n, stream) in streams.iter().enumerate() {
+            let first = stream.first_after(killed, NEVER);
+            figure.add(first.with_context(|| stage.story(n))?);
         }
     }
 
@@ -73,8 +74,10 @@ pub fn gateway(runs: usize) -> Result<Report> {
     for run in 0..runs {
         play(run);
         let killed = stage.crash_gateway()?;
-        figure.add(up.first_after(killed, NEVER)?);
-        figure.add(down.first_after(killed, NEVER)?);
+        for stream in [&up, &down] {
+            let first = stream.first_after(killed, NEVER);
+            figure.add(first.with_context(|| stage.story(0))?);
+        }
     }
 
     let mut report = Report::default();

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
+use super::dialogue::Dialogue;
 use super::flow::Flow;
 use super::stream::Stream;
-use crate::bed::{Bed, ETH};
+use crate::bed::{Bed, ETH, Side};
+use crate::command::output;
 use crate::link;
 use crate::netns::Namespace;
 use crate::party::{Party, TAP};
@@ -109,6 +111,28 @@ impl Stage {
         )
     }
 
+    /// Starts a dialogue of numbered packets from client `n` with the LAN.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the boxes give no sockets.
+    pub fn talk(&self, n: usize) -> Result<Dialogue> {
+        let bed = &self.party.bed;
+
+        Dialogue::start(bed.remote(n), bed.host(0), Bed::host_address(0).into())
+    }
+
+    /// Starts a dialogue of numbered packets from client `from` with client `to`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the boxes give no sockets.
+    pub fn talk_across(&self, from: usize, to: usize) -> Result<Dialogue> {
+        let bed = &self.party.bed;
+
+        Dialogue::start(bed.remote(from), bed.remote(to), Self::client_address(to))
+    }
+
     /// Opens a TCP connection from client `n` to the LAN that talks until it is finished.
     ///
     /// # Errors
@@ -151,6 +175,23 @@ impl Stage {
         self.party.gateway = Program::start(self.party.bed.dir(), "gateway0", command)?;
 
         Ok(killed)
+    }
+
+    /// Returns what everybody has to say about client `n`, for a failure's report.
+    pub fn story(&self, n: usize) -> String {
+        let status =
+            (self.party.bed.program(Side::Relay, "lanparty-relay")).and_then(|mut relay| {
+                relay.arg("status");
+                output(&mut relay)
+            });
+        let client = self.party.clients.get(n).map(Program::story);
+
+        format!(
+            "client {n}: {}{}{}\n--- status: {status:?}",
+            client.unwrap_or_default(),
+            self.party.gateway.story(),
+            self.party.relay.story(),
+        )
     }
 
     /// Returns the client on remote PC `n`.
