@@ -90,6 +90,11 @@ impl Door {
         self.is_full.store(is_full, Ordering::Relaxed);
     }
 
+    /// Returns whether memory is scarce.
+    pub(crate) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
     /// Refuses an address for a while.
     pub(crate) fn punish(&self, remote: SocketAddr, now: Instant) {
         let mut state = lock(&self.state);
@@ -116,7 +121,7 @@ impl Door {
             Decision::Ignore
         } else if !validated && may_retry && in_second > RETRY_ABOVE {
             Decision::Retry
-        } else if self.is_full.load(Ordering::Relaxed) {
+        } else if self.is_full() {
             Decision::Refuse
         } else {
             state.enter(group(remote.ip()), self.limits, now)

@@ -233,6 +233,7 @@ impl Worker {
     }
 
     fn turn(&mut self, ready: Ready, now: Instant) {
+        self.endpoint.set_scarce(self.shared.door.is_full());
         if ready.bell {
             self.answer(now);
         }

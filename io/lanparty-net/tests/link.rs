@@ -331,3 +331,29 @@ fn a_peer_that_only_talks_is_not_taken_for_silent() {
         pair.turn_until(|r, _| r.datagrams.len() >= sent);
     }
 }
+
+#[test]
+fn little_waits_in_front_of_a_link_while_memory_is_scarce() {
+    let Pair {
+        mut relay,
+        at_relay,
+        ..
+    } = connected(OPEN);
+    let link = at_relay.link.unwrap();
+    let mut fill = |is_scarce| -> u32 {
+        relay.endpoint.set_scarce(is_scarce);
+        (0..200)
+            .map(|_| {
+                let datagram = Bytes::from_static(&[0; 1000]);
+                let now = Instant::now();
+                let dropped = relay
+                    .endpoint
+                    .queue(link, datagram, 1, Class::Normal, 0, now);
+                dropped.overflow
+            })
+            .sum()
+    };
+
+    assert_eq!(fill(true), 200 - 66, "64 KiB wait");
+    assert_eq!(fill(false), 0);
+}
