@@ -32,14 +32,21 @@ static struct { PIPFORWARD_CHANGE_CALLBACK callback; void *context; } watches[MA
 static CRITICAL_SECTION lock;
 static int changes, fault;
 
-static void load(void)
+static void prepare(void)
 {
-    char path[MAX_PATH], text[16];
-    DWORD length;
+    char text[16];
     InitializeCriticalSection(&lock);
     if (GetEnvironmentVariableA("SOFTLAN_NETFAULT", text, sizeof text)) fault = atoi(text);
+}
+
+// Takes the lock, and the model as it is now: a test that replaces the file plays whoever else changes Windows' tables.
+static void enter(void)
+{
+    char path[MAX_PATH];
+    DWORD length;
+    EnterCriticalSection(&lock);
     if (!GetEnvironmentVariableA("SOFTLAN_NETMODEL", path, sizeof path)) return;
-    HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, 0, OPEN_EXISTING, 0, 0);
+    HANDLE file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, 0, OPEN_EXISTING, 0, 0);
     if (file == INVALID_HANDLE_VALUE) return;
     ReadFile(file, &model, sizeof model, &length, 0);
     CloseHandle(file);
@@ -139,7 +146,7 @@ EXPORT DWORD WINAPI CreateIpForwardEntry2(const MIB_IPFORWARD_ROW2 *wanted)
     MIB_IPFORWARD_ROW2 row = *wanted;
     DWORD result = NO_ERROR;
     complete_names(&row.InterfaceLuid, &row.InterfaceIndex);
-    EnterCriticalSection(&lock);
+    enter();
     if (is_fault()) result = ERROR_GEN_FAILURE;
     else if (!row.InterfaceIndex) result = ERROR_NOT_FOUND;
     else if (row.NextHop.si_family != row.DestinationPrefix.Prefix.si_family) result = ERROR_INVALID_PARAMETER;
@@ -157,7 +164,7 @@ EXPORT DWORD WINAPI DeleteIpForwardEntry2(const MIB_IPFORWARD_ROW2 *wanted)
 {
     MIB_IPFORWARD_ROW2 row = *wanted;
     complete_names(&row.InterfaceLuid, &row.InterfaceIndex);
-    EnterCriticalSection(&lock);
+    enter();
     int place = find_route(&row);
     DWORD result = is_fault() ? ERROR_GEN_FAILURE : place < 0 ? ERROR_NOT_FOUND : NO_ERROR;
     if (!result) {
@@ -181,7 +188,7 @@ EXPORT DWORD WINAPI GetIpForwardTable2(ADDRESS_FAMILY family, PMIB_IPFORWARD_TAB
     if (!original) original = (void *)GetProcAddress(LoadLibraryA("wineiphl.dll"), "GetIpForwardTable2");
     DWORD result = original(family, &kernel);
     if (result) return result;
-    EnterCriticalSection(&lock);
+    enter();
     SIZE_T most = kernel->NumEntries + model.routes + 1;
     *table = HeapAlloc(GetProcessHeap(), 0, sizeof **table + most * sizeof(MIB_IPFORWARD_ROW2));
     memcpy((*table)->Table, kernel->Table, kernel->NumEntries * sizeof(MIB_IPFORWARD_ROW2));
@@ -224,7 +231,7 @@ static MIB_IPINTERFACE_ROW *find_interface(MIB_IPINTERFACE_ROW *wanted)
 
 EXPORT DWORD WINAPI GetIpInterfaceEntry(PMIB_IPINTERFACE_ROW wanted)
 {
-    EnterCriticalSection(&lock);
+    enter();
     MIB_IPINTERFACE_ROW *row = find_interface(wanted);
     if (row) *wanted = *row;
     LeaveCriticalSection(&lock);
@@ -234,7 +241,7 @@ EXPORT DWORD WINAPI GetIpInterfaceEntry(PMIB_IPINTERFACE_ROW wanted)
 EXPORT DWORD WINAPI SetIpInterfaceEntry(PMIB_IPINTERFACE_ROW wanted)
 {
     DWORD result = NO_ERROR;
-    EnterCriticalSection(&lock);
+    enter();
     MIB_IPINTERFACE_ROW *row = find_interface(wanted);
     if (is_fault()) result = ERROR_GEN_FAILURE;
     else if (!row) result = ERROR_NOT_FOUND;
@@ -277,6 +284,6 @@ EXPORT DWORD WINAPI CancelMibChangeNotify2(HANDLE handle)
 
 BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved)
 {
-    if (reason == DLL_PROCESS_ATTACH) load();
+    if (reason == DLL_PROCESS_ATTACH) prepare();
     return TRUE;
 }

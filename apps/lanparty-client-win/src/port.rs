@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::windows::io::{AsHandle as _, AsSocket as _};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanparty_client_core::JoinInfo;
 use lanparty_client_tap::{LinkState, Tap};
@@ -12,7 +12,8 @@ use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use lanparty_win32::{
-    Event, Family, SocketsEvent, ignore_port_unreachable, set_unicast_interface, wait_any,
+    Event, Family, PreciseTimer, SocketsEvent, Win32Error, ignore_port_unreachable,
+    set_unicast_interface, wait_any,
 };
 
 use crate::warden::{Order, Orders, Ways};
@@ -27,6 +28,8 @@ pub(crate) struct TapPort {
     ways: Arc<Ways>,
     /// Local ports of the sockets that leave by the interface with this index.
     bound: Vec<(u16, u32)>,
+    /// `None` where the system has none: then the clock interrupt decides when a timer is due.
+    timer: Option<PreciseTimer>,
     /// Frames that the driver had no room for, as told to the loop so far.
     told_busy: u64,
 }
@@ -45,6 +48,11 @@ impl TapPort {
             orders,
             ways,
             bound: Vec::new(),
+            timer: PreciseTimer::new()
+                .inspect_err(
+                    |error| tracing::info!(%error, "timers are as coarse as the system's clock"),
+                )
+                .ok(),
             told_busy: 0,
         })
     }
@@ -77,7 +85,24 @@ impl TapPort {
         self.bound.retain(|(port, _)| *port != local.port());
         self.bound.push((local.port(), index));
     }
+
+    /// Waits, for at most `timeout`, and returns 0 if it was woken by another thread.
+    fn doze(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
+        let wake = self.wake.as_handle();
+        let sockets = self.sockets.ready();
+        let tap = self.tap.readable();
+        match (&self.timer, timeout) {
+            (Some(timer), Some(soon)) if !soon.is_zero() && soon < COARSE => {
+                timer.arm(soon);
+                wait_any(&[wake, sockets, tap, timer.as_handle()], None)
+            }
+            _ => wait_any(&[wake, sockets, tap], timeout),
+        }
+    }
 }
+
+/// Longer waits may end a clock interrupt late, 15.6 ms: they are for keep-alives and lost connections, not for pacing.
+const COARSE: Duration = Duration::from_millis(250);
 
 /// How many sockets' interfaces are remembered: more than a member has at a time.
 const MAX_BOUND: usize = 32;
@@ -104,12 +129,8 @@ impl Port for TapPort {
             .flatten()
             .min();
         let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let handles = [
-            self.wake.as_handle(),
-            self.sockets.ready(),
-            self.tap.readable(),
-        ];
-        let woken = wait_any(&handles, timeout)
+        let woken = self
+            .doze(timeout)
             .map_err(failed("cannot wait for network and TAP adapter"))?;
         if woken == Some(0) {
             self.wake.reset();

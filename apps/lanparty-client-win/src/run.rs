@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -19,7 +20,9 @@ use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
-use lanparty_win32::{Event, NamedMutex, claim, is_elevated, on_console_stop};
+use lanparty_win32::{
+    Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
+};
 
 use crate::cli::{Action, Cli};
 use crate::doctor;
@@ -112,6 +115,11 @@ impl Run {
         let settings = join.settings()?;
         let [stop, clean] = [Arc::new(Event::new()?), Arc::new(Event::new()?)];
         on_console_stop(Arc::clone(&stop), Arc::clone(&clean))?;
+        let _session = SessionWatch::start()
+            .inspect_err(
+                |error| tracing::info!(%error, "the end of the user's session may cut this off"),
+            )
+            .ok();
         let tap = Tap::open(&self.adapter, self.identity.mac).map_err(|error| refused(&error))?;
         tracing::info!(
             adapter = tap.name(),
@@ -154,14 +162,22 @@ impl Run {
         let (member, handle) = Member::new(config, port, path, waker, Instant::now());
         let member = member.keep_place(self.place.keep(&self.writer));
         warden.orders().send(Order::Attach(handle.clone()));
-        leave_on(stop, handle)?;
+        let leaver = leave_on(Arc::clone(&stop), handle)?;
 
+        if !join.no_realtime
+            && let Err(error) = hurry_thread()
+        {
+            tracing::info!(%error, "frames wait for their turn on a busy PC");
+        }
         let (end, port) = member.run();
         // The cable goes out first: nothing is to leave by the adapter while its metric is still the lowest.
         drop(port);
         let failure = warden.finish();
         printer.finish();
         clean.set();
+        stop.set();
+        // It only waited.
+        drop(leaver.join());
 
         failure.map_or_else(|| outcome(end), Err)
     }
@@ -190,19 +206,18 @@ fn session(
     }))
 }
 
-/// Leaves the room when `stop` is set. The thread ends with the program.
-fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<()> {
+/// Leaves the room when `stop` is set, which somebody must do before the program ends.
+fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<JoinHandle<()>> {
     use std::os::windows::io::AsHandle as _;
-    let _detached = std::thread::Builder::new()
+
+    std::thread::Builder::new()
         .name("stop".to_owned())
         .spawn(move || {
             if lanparty_win32::wait_any(&[stop.as_handle()], None).is_ok() {
                 handle.send(Command::Leave);
             }
         })
-        .context("cannot start a thread")?;
-
-    Ok(())
+        .context("cannot start a thread")
 }
 
 /// Returns who this PC is, and the place that it had.

@@ -9,6 +9,13 @@ use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
 use lanparty_queue::{Pace, Rate};
 use rustls_pki_types::CertificateDer;
 
+/// The default is the system's.
+const STATE_DIR_HELP: &str = if cfg!(windows) {
+    "Where files that outlive the program are kept [default: %LOCALAPPDATA%\\softlan]"
+} else {
+    "Where files that outlive the program are kept [default: $STATE_DIRECTORY, $XDG_STATE_HOME/softlan or ~/.local/state/softlan]"
+};
+
 /// Which relay and which room, and how to get there.
 #[derive(clap::Args, Debug, Clone)]
 pub struct JoinArgs {
@@ -51,11 +58,11 @@ pub struct JoinArgs {
     #[arg(long, env = "SOFTLAN_FRAMES", value_enum, default_value_t = Frames::Full)]
     pub frames: Frames,
 
-    /// Where files that outlive the program are kept [default: $STATE_DIRECTORY, $XDG_STATE_HOME/softlan or ~/.local/state/softlan]
-    #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR")]
+    /// Where files that outlive the program are kept.
+    #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]
     pub state_dir: Option<PathBuf>,
 
-    /// Share the processor like any other program, instead of carrying frames before others run (Linux)
+    /// Share the processor like any other program, instead of carrying frames before others run
     #[arg(long, env = "SOFTLAN_NO_REALTIME")]
     pub no_realtime: bool,
 }

@@ -8,8 +8,18 @@ use quinn_proto::EcnCodepoint;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many messages one system call may read. With GRO each has up to 64 packets of one sender.
+/// How many messages one batch may have. With GRO each has up to 64 packets of one sender.
 const MESSAGES: usize = 16;
+
+/// How many of them one system call reads at most: all on Linux, one on Windows.
+const MESSAGES_PER_CALL: usize = if quinn_udp::BATCH_SIZE < MESSAGES {
+    quinn_udp::BATCH_SIZE
+} else {
+    MESSAGES
+};
+
+/// How many system calls one batch takes at most.
+const CALLS: usize = MESSAGES.div_ceil(MESSAGES_PER_CALL);
 
 /// The longest message: a UDP payload, or what GRO makes of several.
 const MESSAGE_LEN: usize = 65_536;
@@ -148,25 +158,21 @@ impl UdpIo {
                 let mut slices: [IoSliceMut<'_>; MESSAGES] = std::array::from_fn(|_| {
                     slices.next().unwrap_or_else(|| IoSliceMut::new(&mut []))
                 });
-                let Ok(count) = state.recv(UdpSockRef::from(&self.socket), &mut slices, &mut meta)
-                else {
-                    return false;
-                };
-                for (meta, slice) in meta.iter().zip(&slices).take(count) {
-                    let arrival = Arrival {
-                        from: meta.addr,
-                        to: meta.dst_ip,
-                        ecn: meta.ecn.map(ecn_in),
+                for _ in 0..CALLS {
+                    let socket = UdpSockRef::from(&self.socket);
+                    let Ok(count) = state.recv(socket, &mut slices, &mut meta) else {
+                        return false;
                     };
-                    let bytes = slice.get(..meta.len).unwrap_or_default();
-                    let mut message = keep(&mut self.pool, bytes);
-                    while !message.is_empty() {
-                        let packet = message.split_to(message.len().min(meta.stride.max(1)));
-                        each(arrival, packet);
+                    for (meta, slice) in meta.iter().zip(&slices).take(count) {
+                        let bytes = slice.get(..meta.len).unwrap_or_default();
+                        split(meta, keep(&mut self.pool, bytes), &mut each);
+                    }
+                    if count < MESSAGES_PER_CALL {
+                        return false;
                     }
                 }
 
-                count == MESSAGES
+                true
             }
             Io::Plain => {
                 for _ in 0..MESSAGES {
@@ -186,6 +192,19 @@ impl UdpIo {
                 true
             }
         }
+    }
+}
+
+/// Gives every packet of a message that GRO made of several.
+fn split(meta: &RecvMeta, mut message: BytesMut, each: &mut impl FnMut(Arrival, BytesMut)) {
+    let arrival = Arrival {
+        from: meta.addr,
+        to: meta.dst_ip,
+        ecn: meta.ecn.map(ecn_in),
+    };
+    while !message.is_empty() {
+        let packet = message.split_to(message.len().min(meta.stride.max(1)));
+        each(arrival, packet);
     }
 }
 

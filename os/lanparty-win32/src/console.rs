@@ -46,18 +46,25 @@ pub fn on_console_stop(stop: Arc<Event>, clean: Arc<Event>) -> Result<(), Win32E
     Ok(())
 }
 
-/// Runs on a thread that Windows makes for it.
-unsafe extern "system" fn handle(event: u32) -> BOOL {
+/// Announces the end and waits until nothing is left to undo, or until Windows would not wait any longer.
+pub(crate) fn stop_and_wait() {
     let Some(Stop { stop, clean }) = STOP.get() else {
-        return 0;
+        return;
     };
     stop.set();
+    // Clean or not: the journal has what is left.
+    drop(wait_any(&[clean.as_handle()], Some(CLEAN_UP)));
+}
+
+/// Runs on a thread that Windows makes for it.
+unsafe extern "system" fn handle(event: u32) -> BOOL {
     if matches!(
         event,
         CTRL_CLOSE_EVENT | CTRL_LOGOFF_EVENT | CTRL_SHUTDOWN_EVENT
-    ) && wait_any(&[clean.as_handle()], Some(CLEAN_UP)).is_err()
-    {
-        return 0;
+    ) {
+        stop_and_wait();
+    } else if let Some(Stop { stop, .. }) = STOP.get() {
+        stop.set();
     }
 
     1

@@ -20,7 +20,9 @@ mod overlapped;
 mod power;
 mod process;
 mod registry;
+mod session_end;
 mod text;
+mod timer;
 mod winsock;
 
 pub use console::on_console_stop;
@@ -35,4 +37,6 @@ pub use overlapped::{BUFFER_LEN, Request};
 pub use power::ResumeWatch;
 pub use process::{is_elevated, is_wine, system_directory};
 pub use registry::{Key, Value};
+pub use session_end::SessionWatch;
+pub use timer::{PreciseTimer, hurry_thread};
 pub use winsock::{Family, SocketsEvent, ignore_port_unreachable, set_unicast_interface};

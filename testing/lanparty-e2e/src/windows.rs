@@ -271,6 +271,18 @@ impl WindowsPc<'_> {
         fs::read(self.folder.join("net.model")).unwrap_or_default()
     }
 
+    /// Makes routes and interfaces what they were, as if another program or Windows itself had done it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be written.
+    pub fn set_model(&self, model: &[u8]) -> Result<()> {
+        let beside = self.folder.join("net.model.new");
+        fs::write(&beside, model)?;
+
+        Ok(fs::rename(beside, self.folder.join("net.model"))?)
+    }
+
     /// Returns whether something waits to be undone.
     pub fn has_journal(&self) -> bool {
         self.folder.join("state/lanparty-client-undo.json").exists()

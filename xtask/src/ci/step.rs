@@ -19,8 +19,6 @@ pub(super) enum Outcome {
     Passed,
     /// So many tests ran, and all passed.
     Tests(u64),
-    /// The thing to check does not exist; the reason.
-    Absent(&'static str),
 }
 
 impl fmt::Display for Outcome {
@@ -28,7 +26,6 @@ impl fmt::Display for Outcome {
         match self {
             Self::Passed => f.write_str("ok"),
             Self::Tests(count) => write!(f, "ok, {count} tests passed"),
-            Self::Absent(reason) => write!(f, "nothing to do: {reason}"),
         }
     }
 }
