@@ -26,6 +26,9 @@ const MAX_ADDRESSES: usize = 65_536;
 /// For how long an address is refused whose member was thrown out for malformed datagrams.
 const PENALTY: Duration = Duration::from_mins(1);
 
+/// Connections that are a crowd: they leave 5 MiB behind when they go.
+const CROWD: usize = 256;
+
 /// How often the table is searched for addresses that can be forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,9 @@ pub(crate) struct Door {
 #[derive(Debug, Default)]
 struct State {
     addresses: BTreeMap<IpAddr, Address>,
+    connections: usize,
+    /// The most connections since [`Door::has_emptied`] said so last.
+    most: usize,
     second: Option<Instant>,
     in_second: u32,
     swept: Option<Instant>,
@@ -93,6 +99,17 @@ impl Door {
     /// Returns whether memory is scarce.
     pub(crate) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
+    }
+
+    /// Returns, once, that a crowd has gone: less than half of its connections is left.
+    pub(crate) fn has_emptied(&self) -> bool {
+        let mut state = lock(&self.state);
+        let has_emptied = state.most >= CROWD && state.connections < state.most / 2;
+        if has_emptied {
+            state.most = state.connections;
+        }
+
+        has_emptied
     }
 
     /// Refuses an address for a while.
@@ -143,6 +160,7 @@ impl Door {
         if let Some(address) = state.addresses.get_mut(&group(remote.ip())) {
             address.connections = address.connections.saturating_sub(1);
         }
+        state.connections = state.connections.saturating_sub(1);
     }
 }
 
@@ -181,6 +199,8 @@ impl State {
             return Decision::Ignore;
         }
         address.connections += 1;
+        self.connections += 1;
+        self.most = self.most.max(self.connections);
 
         Decision::Accept { pace: Pace::Auto }
     }
@@ -329,6 +349,27 @@ mod tests {
         let decision = door.decide(from(1), true, false, Instant::now());
 
         assert_eq!(decision, Decision::Refuse);
+    }
+
+    #[test]
+    fn a_crowd_that_has_gone_is_noticed_once() {
+        let door = Door::new(LIMITS);
+        let now = Instant::now();
+        let come = |count| {
+            for number in 0..count {
+                assert!(is_accepted(door.decide(from(number), true, false, now)));
+            }
+        };
+        let go = |count| (0..count).for_each(|number| door.leave(from(number)));
+
+        come(200);
+        go(200);
+        assert!(!door.has_emptied(), "few");
+        come(400);
+        assert!(!door.has_emptied(), "they are there");
+        go(300);
+        assert!(door.has_emptied());
+        assert!(!door.has_emptied());
     }
 
     #[test]

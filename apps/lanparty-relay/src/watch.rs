@@ -109,9 +109,13 @@ impl Window {
         }
     }
 
-    /// Closes the door while memory is scarce. What a rush has left behind free is given back first, or the door would stay closed.
+    /// Closes the door while memory is scarce. What a rush has left behind free is given back first, or the door would stay closed;
+    /// and when a crowd has gone, so that a relay is no larger than its parties for long.
     fn watch_memory(&self) {
         let mut is_scarce = self.is_memory_scarce();
+        if self.door.has_emptied() {
+            lanparty_heap::give_back();
+        }
         let is_due = self
             .trimmed
             .get()

@@ -26,7 +26,7 @@ use crate::impair::Rng;
 pub struct Outcome {
     /// What arrived: what the relay counted, or what the kernel did not drop in front of it.
     pub arrived: u64,
-    /// By how much the relay's resident memory grew, in bytes.
+    /// By how much the relay's resident memory had grown once the attack was over, in bytes.
     pub growth: u64,
     /// The 99th percentile of a frame's time from member to member before the attack.
     pub quiet: Duration,
@@ -38,6 +38,9 @@ pub struct Outcome {
 
 /// How long the quiet room is listened to before an attack.
 const LISTENING: Duration = Duration::from_secs(1);
+
+/// How long after an attack memory is read: a relay gives back what a crowd leaves behind within a second.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// Frames of the quiet room: one in this time, as a game sends.
 const INTERVAL: Duration = Duration::from_millis(2);
@@ -122,6 +125,7 @@ fn measure(
     let time = start.elapsed();
     let besieged = witness.take_p99();
     witness.exchange()?;
+    std::thread::sleep(SETTLING);
     ensure!(relay.is_running(), "the relay has crashed");
 
     Ok(Outcome {
