@@ -6,9 +6,9 @@ use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
-use lanparty_client_tap::{LinkState, RouteGuard, Tap};
+use lanparty_client_tap::{RouteGuard, Tap};
 use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
+use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_proto::MacAddr;
@@ -23,15 +23,18 @@ pub(crate) struct TapPort {
     routes: Option<RouteGuard>,
     tap: Tap,
     wake: WakeFd,
+    /// What the loop was told of drops.
+    told: PortDrops,
 }
 
 impl TapPort {
-    pub(crate) const fn new(tap: Tap, wake: WakeFd, dhcp: Option<DhcpClient>) -> Self {
+    pub(crate) fn new(tap: Tap, wake: WakeFd, dhcp: Option<DhcpClient>) -> Self {
         Self {
             dhcp,
             routes: None,
             tap,
             wake,
+            told: PortDrops::default(),
         }
     }
 }
@@ -59,12 +62,25 @@ impl Port for TapPort {
         self.tap.received_mut(index)
     }
 
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
-        self.tap.send(vnet, pieces) == LinkState::Up
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
+        // What was not taken is in the counters.
+        let _state = self.tap.send(vnet, pieces);
     }
 
-    fn flush(&mut self) -> u64 {
-        0
+    fn flush(&mut self) {
+        let _state = self.tap.flush();
+    }
+
+    fn take_drops(&mut self) -> PortDrops {
+        let statistics = self.tap.statistics();
+        let sums = PortDrops {
+            busy: statistics.send_busy,
+            down: statistics.send_down,
+            refused: statistics.send_refused,
+            missed: statistics.truncated,
+        };
+
+        sums.since(&mut self.told)
     }
 
     fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanparty_client_core::JoinInfo;
-use lanparty_client_tap::{LinkState, Tap};
-use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
+use lanparty_client_tap::Tap;
+use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use lanparty_win32::{
@@ -30,8 +30,8 @@ pub(crate) struct TapPort {
     bound: Vec<(u16, u32)>,
     /// `None` where the system has none: then the clock interrupt decides when a timer is due.
     timer: Option<PreciseTimer>,
-    /// Frames that the driver had no room for, as told to the loop so far.
-    told_busy: u64,
+    /// What the loop was told of drops.
+    told: PortDrops,
 }
 
 impl TapPort {
@@ -53,7 +53,7 @@ impl TapPort {
                     |error| tracing::info!(%error, "timers are as coarse as the system's clock"),
                 )
                 .ok(),
-            told_busy: 0,
+            told: PortDrops::default(),
         })
     }
 
@@ -153,15 +153,25 @@ impl Port for TapPort {
         self.tap.received_mut(index)
     }
 
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
-        self.tap.send(vnet, pieces) == LinkState::Up
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
+        // What was not taken is in the counters.
+        let _state = self.tap.send(vnet, pieces);
     }
 
-    fn flush(&mut self) -> u64 {
-        self.tap.flush();
-        let busy = self.tap.statistics().send_busy;
+    fn flush(&mut self) {
+        let _state = self.tap.flush();
+    }
 
-        busy.saturating_sub(std::mem::replace(&mut self.told_busy, busy))
+    fn take_drops(&mut self) -> PortDrops {
+        let statistics = self.tap.statistics();
+        let sums = PortDrops {
+            busy: statistics.send_busy,
+            down: statistics.send_down,
+            refused: statistics.send_refused,
+            missed: statistics.truncated,
+        };
+
+        sums.since(&mut self.told)
     }
 
     fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError> {

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
 use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortError, PortFacts, Ready, Socket};
+use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_offload::coalesce::CoalesceOptions;
-use lanparty_packet::{LinkState, PacketSocket};
+use lanparty_packet::PacketSocket;
 use lanparty_proto::MacAddr;
 
 /// The LAN's side of a gateway.
@@ -17,11 +17,17 @@ use lanparty_proto::MacAddr;
 pub(crate) struct LanPort {
     socket: PacketSocket,
     wake: WakeFd,
+    /// What the loop was told of drops.
+    told: PortDrops,
 }
 
 impl LanPort {
-    pub(crate) const fn new(socket: PacketSocket, wake: WakeFd) -> Self {
-        Self { socket, wake }
+    pub(crate) fn new(socket: PacketSocket, wake: WakeFd) -> Self {
+        Self {
+            socket,
+            wake,
+            told: PortDrops::default(),
+        }
     }
 }
 
@@ -48,14 +54,25 @@ impl Port for LanPort {
         self.socket.received_mut(index)
     }
 
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
-        self.socket.send(vnet, pieces) == LinkState::Up
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
+        // What was not taken is in the counters.
+        let _state = self.socket.send(vnet, pieces);
     }
 
-    fn flush(&mut self) -> u64 {
+    fn flush(&mut self) {
         let _state = self.socket.flush();
+    }
 
-        0
+    fn take_drops(&mut self) -> PortDrops {
+        let statistics = self.socket.statistics();
+        let sums = PortDrops {
+            busy: statistics.send_busy,
+            down: statistics.send_down,
+            refused: statistics.send_refused,
+            missed: statistics.kernel_drops.saturating_add(statistics.truncated),
+        };
+
+        sums.since(&mut self.told)
     }
 
     /// A packet socket takes TCP super-frames on every kernel, and cuts them itself if the card cannot; UDP ones only on some.

@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lanparty_client_core::path::{Encapsulator, Flow};
 use lanparty_client_core::{
     Attempt, ClientPath, ClientPathConfig, DataPath as _, JoinInfo, Outbox, Output, Peer,
 };
@@ -15,11 +16,15 @@ use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_queue::Class;
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
 const ROOM: RoomId = RoomId(9);
 const GATEWAY: PeerId = PeerId(1);
+
+/// What a path of 1500 bytes carries: a frame of 1414 bytes fits, a full one does not.
+const BUDGET: usize = 1440;
 
 fn path() -> ClientPath {
     let mut path = ClientPath::new(ClientPathConfig {
@@ -34,7 +39,7 @@ fn path() -> ClientPath {
         room: ROOM,
         mtu: 1500,
         mode: Mode::Full,
-        budget: 1440,
+        budget: BUDGET,
         gateway: true,
         same_place: false,
         resume: None,
@@ -75,7 +80,7 @@ fn up(c: &mut Criterion, name: &str, vnet: VnetHeader, len: usize) {
     group.bench_function(name, |b| {
         b.iter(|| {
             out.clear();
-            path.handle_local(vnet, black_box(&mut frame), 1440, now, &mut out);
+            path.handle_local(vnet, black_box(&mut frame), BUDGET, now, &mut out);
         });
     });
     group.finish();
@@ -102,6 +107,39 @@ fn down(c: &mut Criterion, name: &str, count: usize, len: usize) {
     assert_eq!(out.local.len(), count, "every frame comes down");
 }
 
+/// A frame of `len` bytes that comes as two halves.
+fn join(c: &mut Criterion, name: &str, len: usize) {
+    let (mut path, mut out) = (path(), Outbox::default());
+    let frame = tcp(MAC, LAN, len);
+    let flow = Flow {
+        id: 0,
+        class: Class::Normal,
+    };
+    let mut halves = Vec::new();
+    Encapsulator::new(ROOM, GATEWAY, Mode::Full)
+        .encapsulate(
+            len,
+            |buffer| buffer.copy_from_slice(&frame),
+            BUDGET,
+            flow,
+            &mut halves,
+        )
+        .expect("two halves fit");
+    let now = Instant::now();
+    let mut group = c.benchmark_group("client_path_down");
+    group.throughput(Throughput::Bytes(len as u64));
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            out.clear();
+            for (half, _) in &halves {
+                path.handle_datagram(black_box(half), now, &mut out);
+            }
+        });
+    });
+    group.finish();
+    assert_eq!((halves.len(), out.local.len()), (2, 1), "two make one");
+}
+
 fn paths(c: &mut Criterion) {
     let super_frame = VnetHeader {
         flags: FLAG_NEEDS_CSUM,
@@ -116,6 +154,8 @@ fn paths(c: &mut Criterion) {
     up(c, "whole_1414", VnetHeader::NONE, 1414);
     up(c, "small_64", VnetHeader::NONE, 64);
     down(c, "segments_64k", 46, 1414);
+    join(c, "split_1514", 1514);
+    down(c, "whole_1414", 1, 1414);
     down(c, "small_64", 1, 64);
 }
 

@@ -17,6 +17,7 @@ mod backoff;
 mod join;
 mod line;
 mod loss;
+mod misunderstanding;
 mod output;
 mod peers;
 mod succession;
@@ -24,14 +25,13 @@ mod succession;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{
-    ControlError, Disconnect, LeaveReason, Message, Role, RoomCode, Stats, close_code, encode,
-};
+use lanparty_ctrl::{Disconnect, LeaveReason, Message, Role, RoomCode, Stats, close_code, encode};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
 use backoff::Backoff;
 use line::{Line, Phase};
+use misunderstanding::describe;
 use peers::Peers;
 
 pub use line::{Attempt, Cause};
@@ -419,21 +419,6 @@ impl Session {
         }
     }
 
-    /// The relay does not speak this protocol; another attempt would hear the same.
-    fn misunderstood(&mut self, attempt: Attempt, what: &str) {
-        self.outputs.push_back(Output::Send {
-            attempt,
-            bytes: encode(&Message::Disconnect(Disconnect {
-                reason: LeaveReason::Malformed,
-                message: what.chars().take(60).collect(),
-            })),
-        });
-        self.end(
-            Exit::Failed,
-            format!("the relay said something that this program does not understand: {what}; use programs of one release"),
-        );
-    }
-
     fn end(&mut self, exit: Exit, sentence: String) {
         let code = match exit {
             Exit::Left | Exit::Refused => close_code::LEFT,
@@ -445,13 +430,5 @@ impl Session {
         self.stage = Stage::Ended;
         self.outputs
             .push_back(Output::Ended(End { sentence, exit }));
-    }
-}
-
-/// Returns the error and what is behind it.
-fn describe(error: &ControlError) -> String {
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
     }
 }

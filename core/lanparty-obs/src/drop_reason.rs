@@ -64,8 +64,14 @@ pub enum DropReason {
     AckSuperseded,
     /// No room was joined.
     NotJoined,
-    /// The TAP or packet socket did not take it.
+    /// The TAP or packet socket had no room for it.
     PortBusy,
+    /// The TAP or network card was down.
+    PortDown,
+    /// The TAP or network card cannot express it.
+    PortRefused,
+    /// It came faster than we read the TAP or packet socket, or was longer than any frame.
+    PortMissed,
     /// A super-frame that cannot be segmented.
     Segmentation,
     /// An address that belongs to somebody else.
@@ -108,6 +114,9 @@ impl DropReason {
             Self::AckSuperseded => "ack_superseded",
             Self::NotJoined => "not_joined",
             Self::PortBusy => "port_busy",
+            Self::PortDown => "port_down",
+            Self::PortRefused => "port_refused",
+            Self::PortMissed => "port_missed",
             Self::Segmentation => "segmentation",
             Self::AddressClaim => "address_claim",
             Self::LoopBlocked => "loop_blocked",

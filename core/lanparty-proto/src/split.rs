@@ -274,6 +274,21 @@ mod tests {
     }
 
     #[test]
+    fn a_half_that_comes_twice_is_no_frame_and_the_last_one_counts() {
+        let mut table = Reassembly::default();
+        let [first, second] = halves(&[1; 1500], 5);
+        let [forged, _] = halves(&[2; 1500], 5);
+        let now = start();
+
+        for half in [&first, &first, &forged, &first] {
+            let joined = table.handle_part(PeerId(1), &Part::parse(half).unwrap(), now);
+            assert_eq!(joined, Joined::Waiting { lost: false });
+        }
+        let joined = table.handle_part(PeerId(1), &Part::parse(&second).unwrap(), now);
+        assert_eq!(joined, Joined::Frame(&[1; 1500]));
+    }
+
+    #[test]
     fn never_mixes_senders_sequences_or_totals() {
         let mut table = Reassembly::default();
         let [first, _] = halves(&[1; 1500], 5);

@@ -17,6 +17,6 @@ pub use cli::{Frames, JoinArgs};
 pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
 pub use mailbox::{Command, Handle};
 pub use place::{Place, PlaceKeeper};
-pub use port::{Port, PortError, PortFacts, Ready, Socket};
+pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 pub use run::{Config, Member};
 pub use writer::Writer;

@@ -32,11 +32,14 @@ pub trait Port {
     /// Returns a frame of the last batch, and how the system left it.
     fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])>;
 
-    /// Queues one frame or super-frame for the system. Returns `false` if it was not taken.
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool;
+    /// Queues one frame or super-frame for the system. What is not taken is counted, see [`Port::take_drops`].
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]);
 
-    /// Hands what was queued to the system. Returns how many frames it did not take.
-    fn flush(&mut self) -> u64;
+    /// Hands what was queued to the system.
+    fn flush(&mut self);
+
+    /// Returns what was dropped since the last call. May take a system call: not for every frame.
+    fn take_drops(&mut self) -> PortDrops;
 
     /// Returns which frames the system takes merged, as super-frames; none unless the port says so.
     fn coalescing(&self) -> CoalesceOptions {
@@ -89,6 +92,34 @@ impl Ready {
     };
 }
 
+/// Frames and super-frames that a port dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PortDrops {
+    /// Not sent, because the system had no room.
+    pub busy: u64,
+    /// Not sent, because the interface was down.
+    pub down: u64,
+    /// Not sent, because the system cannot express them.
+    pub refused: u64,
+    /// Not received, because they came too fast or were too long.
+    pub missed: u64,
+}
+
+impl PortDrops {
+    /// Takes sums since the start, and returns by how much they are more than the last ones, which they replace.
+    #[must_use]
+    pub const fn since(self, last: &mut Self) -> Self {
+        let before = std::mem::replace(last, self);
+
+        Self {
+            busy: self.busy.saturating_sub(before.busy),
+            down: self.down.saturating_sub(before.down),
+            refused: self.refused.saturating_sub(before.refused),
+            missed: self.missed.saturating_sub(before.missed),
+        }
+    }
+}
+
 /// What the system knows of a port.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortFacts {
@@ -116,5 +147,29 @@ impl PortError {
             what: what.to_owned(),
             source: Some(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_drop_is_told_once_and_by_its_reason() {
+        let mut told = PortDrops::default();
+        let sums = |busy, down| PortDrops {
+            busy,
+            down,
+            refused: 1,
+            missed: 2,
+        };
+
+        assert_eq!(sums(3, 4).since(&mut told), sums(3, 4));
+        let news = sums(3, 9).since(&mut told);
+        let expected = PortDrops {
+            down: 5,
+            ..PortDrops::default()
+        };
+        assert_eq!(news, expected);
     }
 }

@@ -46,8 +46,9 @@ pub(crate) struct Link {
     /// Datagrams given up because the path shrank while they waited.
     oversize: u64,
     reports: Reports,
-    /// The last datagram that made a packet large.
+    /// The last datagram that made a packet large, and when it was handed over.
     last_large: Vec<u8>,
+    last_large_at: Option<Instant>,
     /// What the library's queue of datagrams has room for when it is empty, in bytes.
     empty_space: usize,
     /// Whether that queue has something for the train that is made next.
@@ -82,6 +83,7 @@ impl Link {
             oversize: 0,
             reports,
             last_large: Vec::new(),
+            last_large_at: None,
             empty_space,
             has_datagrams: false,
             stream: None,
@@ -117,11 +119,13 @@ impl Link {
     fn suspect(&mut self, sent: Instant, now: Instant) {
         match self.black_hole.handle_loss(sent) {
             Finding::Nothing | Finding::Suspicion => {}
-            Finding::Question => {
+            // What was lost may have been no datagram of ours, but a probe of a search that was given up.
+            Finding::Question if self.last_large_at == Some(sent) => {
                 let question = Bytes::copy_from_slice(&self.last_large);
                 // A question that does not fit any more needs no answer.
                 let _fits = self.conn.datagrams().send(question, false);
             }
+            Finding::Question => {}
             Finding::BlackHole => {
                 self.black_holes = self.black_holes.wrapping_add(1);
                 // Back to what every path carries, and at once in search of what this one does. With the path the library forgets
@@ -298,6 +302,7 @@ impl Link {
         if let Some(large) = large {
             self.last_large.clear();
             self.last_large.extend_from_slice(&large);
+            self.last_large_at = Some(now);
         }
     }
 

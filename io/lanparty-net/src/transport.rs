@@ -21,10 +21,6 @@ const MAX_PAYLOAD_V6: u16 = 1452;
 /// network to Wi-Fi, a tunnel underneath goes away. A search is a few probes, whose loss slows nothing down.
 const MTU_SEARCH_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How far, in bytes, a search may stop short of what the path carries. The library's 20 would split frames of an inner MTU that
-/// nearly fits; a search to the byte takes a few probes more.
-const MTU_PRECISION: u16 = 1;
-
 /// How long after a black hole the path is searched anew. Until then frames travel at QUIC's minimum (1200 bytes), so the
 /// search begins as soon as what was on its way is gone.
 const BLACK_HOLE_COOLDOWN: Duration = Duration::from_secs(1);
@@ -69,7 +65,6 @@ pub(crate) fn config(end: End, peer_is_v6: bool, reports: Reports) -> TransportC
         } else {
             MAX_PAYLOAD_V4
         })
-        .minimum_change(MTU_PRECISION)
         .interval(MTU_SEARCH_INTERVAL)
         .black_hole_cooldown(BLACK_HOLE_COOLDOWN);
 

@@ -83,15 +83,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
         for frame in self.outbox.local.drain(..) {
             self.coalescer.push(frame);
         }
-        let mut refused = 0_u64;
         let port = &mut self.port;
-        self.coalescer.flush(|out| {
-            if !port.send(&out.vnet, out.pieces) {
-                refused += 1;
-            }
-        });
-        refused += self.port.flush();
-        self.drops.down.add_many(DropReason::PortBusy, refused);
+        self.coalescer.flush(|out| port.send(&out.vnet, out.pieces));
+        self.port.flush();
     }
 
     /// Drains the port, at most a few batches; each leaves before the next is read.

@@ -105,8 +105,14 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
     }
 
-    /// Counts what the links gave up by themselves.
+    /// Counts what links and port gave up by themselves.
     fn collect_losses(&mut self) {
+        let port = self.port.take_drops();
+        self.drops.up.add_many(DropReason::PortMissed, port.missed);
+        let down = &mut self.drops.down;
+        down.add_many(DropReason::PortBusy, port.busy);
+        down.add_many(DropReason::PortDown, port.down);
+        down.add_many(DropReason::PortRefused, port.refused);
         for line in self.lines.open.iter_mut().filter(|line| line.is_connected) {
             let losses = line.endpoint.take_losses(line.link);
             let up = &mut self.drops.up;

@@ -76,12 +76,16 @@ impl Bed {
     ///
     /// Returns an error if the program is not built.
     pub fn gateway_command(&self, n: usize, room: &str) -> Result<Command> {
-        let mut command = self.member(
-            Side::Gateway(n),
-            "lanparty-gateway",
-            Self::relay_address(RELAY_PORT),
-            room,
-        )?;
+        self.gateway_command_by(n, Self::relay_address(RELAY_PORT), room)
+    }
+
+    /// Returns the command line of gateway box `n` that finds the relay at `address`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the program is not built.
+    pub fn gateway_command_by(&self, n: usize, address: SocketAddr, room: &str) -> Result<Command> {
+        let mut command = self.member(Side::Gateway(n), "lanparty-gateway", address, room)?;
         command.args(["--interface", crate::bed::LAN]);
 
         Ok(command)
