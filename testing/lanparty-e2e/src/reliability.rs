@@ -4,6 +4,7 @@
 //! figures with the limits they are held to, and facts that hold or do not. The program `reliability` runs one by name with as many
 //! repetitions as asked; the tests run each a few times and look at the facts alone, because a time depends on the machine.
 
+pub mod crowd;
 pub mod dialogue;
 pub mod figures;
 pub mod flow;
@@ -33,7 +34,7 @@ pub struct Scenario {
 }
 
 /// All promises, in the order of `docs/reliability.md`.
-pub const SCENARIOS: [Scenario; 20] = [
+pub const SCENARIOS: [Scenario; 21] = [
     Scenario {
         name: "relay-kill",
         what: "kill -9 of the relay under traffic of 16 clients, a supervisor restarts it",
@@ -105,6 +106,12 @@ pub const SCENARIOS: [Scenario; 20] = [
         what: "a new relay process takes over (systemctl reload), under numbered frames: none is lost",
         runs: 200,
         run: processes::renewal,
+    },
+    Scenario {
+        name: "crowd-restart",
+        what: "new relay processes take over from each other under a thousand members (runs: thousands of numbered frames)",
+        runs: 1000,
+        run: crowd::renewals,
     },
     Scenario {
         name: "stop-start",

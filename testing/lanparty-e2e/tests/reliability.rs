@@ -5,7 +5,7 @@
 
 use lanparty_e2e::command::{output, tool};
 use lanparty_e2e::reliability::{Report, soak};
-use lanparty_e2e::reliability::{kills, lines, paths, processes};
+use lanparty_e2e::reliability::{crowd, kills, lines, paths, processes};
 
 fn holds(report: anyhow::Result<Report>) {
     let report = report.unwrap();
@@ -47,6 +47,11 @@ fn a_restarted_relay_costs_no_connection_of_a_game() {
 #[test]
 fn a_renewed_relay_costs_no_frame() {
     holds(processes::renewal(2));
+}
+
+#[test]
+fn a_crowd_moves_to_a_renewed_relay_and_loses_nothing() {
+    holds(crowd::renewals(5));
 }
 
 #[test]

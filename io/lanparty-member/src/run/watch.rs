@@ -65,6 +65,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
             if silence >= SILENCE_CHECK {
                 line.endpoint.ping(line.link);
                 self.next_check = now + SIGN_CHECK;
+            } else {
+                // Whoever only listens would otherwise look up to twice as late.
+                self.next_check = self.next_check.min(facts.last_heard + SILENCE_CHECK);
             }
             self.config
                 .session

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -58,6 +59,15 @@ impl Relay {
     /// Returns its certificate (DER).
     pub fn certificate(&self) -> &[u8] {
         &self.certificate
+    }
+
+    /// Has a new process take over from it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if none does.
+    pub fn hand_over(&mut self, patience: Duration) -> Result<()> {
+        self.program.hand_over(patience)
     }
 
     /// Returns whether it still runs.
