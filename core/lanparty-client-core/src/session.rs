@@ -15,6 +15,7 @@
 
 mod backoff;
 mod join;
+mod leave;
 mod line;
 mod loss;
 mod misunderstanding;
@@ -25,7 +26,7 @@ mod succession;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Disconnect, LeaveReason, Message, Role, RoomCode, Stats, close_code, encode};
+use lanparty_ctrl::{Message, Role, RoomCode, Stats, close_code, encode};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
@@ -47,9 +48,6 @@ pub const SUSPICION: Duration = Duration::from_millis(1500);
 
 /// How often a member sends its counters.
 pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long a leaving member waits for the relay to take its goodbye.
-const GOODBYE: Duration = Duration::from_millis(100);
 
 /// What a session needs to know.
 #[derive(Debug, Clone)]
@@ -257,32 +255,6 @@ impl Session {
             attempt: line.attempt,
             bytes: encode(&Message::Stats(stats)),
         });
-    }
-
-    /// Leaves: says goodbye, and ends as soon as the relay has taken it.
-    pub fn leave(&mut self, now: Instant) {
-        if !matches!(self.stage, Stage::Idle | Stage::Running) {
-            return;
-        }
-        self.close_candidate(close_code::LEFT, "left");
-        let Some(line) = &self.current else {
-            self.finish_leaving();
-            return;
-        };
-        self.stage = Stage::Leaving(now + GOODBYE);
-        self.outputs.push_back(Output::Send {
-            attempt: line.attempt,
-            bytes: encode(&Message::Disconnect(Disconnect {
-                reason: LeaveReason::Disconnect,
-                message: String::new(),
-            })),
-        });
-    }
-
-    fn finish_leaving(&mut self) {
-        self.close_current(close_code::LEFT, "left");
-        self.outputs.push_back(Output::Status(StatusLine::Left));
-        self.end(Exit::Left, String::new());
     }
 
     /// Returns when [`Session::handle_timeout`] is next due.
