@@ -1,6 +1,7 @@
 //! The safety policy in both directions.
 
 use lanparty_proto::claims::Said;
+use lanparty_proto::policy::Class;
 use lanparty_proto::{Direction, Frame, Kind, Policy, policy};
 
 /// The largest MTU of a room.
@@ -13,9 +14,16 @@ pub fn policy(bytes: &[u8]) {
     };
     let from_lan = policy::check(Policy::DEFAULT, Direction::FromLan, &frame, MTU);
     let from_remote = policy::check(Policy::DEFAULT, Direction::FromRemote, &frame, MTU);
-    if from_remote.is_err() {
+    let all_open = Policy::with(Class::ALL, &[]);
+    let opened = policy::check(all_open, Direction::FromRemote, &frame, MTU);
+    if let Err(refusal) = from_remote {
+        assert!(
+            !refusal.is_final() || opened.is_err(),
+            "no option lets pass what {refusal} refuses"
+        );
         return;
     }
+    assert_eq!(opened, Ok(()), "opening a kind closes none");
 
     assert_eq!(from_lan, Ok(()), "the LAN may say what a stranger may");
     assert!(frame.source().is_valid_source());

@@ -12,7 +12,6 @@ use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
 use lanparty_member::{Command, Config, IDENTITY_FILE_NAME, Identity, Member, Place, Writer};
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
-use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_telemetry::Supervisor;
 
@@ -75,7 +74,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     };
     let path = ClientPath::new(ClientPathConfig {
         mac: identity.mac,
-        policy: Policy::default(),
+        policy: cli.join.policy(),
         player: PlayerPolicy::default(),
         seed: random_seed()?,
     });

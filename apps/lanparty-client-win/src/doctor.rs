@@ -377,6 +377,8 @@ fn reach(args: &DoctorArgs, relay: &RelayAddress, address: SocketAddr) -> anyhow
         rate: Rate::Off,
         datagram_budget: None,
         frames: Frames::Native,
+        allow_kind: Vec::new(),
+        deny_kind: Vec::new(),
         state_dir: None,
         no_realtime: true,
     }

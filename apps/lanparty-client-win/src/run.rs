@@ -18,7 +18,6 @@ use lanparty_member::{
 };
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
-use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_win32::{
     Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
@@ -154,7 +153,7 @@ impl Run {
         };
         let path = ClientPath::new(ClientPathConfig {
             mac: self.identity.mac,
-            policy: Policy::default(),
+            policy: join.policy(),
             player: PlayerPolicy::default(),
             seed: random_seed()?,
         });

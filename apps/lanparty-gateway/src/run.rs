@@ -11,7 +11,6 @@ use lanparty_member::program::{Printer, Refused, outcome, random_seed};
 use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
 use lanparty_member::{Command, Config, Member, Place, Writer};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
-use lanparty_proto::policy::Policy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_telemetry::Supervisor;
 
@@ -71,7 +70,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     };
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
-        policy: Policy::default(),
+        policy: cli.join.policy(),
         probes: keys(cli.join.room.as_str())?,
         seed: random_seed()?,
     });

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod door;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use lanparty_proto::{budget, policy};
 use lanparty_switch::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, Rate, RoomMode};
 use lanparty_telemetry::Format;
 
+pub(crate) use self::door::DoorOptions;
 use crate::listen::Listen;
 
 /// The public meeting point of a LAN party: players' PCs and the party's gateway connect out to it, and it passes Ethernet frames
@@ -112,6 +115,9 @@ pub(crate) struct Run {
     /// What the relay allows.
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
+    /// Whom it lets in.
+    #[command(flatten)]
+    pub(crate) door: DoorOptions,
 }
 
 /// What the relay allows.
@@ -183,41 +189,22 @@ pub(crate) struct LimitOptions {
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_KEEP_PLACE", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(..=3600))]
     pub(crate) keep_place: u32,
-    /// Kinds of protocols to allow from clients beside the usual ones, by name (docs/policy.md); may be repeated.
+    /// A kind of protocol to take from clients beside the usual ones, by its name in docs/policy.md; may be repeated.
     #[arg(
         long,
         value_name = "KIND",
-        env = "SOFTLAN_ALLOW",
+        env = "SOFTLAN_ALLOW_KIND",
         value_delimiter = ','
     )]
-    pub(crate) allow: Vec<policy::Class>,
-    /// Kinds of protocols to refuse from clients, by name; may be repeated.
+    pub(crate) allow_kind: Vec<policy::Class>,
+    /// A kind of protocol not to take from clients, by its name in docs/policy.md; may be repeated.
     #[arg(
         long,
         value_name = "KIND",
-        env = "SOFTLAN_REFUSE",
+        env = "SOFTLAN_DENY_KIND",
         value_delimiter = ','
     )]
-    pub(crate) refuse: Vec<policy::Class>,
-    /// New connections of one address (IPv6: one /56): so many a second, and so many at once.
-    #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_ADDRESS_CONNECTS", default_value = "20/64", value_parser = parse_rate)]
-    pub(crate) address_connects: Rate,
-    /// Most connections of one address (IPv6: one /56) at a time; 0 is no limit.
-    #[arg(
-        long,
-        value_name = "COUNT",
-        env = "SOFTLAN_ADDRESS_CONNECTIONS",
-        default_value_t = 128
-    )]
-    pub(crate) address_connections: usize,
-    /// Memory in MiB beyond four fifths of which nobody new is let in; 0 is no limit.
-    #[arg(
-        long,
-        value_name = "MIB",
-        env = "SOFTLAN_MEMORY",
-        default_value_t = 1024
-    )]
-    pub(crate) memory: u64,
+    pub(crate) deny_kind: Vec<policy::Class>,
 }
 
 impl LimitOptions {
@@ -230,7 +217,7 @@ impl LimitOptions {
             mode: self.room_mode,
             native_mtu: self.room_mtu,
             budget: usize::from(self.datagram_budget),
-            policy: self.policy(),
+            policy: policy::Policy::with(&self.allow_kind, &self.deny_kind),
             broadcast: self.client_broadcast,
             unknown: self.client_unknown,
             arp: self.client_arp,
@@ -240,17 +227,6 @@ impl LimitOptions {
             strikes_in_total: self.max_strikes,
             detached_lifetime: Duration::from_secs(u64::from(self.keep_place)),
         }
-    }
-
-    fn policy(&self) -> policy::Policy {
-        let open = self
-            .allow
-            .iter()
-            .fold(policy::Policy::DEFAULT, |policy, class| policy.open(*class));
-
-        self.refuse
-            .iter()
-            .fold(open, |policy, class| policy.close(*class))
     }
 }
 
@@ -330,6 +306,17 @@ mod tests {
                 .map(|name| name.to_string_lossy().into_owned());
             assert_eq!(variable, Some(expected));
         }
+    }
+
+    #[test]
+    fn a_kind_that_is_none_is_answered_with_the_kinds_there_are() {
+        let refused = |kind| {
+            let error = Cli::try_parse_from(["lanparty-relay", "--allow-kind", kind]).unwrap_err();
+            error.to_string()
+        };
+
+        assert!(refused("quake").contains("the kinds are ipv4, arp"));
+        assert!(refused("dhcp_server").contains("no option opens it"));
     }
 
     #[test]

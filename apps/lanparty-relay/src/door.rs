@@ -6,25 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lanparty_net::{Decision, Gatekeeper};
+use lanparty_net::{Decision, Gatekeeper, Guest};
 use lanparty_queue::Pace;
 use lanparty_switch::Rate;
 
 use crate::directory::lock;
-
-/// New connections a second beyond which strangers prove their address first (RFC 9000, 8.1.2).
-///
-/// A relay that restarts has its members back within some seconds; 200 a second is ten times a large party's rush.
-const RETRY_ABOVE: u32 = 200;
-
-/// First packets a second beyond which unproved ones get no answer at all.
-const IGNORE_ABOVE: u32 = 2000;
+use crate::limit::{Limit, Reached};
 
 /// The most addresses that are remembered. With 100 bytes each this is 6.4 MiB.
 const MAX_ADDRESSES: usize = 65_536;
-
-/// For how long an address is refused whose member was thrown out for malformed datagrams.
-const PENALTY: Duration = Duration::from_mins(1);
 
 /// Connections that are a crowd: they leave 5 MiB behind when they go.
 const CROWD: usize = 256;
@@ -32,13 +22,23 @@ const CROWD: usize = 256;
 /// How often the table is searched for addresses that can be forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What one address may do.
+/// What strangers may do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DoorLimits {
-    /// New connections.
+    /// New connections of one address.
     pub(crate) connects: Rate,
-    /// Connections at a time; zero is no limit.
+    /// Connections of one address at a time; zero is no limit.
     pub(crate) connections: usize,
+    /// Handshakes of one address at a time that it has not proved; beyond, it has to.
+    pub(crate) address_handshakes: usize,
+    /// For how long an address is refused whose member was thrown out for malformed datagrams.
+    pub(crate) penalty: Duration,
+    /// Handshakes at a time beyond which strangers prove their address first (RFC 9000, 8.1.2).
+    pub(crate) handshakes: usize,
+    /// New connections a second beyond which they do.
+    pub(crate) retry_above: u32,
+    /// First packets a second beyond which unproved ones get no answer at all.
+    pub(crate) ignore_above: u32,
 }
 
 /// The door that all workers share. One lock, taken once for every new connection and its end.
@@ -58,16 +58,29 @@ struct State {
     most: usize,
     second: Option<Instant>,
     in_second: u32,
+    /// Connections that were let in and whose handshake is not complete.
+    handshakes: usize,
     swept: Option<Instant>,
     counts: DoorCounts,
+    reached: Reached,
 }
 
+/// What is known of an address.
+///
+/// What it has not proved is counted apart: whoever writes somebody else's address on packets must not use up what that one may do.
 #[derive(Debug, Default)]
 struct Address {
+    /// Connections, but for handshakes that are not proved.
     connections: usize,
-    spent_until: Option<Instant>,
+    /// Handshakes of which it is not proved that they are its own.
+    unproved: usize,
+    spent: Spent,
     refused_until: Option<Instant>,
 }
+
+/// Until when a rate is used up.
+#[derive(Debug, Default, Clone, Copy)]
+struct Spent(Option<Instant>);
 
 /// What the door did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,13 +129,23 @@ impl Door {
     pub(crate) fn punish(&self, remote: SocketAddr, now: Instant) {
         let mut state = lock(&self.state);
         if let Some(address) = state.addresses.get_mut(&group(remote.ip())) {
-            address.refused_until = now.checked_add(PENALTY);
+            address.refused_until = now.checked_add(self.limits.penalty);
         }
     }
 
     /// Returns what the door did.
     pub(crate) fn counts(&self) -> DoorCounts {
         lock(&self.state).counts
+    }
+
+    /// Counts that somebody met a limit that others watch over, and tells the operator.
+    pub(crate) fn note(&self, limit: Limit, remote: SocketAddr, now: Instant) {
+        lock(&self.state).reached.note(limit, remote, now);
+    }
+
+    /// Returns how often each limit was reached.
+    pub(crate) fn reached(&self) -> Vec<(Limit, u64)> {
+        lock(&self.state).reached.counts().collect()
     }
 
     fn decide(
@@ -133,16 +156,11 @@ impl Door {
         now: Instant,
     ) -> Decision {
         let mut state = lock(&self.state);
-        let in_second = state.tick(now);
-        let decision = if !validated && in_second > IGNORE_ABOVE {
-            Decision::Ignore
-        } else if !validated && may_retry && in_second > RETRY_ABOVE {
-            Decision::Retry
-        } else if self.is_full() {
-            Decision::Refuse
-        } else {
-            state.enter(group(remote.ip()), self.limits, now)
-        };
+        let answered = self.answer(&mut state, remote, validated, may_retry, now);
+        let decision = answered.unwrap_or_else(|(decision, limit)| {
+            state.reached.note(limit, remote, now);
+            decision
+        });
         let counts = &mut state.counts;
         let count = match decision {
             Decision::Accept { .. } => &mut counts.accepted,
@@ -155,10 +173,70 @@ impl Door {
         decision
     }
 
-    fn leave(&self, remote: SocketAddr) {
+    /// Returns what a stranger gets, with the limit that it met.
+    fn answer(
+        &self,
+        state: &mut State,
+        remote: SocketAddr,
+        validated: bool,
+        may_retry: bool,
+        now: Instant,
+    ) -> Result<Decision, (Decision, Limit)> {
+        let limits = &self.limits;
+        let in_second = state.tick(now);
+        if !validated && in_second > limits.ignore_above {
+            return Err((Decision::Ignore, Limit::Flood));
+        }
+        if !validated && may_retry && in_second > limits.retry_above {
+            return Err((Decision::Retry, Limit::Rush));
+        }
+        if !validated && may_retry && state.handshakes >= limits.handshakes {
+            return Err((Decision::Retry, Limit::Handshakes));
+        }
+        if self.is_full() {
+            return Err((Decision::Refuse, Limit::Memory));
+        }
+        let address = state.address(group(remote.ip()), now)?;
+        if address.refused_until.is_some_and(|until| now < until) {
+            return Ok(Decision::Refuse);
+        }
+        let entered = if validated {
+            address.enter(limits, now)
+        } else {
+            address.enter_unproved(limits, may_retry, now)
+        };
+        entered?;
+        state.handshakes += 1;
+        state.connections += 1;
+        state.most = state.most.max(state.connections);
+
+        Ok(Decision::Accept { pace: Pace::Auto })
+    }
+
+    fn connected(&self, guest: Guest, now: Instant) {
         let mut state = lock(&self.state);
-        if let Some(address) = state.addresses.get_mut(&group(remote.ip())) {
-            address.connections = address.connections.saturating_sub(1);
+        state.handshakes = state.handshakes.saturating_sub(1);
+        if let Some(address) = state.addresses.get_mut(&group(guest.remote.ip()))
+            && !guest.was_validated
+        {
+            address.unproved = address.unproved.saturating_sub(1);
+            address.connections += 1;
+            address.spent.take(self.limits.connects, now);
+        }
+    }
+
+    fn leave(&self, guest: Guest) {
+        let mut state = lock(&self.state);
+        if !guest.is_connected {
+            state.handshakes = state.handshakes.saturating_sub(1);
+        }
+        if let Some(address) = state.addresses.get_mut(&group(guest.remote.ip())) {
+            let count = if guest.is_connected || guest.was_validated {
+                &mut address.connections
+            } else {
+                &mut address.unproved
+            };
+            *count = count.saturating_sub(1);
         }
         state.connections = state.connections.saturating_sub(1);
     }
@@ -179,30 +257,16 @@ impl State {
         self.in_second
     }
 
-    /// Lets a connection of `group` in, if its limits allow that. One over the rate is not answered: QUIC asks again by itself.
-    fn enter(&mut self, group: IpAddr, limits: DoorLimits, now: Instant) -> Decision {
+    /// Returns what is known of `group`, if there is room to know it.
+    fn address(&mut self, group: IpAddr, now: Instant) -> Result<&mut Address, (Decision, Limit)> {
         if !self.addresses.contains_key(&group) && self.addresses.len() >= MAX_ADDRESSES {
             self.sweep(now);
             if self.addresses.len() >= MAX_ADDRESSES {
-                return Decision::Ignore;
+                return Err((Decision::Ignore, Limit::Addresses));
             }
         }
 
-        let address = self.addresses.entry(group).or_default();
-        if address.refused_until.is_some_and(|until| now < until) {
-            return Decision::Refuse;
-        }
-        if limits.connections > 0 && address.connections >= limits.connections {
-            return Decision::Refuse;
-        }
-        if !address.take(limits.connects, now) {
-            return Decision::Ignore;
-        }
-        address.connections += 1;
-        self.connections += 1;
-        self.most = self.most.max(self.connections);
-
-        Decision::Accept { pace: Pace::Auto }
+        Ok(self.addresses.entry(group).or_default())
     }
 
     /// Forgets addresses that have no connection and nothing against them.
@@ -218,25 +282,85 @@ impl State {
 }
 
 impl Address {
-    fn take(&mut self, rate: Rate, now: Instant) -> bool {
-        let Some(one) = Duration::from_secs(1).checked_div(u32_of(rate.per_second)) else {
-            return true;
-        };
-        let from = self.spent_until.map_or(now, |until| until.max(now));
-        let until = from + one;
-        if until.saturating_duration_since(now) > one * u32_of(rate.burst) {
-            return false;
+    /// Lets a connection in whose address is proved. One over the rate is not answered: QUIC asks again by itself.
+    fn enter(&mut self, limits: &DoorLimits, now: Instant) -> Result<(), (Decision, Limit)> {
+        if limits.connections > 0 && self.connections >= limits.connections {
+            return Err((Decision::Refuse, Limit::AddressConnections));
         }
-        self.spent_until = Some(until);
+        if !self.spent.has_room(limits.connects, 1, now) {
+            return Err((Decision::Ignore, Limit::AddressConnects));
+        }
+        self.spent.take(limits.connects, now);
+        self.connections += 1;
 
-        true
+        Ok(())
+    }
+
+    /// Lets a connection in whose address may be anybody's, as long as there are few. Then it is asked for a proof.
+    fn enter_unproved(
+        &mut self,
+        limits: &DoorLimits,
+        may_retry: bool,
+        now: Instant,
+    ) -> Result<(), (Decision, Limit)> {
+        let otherwise = if may_retry {
+            Decision::Retry
+        } else {
+            Decision::Ignore
+        };
+        if limits.connections > 0 && self.connections >= limits.connections {
+            return Err((otherwise, Limit::AddressConnections));
+        }
+        if self.unproved >= limits.address_handshakes {
+            return Err((otherwise, Limit::AddressHandshakes));
+        }
+        // What becomes a connection is taken off the rate then; what never does costs the address nothing.
+        let coming = self.unproved.saturating_add(1);
+        if !self.spent.has_room(limits.connects, coming, now) {
+            return Err((otherwise, Limit::AddressConnects));
+        }
+        self.unproved = coming;
+
+        Ok(())
     }
 
     fn is_needed(&self, now: Instant) -> bool {
         let is_ahead = |time: Option<Instant>| time.is_some_and(|time| now < time);
 
-        self.connections > 0 || is_ahead(self.spent_until) || is_ahead(self.refused_until)
+        self.connections > 0
+            || self.unproved > 0
+            || is_ahead(self.spent.0)
+            || is_ahead(self.refused_until)
     }
+}
+
+impl Spent {
+    /// Returns whether `count` more are within the rate.
+    fn has_room(&self, rate: Rate, count: usize, now: Instant) -> bool {
+        let Some(one) = interval(rate) else {
+            return true;
+        };
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let until = self.from(now) + one.saturating_mul(count);
+
+        until.saturating_duration_since(now) <= one.saturating_mul(u32_of(rate.burst))
+    }
+
+    /// Takes one off the rate.
+    fn take(&mut self, rate: Rate, now: Instant) {
+        if let Some(one) = interval(rate) {
+            self.0 = Some(self.from(now) + one);
+        }
+    }
+
+    fn from(&self, now: Instant) -> Instant {
+        self.0.map_or(now, |until| until.max(now))
+    }
+}
+
+/// Returns the time in which one of `rate` is earned, unless there is no limit.
+fn interval(rate: Rate) -> Option<Duration> {
+    Duration::from_secs(1).checked_div(u32_of(rate.per_second))
 }
 
 fn u32_of(number: u64) -> u32 {
@@ -269,8 +393,12 @@ impl Gatekeeper for Doorkeeper {
         self.0.decide(remote, validated, may_retry, now)
     }
 
-    fn handle_gone(&mut self, remote: SocketAddr, _now: Instant) {
-        self.0.leave(remote);
+    fn handle_connected(&mut self, guest: Guest, now: Instant) {
+        self.0.connected(guest, now);
+    }
+
+    fn handle_gone(&mut self, guest: Guest, _now: Instant) {
+        self.0.leave(guest);
     }
 }
 
@@ -284,7 +412,21 @@ mod tests {
             burst: 40,
         },
         connections: 60,
+        address_handshakes: 16,
+        penalty: Duration::from_mins(1),
+        handshakes: 1000,
+        retry_above: 200,
+        ignore_above: 2000,
     };
+
+    /// A connection from [`from`] as it is when it goes.
+    fn guest(number: u32, was_validated: bool, is_connected: bool) -> Guest {
+        Guest {
+            remote: from(number),
+            was_validated,
+            is_connected,
+        }
+    }
 
     fn from(number: u32) -> SocketAddr {
         (std::net::Ipv4Addr::from_bits(0x0a00_0000 + number), 5000).into()
@@ -308,7 +450,7 @@ mod tests {
         now += Duration::from_secs(5);
         assert_eq!(accepted(now), 20, "60 connections at a time");
         assert!(is_accepted(door.decide(from(2), true, false, now)));
-        door.leave(from(1));
+        door.leave(guest(1, true, true));
         now += Duration::from_secs(5);
         assert_eq!(accepted(now), 1);
     }
@@ -329,6 +471,58 @@ mod tests {
     }
 
     #[test]
+    fn whoever_forges_an_address_does_not_keep_its_owner_out() {
+        let door = Door::new(LIMITS);
+        let now = Instant::now();
+        let forged: Vec<_> = (0..500)
+            .map(|_| door.decide(from(1), false, true, now))
+            .collect();
+
+        assert_eq!(forged.iter().filter(|d| is_accepted(**d)).count(), 16);
+        assert!(forged[16..].iter().all(|d| *d == Decision::Retry));
+        // The owner proves that it is there, and has all of its own.
+        let own = (0..100).filter(|_| is_accepted(door.decide(from(1), true, false, now)));
+        assert_eq!(own.count(), 40);
+    }
+
+    #[test]
+    fn a_handshake_becomes_a_connection_or_is_forgotten() {
+        let door = Door::new(DoorLimits {
+            connections: 1,
+            ..LIMITS
+        });
+        let now = Instant::now();
+        let try_again = || door.decide(from(1), false, true, now);
+
+        assert!(is_accepted(try_again()));
+        door.leave(guest(1, false, false));
+        assert!(is_accepted(try_again()));
+        door.connected(guest(1, false, true), now);
+        assert_eq!(try_again(), Decision::Retry, "the address has its one");
+        door.leave(guest(1, false, true));
+        assert!(is_accepted(try_again()));
+    }
+
+    #[test]
+    fn many_handshakes_at_a_time_have_strangers_prove_their_addresses() {
+        let door = Door::new(DoorLimits {
+            handshakes: 2,
+            ..LIMITS
+        });
+        let now = Instant::now();
+        let stranger = |number| door.decide(from(number), false, true, now);
+
+        assert!(is_accepted(stranger(1)) && is_accepted(stranger(2)));
+        assert_eq!(stranger(3), Decision::Retry);
+        assert!(is_accepted(door.decide(from(3), true, false, now)));
+        door.connected(guest(3, true, true), now);
+        door.connected(guest(1, false, true), now);
+        assert!(is_accepted(stranger(4)));
+        let reached = |limit| door.reached().into_iter().find(|(l, _)| *l == limit);
+        assert_eq!(reached(Limit::Handshakes), Some((Limit::Handshakes, 1)));
+    }
+
+    #[test]
     fn an_address_is_refused_after_garbage_and_forgiven_later() {
         let door = Door::new(LIMITS);
         let now = Instant::now();
@@ -337,7 +531,7 @@ mod tests {
         door.punish(from(1), now);
         assert_eq!(door.decide(from(1), true, false, now), Decision::Refuse);
 
-        let later = now + PENALTY;
+        let later = now + LIMITS.penalty;
         assert!(is_accepted(door.decide(from(1), true, false, later)));
     }
 
@@ -360,7 +554,7 @@ mod tests {
                 assert!(is_accepted(door.decide(from(number), true, false, now)));
             }
         };
-        let go = |count| (0..count).for_each(|number| door.leave(from(number)));
+        let go = |count| (0..count).for_each(|number| door.leave(guest(number, true, true)));
 
         come(200);
         go(200);
@@ -379,7 +573,7 @@ mod tests {
         for number in 0..70_000 {
             now += Duration::from_millis(1);
             door.decide(from(number), true, false, now);
-            door.leave(from(number));
+            door.leave(guest(number, true, true));
         }
 
         assert!(lock(&door.state).addresses.len() <= MAX_ADDRESSES);

@@ -5,6 +5,7 @@ mod directory;
 mod door;
 mod failure;
 mod identity;
+mod limit;
 mod listen;
 mod ports;
 mod run;

@@ -17,7 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::cli::{self, Run};
 use crate::directory::Directory;
-use crate::door::{Door, DoorLimits, Doorkeeper};
+use crate::door::{Door, Doorkeeper};
 use crate::failure::Failure;
 use crate::identity;
 use crate::ports::Ports;
@@ -44,6 +44,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
     let state = StateDir::open(run.state_dir.as_deref(), &Environment::read())
         .map_err(anyhow::Error::from)?;
     let (estate, predecessor, settings) = prepare(run, &state)?;
+    let settings = settings.with_handshake_patience(run.door.handshake());
     let Estate { ports, rooms } = estate;
 
     let mut relay = Relay::start(run, &ports, &settings, rooms)?;
@@ -52,7 +53,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         ports.metrics.as_ref(),
         relay.mailboxes.clone(),
         Arc::clone(&relay.shared.door),
-        run.limits.memory.saturating_mul(1024 * 1024),
+        run.door.memory.saturating_mul(1024 * 1024),
         predecessor.is_some(),
     )?;
     std::thread::Builder::new()
@@ -158,10 +159,8 @@ impl Relay {
     ) -> Result<Self, Failure> {
         let shared = Shared {
             directory: Arc::new(Directory::new(ports.workers, run.limits.max_rooms)),
-            door: Arc::new(Door::new(DoorLimits {
-                connects: run.limits.address_connects,
-                connections: run.limits.address_connections,
-            })),
+            door: Arc::new(Door::new(run.door.to_limits())),
+            patience: run.door.patience(),
         };
         let mut relay = Self {
             mailboxes: Vec::new(),

@@ -8,6 +8,7 @@ use lanparty_telemetry::{Exposition, Kind};
 use serde_json::{Map, Value, json};
 
 use crate::door::DoorCounts;
+use crate::limit::Limit;
 use crate::worker::{MemberReport, RoomReport, WorkerReport};
 
 /// Name, kind, help and value of what every worker counts.
@@ -89,6 +90,8 @@ pub(crate) struct Status {
     pub(crate) uptime: Duration,
     pub(crate) workers: Vec<WorkerReport>,
     pub(crate) door: DoorCounts,
+    /// How often each limit was reached.
+    pub(crate) reached: Vec<(Limit, u64)>,
     /// Resident memory in bytes, where the system tells.
     pub(crate) memory: Option<u64>,
 }
@@ -122,6 +125,7 @@ impl Status {
                 "refused": self.door.refused,
                 "ignored": self.door.ignored,
             },
+            "limits_reached": self.limits_json(),
             "frames_in": total(|worker| worker.totals.ingress.frames),
             "bytes_in": total(|worker| worker.totals.ingress.bytes),
             "frames_out": total(|worker| worker.totals.egress.frames),
@@ -168,6 +172,13 @@ impl Status {
         text.finish()
     }
 
+    fn limits_json(&self) -> Value {
+        let reached = self.reached.iter().filter(|(_, count)| *count > 0);
+        let named = reached.map(|(limit, count)| (limit.as_str().to_owned(), (*count).into()));
+
+        Value::Object(named.collect::<Map<_, _>>())
+    }
+
     fn drop_metrics(&self, text: &mut Exposition) {
         text.metric(
             "softlan_frames_dropped_total",
@@ -208,6 +219,14 @@ impl Status {
             ("ignored", self.door.ignored),
         ] {
             text.sample(&[("decision", decision)], count);
+        }
+        text.metric(
+            "softlan_limits_reached_total",
+            Kind::Counter,
+            "How often somebody met a limit, by limit.",
+        );
+        for (limit, count) in &self.reached {
+            text.sample(&[("limit", limit.as_str())], *count);
         }
     }
 }
@@ -255,6 +274,7 @@ fn member_json(report: &MemberReport) -> Value {
         "up": traffic_json(member.up),
         "down": traffic_json(member.down),
         "strikes": member.strikes,
+        "blocked_s": member.blocked.map(|left| left.as_secs()),
         "drops": drops_json(&member.drops),
         "stats": member.stats,
     })
@@ -302,6 +322,7 @@ mod tests {
                 rooms: Vec::new(),
             }],
             door: DoorCounts::default(),
+            reached: vec![(Limit::Rooms, 2), (Limit::Memory, 0)],
             memory: None,
         }
     }
@@ -314,6 +335,12 @@ mod tests {
         assert_eq!(status.json()["members_admitted"], 3);
         let text = status.metrics();
         let line = "softlan_frames_dropped_total{worker=\"0\",reason=\"rate_broadcast\"} 7\n";
+        assert!(text.contains(line), "{text}");
+        assert_eq!(
+            status.json()["limits_reached"],
+            serde_json::json!({ "rooms": 2 })
+        );
+        let line = "softlan_limits_reached_total{limit=\"rooms\"} 2\n";
         assert!(text.contains(line), "{text}");
     }
 }

@@ -149,6 +149,7 @@ impl Window {
             uptime: self.started.elapsed(),
             workers,
             door: self.door.counts(),
+            reached: self.door.reached(),
             memory: resident_memory(),
         }
     }

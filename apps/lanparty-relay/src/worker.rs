@@ -105,6 +105,16 @@ impl Mailbox {
 pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) door: Arc<Door>,
+    pub(crate) patience: Patience,
+}
+
+/// How long workers wait for messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For the hello of a new connection (RFC 9000, 21.6 is the attack).
+    pub(crate) hello: Duration,
+    /// For the rest of a control message that was begun.
+    pub(crate) message: Duration,
 }
 
 /// One worker.

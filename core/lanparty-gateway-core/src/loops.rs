@@ -15,8 +15,8 @@ use siphasher::sip::SipHasher24;
 /// How often probes go out: a loop is found within this and one round trip.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The least time between probes when a storm asks for one at once.
-const HURRY: Duration = Duration::from_millis(100);
+/// The least time between probes when a storm asks for one at once: about the longest round trip to a player.
+const HURRY: Duration = Duration::from_millis(50);
 
 /// How many probes back one may still be believed: a frame is in no queue for longer.
 const FRESH: u64 = 16;

@@ -155,7 +155,7 @@ fn chatty_lan_is_limited_and_unicast_is_not() {
     }
     let drops = &bench.path.counters().drops_up;
 
-    assert_eq!(drops.get(DropReason::RateBroadcast), 1000 - 512);
+    assert_eq!(drops.get(DropReason::RateBroadcast), 1000 - 96);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn last_boundary_before_the_lan_believes_nobody() {
         (
             PeerId(6),
             frame(LAN, REMOTE, 0x88b5, 100),
-            DropReason::Policy(Refusal::EtherType),
+            DropReason::Policy(Refusal::GatewayProbe),
         ),
     ];
     for (from, bytes, reason) in cases {

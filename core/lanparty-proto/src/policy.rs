@@ -5,8 +5,9 @@
 //! sender's. What a frame needs to be remembered for lives elsewhere: [`fragments`] for later fragments of a refused first
 //! one, and the gateway's guard for address bindings.
 //!
-//! From remote clients the policy is an allow-list by [`Class`]; within a class everything is parsed to the end, and what
-//! cannot be parsed is refused. From the LAN it refuses only what no bridge forwards, because what the LAN says to a player
+//! From remote clients the policy is an allow-list by [`Class`], which options open and close; within a class everything is parsed
+//! to the end, and what cannot be parsed is refused. What an option opens still has to pass at every other hop: a frame gets as
+//! far as client, relay and gateway all let it, so the strictest of them decides. From the LAN it refuses only what no bridge forwards, because what the LAN says to a player
 //! is cleaned by [`crate::player`] instead. `docs/policy.md` lists every kind with its reason and test.
 
 pub mod classes;
@@ -24,7 +25,7 @@ pub(crate) mod read;
 pub(crate) mod tests;
 pub(crate) mod transport;
 
-pub use classes::{Class, Policy};
+pub use classes::{Class, KindError, Policy};
 pub use fragments::Fragments;
 pub use refusal::Refusal;
 
@@ -143,6 +144,9 @@ fn check_type(policy: Policy, kind: EtherType) -> Result<(), Refusal> {
     control::check_type(kind)?;
     if control::is_pppoe(kind) {
         return Err(Refusal::Pppoe);
+    }
+    if kind == EtherType::LOCAL_EXPERIMENTAL {
+        return Err(Refusal::GatewayProbe);
     }
     if policy.allows(Class::of_type(kind)) {
         return Ok(());

@@ -8,8 +8,10 @@ use lanparty_ctrl::{
     Welcome,
 };
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::policy::Fragments;
 
 use crate::admission::{self, reject};
+use crate::blocks::Blocks;
 use crate::fights::Fights;
 use crate::halves::Halves;
 use crate::member::{Attachment, Buckets, ConnId, Identity, Member, Token};
@@ -266,6 +268,7 @@ impl Switch {
             narrowest: None,
             roster: Roster::default(),
             stations: Stations::default(),
+            blocks: Blocks::default(),
             created: now,
             is_arriving: false,
         }))
@@ -311,6 +314,7 @@ impl Switch {
             buckets: Buckets::default(),
             strikes: 0,
             halves: Halves::default(),
+            fragments: Fragments::default(),
             split_sequence: 0,
             up: Traffic::default(),
             down: Traffic::default(),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use lanparty_ctrl::{PeerInfo, Role, Stats};
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId};
 
 use crate::bucket::Bucket;
@@ -61,6 +62,8 @@ pub(crate) struct Member {
     pub(crate) buckets: Buckets,
     pub(crate) strikes: u32,
     pub(crate) halves: Halves,
+    /// Which of a client's fragmented packets have lost their first fragment to the policy.
+    pub(crate) fragments: Fragments,
     pub(crate) split_sequence: u32,
     pub(crate) up: Traffic,
     pub(crate) down: Traffic,

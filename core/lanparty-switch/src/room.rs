@@ -1,14 +1,16 @@
 //! One room: what it carries, and where its frames go.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
 use lanparty_proto::overlay::Overlay;
+use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::split::Part;
 use lanparty_proto::{Direction, EtherType, Frame, Kind, RoomId, policy};
 
+use crate::blocks::Blocks;
 use crate::halves::Paired;
 use crate::limits::Limits;
 use crate::member::{Identity, Member};
@@ -29,6 +31,7 @@ pub(crate) struct Room {
     pub(crate) narrowest: Option<u16>,
     pub(crate) roster: Roster,
     pub(crate) stations: Stations,
+    pub(crate) blocks: Blocks,
     pub(crate) created: Instant,
     /// It came from another relay process, and its members are on their way.
     pub(crate) is_arriving: bool,
@@ -122,33 +125,50 @@ impl Room {
         limits: &Limits,
         now: Instant,
     ) -> Result<To, DropReason> {
-        let identity = self
-            .roster
-            .get(seat)
-            .ok_or(DropReason::UnknownPeer)?
-            .identity;
         let frame = Frame::parse(bytes)?;
-        let direction = match identity.role() {
-            Role::Client => Direction::FromRemote,
-            Role::Gateway => Direction::FromLan,
-        };
-        policy::check(limits.policy, direction, &frame, self.mtu)?;
-
-        match identity {
-            Identity::Client { mac, .. } if frame.source() != mac => {
-                return Err(DropReason::SpoofedSource);
+        let member = self.roster.get_mut(seat).ok_or(DropReason::UnknownPeer)?;
+        let role = member.identity.role();
+        match member.identity {
+            Identity::Client { mac, .. } => {
+                if self.blocks.is_on(mac, now) {
+                    return Err(DropReason::LoopBlocked);
+                }
+                let verdict = policy::check(limits.policy, Direction::FromRemote, &frame, self.mtu);
+                member.fragments.check(&frame, verdict, now)?;
+                if frame.source() != mac {
+                    return Err(DropReason::SpoofedSource);
+                }
             }
-            Identity::Client { .. } => {}
-            Identity::Gateway { .. } if self.roster.seat_of(frame.source()).is_some() => {
-                return Err(DropReason::RemoteMacOnLan);
+            Identity::Gateway { .. } => {
+                policy::check(limits.policy, Direction::FromLan, &frame, self.mtu)?;
+                if self.roster.seat_of(frame.source()).is_some() {
+                    return Err(DropReason::RemoteMacOnLan);
+                }
+                self.stations.learn(frame.source(), now);
+                if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) {
+                    self.heed(&frame, now);
+                }
             }
-            Identity::Gateway { .. } => self.stations.learn(frame.source(), now),
         }
-        let (to, is_known) = self.route(seat, identity.role(), &frame, now)?;
+        let (to, is_known) = self.route(seat, role, &frame, now)?;
         let member = self.roster.get_mut(seat).ok_or(DropReason::UnknownPeer)?;
         check_rates(member, class(&frame), is_known, bytes.len(), limits, now)?;
 
         Ok(to)
+    }
+
+    /// Takes a notice of the gateway that a client closes a loop. Whom it does not name, or names without need, goes on.
+    fn heed(&mut self, frame: &Frame<'_>, now: Instant) {
+        let notice = Probe::parse(frame).filter(|probe| probe.kind == ProbeKind::Blocked);
+        let Some(notice) = notice else {
+            return;
+        };
+        let mut clients = self.roster.iter().map(|(_, member)| member.identity);
+        let named = clients.find(|client| client.peer() == notice.peer);
+        if let Some(mac) = named.and_then(Identity::mac) {
+            self.blocks
+                .set(mac, Duration::from_secs(notice.number), now);
+        }
     }
 
     /// Names the targets, and tells whether the station is one that somebody is known to have (SPEC R7).

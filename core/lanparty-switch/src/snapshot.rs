@@ -7,6 +7,7 @@ use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
 use crate::member::Member;
+use crate::room::Room;
 use crate::{ConnId, Switch};
 
 /// One room.
@@ -53,6 +54,8 @@ pub struct MemberSnapshot {
     pub down: Traffic,
     /// What of its frames was dropped, and what was too large for it.
     pub drops: Drops,
+    /// For how long what it sends goes nowhere, because it closes a loop.
+    pub blocked: Option<Duration>,
     /// Malformed datagrams on this connection.
     pub strikes: u32,
     /// What it says about itself.
@@ -93,14 +96,14 @@ impl Switch {
                 members: room
                     .roster
                     .iter()
-                    .map(|(_, member)| describe(member, now))
+                    .map(|(_, member)| describe(room, member, now))
                     .collect(),
             })
             .collect()
     }
 }
 
-fn describe(member: &Member, now: Instant) -> MemberSnapshot {
+fn describe(room: &Room, member: &Member, now: Instant) -> MemberSnapshot {
     MemberSnapshot {
         peer: member.identity.peer(),
         role: member.identity.role(),
@@ -113,6 +116,10 @@ fn describe(member: &Member, now: Instant) -> MemberSnapshot {
         up: member.up,
         down: member.down,
         drops: member.drops.clone(),
+        blocked: member
+            .identity
+            .mac()
+            .and_then(|mac| room.blocks.left(mac, now)),
         strikes: member.strikes,
         stats: member.stats.clone(),
     }

@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use lanparty_ctrl::{Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::reject;
+use crate::blocks::Blocks;
 use crate::fights::Fights;
 use crate::halves::Halves;
 use crate::member::{Attachment, Buckets, Identity, Member, Token};
@@ -124,6 +126,8 @@ impl Switch {
             narrowest: None,
             roster,
             stations,
+            // Who is blocked is said every second.
+            blocks: Blocks::default(),
             created: now,
             is_arriving: true,
         });
@@ -197,6 +201,7 @@ fn restore(record: MemberRecord, serial: u64, now: Instant) -> Member {
         buckets: Buckets::default(),
         strikes: 0,
         halves: Halves::default(),
+        fragments: Fragments::default(),
         split_sequence: record.split_sequence.wrapping_add(SEQUENCE_STRIDE) & !RELAY_SEQUENCE,
         up: Traffic::default(),
         down: Traffic::default(),

@@ -1,11 +1,11 @@
 //! The switch itself: data path and what drives it.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
-use lanparty_proto::{RoomId, overlay};
+use lanparty_proto::{MacAddr, RoomId, overlay};
 
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{Attachment, ConnId, Member};
@@ -39,6 +39,15 @@ pub enum Output {
         /// The connection.
         conn: ConnId,
     },
+    /// The gateway says that a client closes a loop; what that client sends goes nowhere for a while.
+    Blocked {
+        /// The room.
+        room: RoomCode,
+        /// The client.
+        mac: MacAddr,
+        /// For how long, unless the gateway says it again.
+        lasting: Duration,
+    },
     /// The room's last member is gone, and its code is free.
     RoomGone(RoomCode),
 }
@@ -51,7 +60,7 @@ pub struct Left {
     /// What it was.
     pub role: lanparty_ctrl::Role,
     /// A client's MAC, which is free again.
-    pub mac: Option<lanparty_proto::MacAddr>,
+    pub mac: Option<MacAddr>,
     /// The room.
     pub room: RoomId,
     /// Whether the room went with its last member.
@@ -121,6 +130,11 @@ impl Switch {
 
         let decision =
             room.handle_datagram(from.seat, datagram, &self.limits, &mut self.frame, now);
+        if let Some((mac, lasting)) = room.blocks.take_news() {
+            let room = room.code.clone();
+            self.outputs
+                .push_back(Output::Blocked { room, mac, lasting });
+        }
         match decision {
             Decision::Go(going) => self.forward(from, going, datagram),
             Decision::Hold { lost } => {

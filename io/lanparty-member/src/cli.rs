@@ -1,11 +1,11 @@
 //! The options that client and gateway share.
-#![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use lanparty_ctrl::RoomCode;
 use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
+use lanparty_proto::policy;
 use lanparty_queue::{Pace, Rate};
 use rustls_pki_types::CertificateDer;
 
@@ -57,6 +57,24 @@ pub struct JoinArgs {
     /// How frames over one datagram travel: `full` as two (MTU 1500), `native` not at all (a smaller MTU)
     #[arg(long, env = "SOFTLAN_FRAMES", value_enum, default_value_t = Frames::Full)]
     pub frames: Frames,
+
+    /// A kind of protocol to take from players beside the usual ones, by its name in docs/policy.md; may be repeated
+    #[arg(
+        long,
+        env = "SOFTLAN_ALLOW_KIND",
+        value_name = "KIND",
+        value_delimiter = ','
+    )]
+    pub allow_kind: Vec<policy::Class>,
+
+    /// A kind of protocol not to take from players, by its name in docs/policy.md; may be repeated
+    #[arg(
+        long,
+        env = "SOFTLAN_DENY_KIND",
+        value_name = "KIND",
+        value_delimiter = ','
+    )]
+    pub deny_kind: Vec<policy::Class>,
 
     /// Where files that outlive the program are kept.
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]
@@ -110,6 +128,11 @@ impl JoinArgs {
             Rate::Off => Pace::Off,
             Rate::Fixed { up, .. } => Pace::Fixed(up),
         }
+    }
+
+    /// Returns which kinds of protocols players may use, as far as this program decides.
+    pub fn policy(&self) -> policy::Policy {
+        policy::Policy::with(&self.allow_kind, &self.deny_kind)
     }
 
     /// Returns the largest overlay datagram to offer, in bytes.

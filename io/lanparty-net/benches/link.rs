@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanparty_net::{
-    Decision, Endpoint, Gatekeeper, Identity, LinkEvent, LinkId, MemberSettings, RelayKeys,
+    Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings, RelayKeys,
     RelaySettings, Trust, member_socket, relay_socket,
 };
 use lanparty_queue::{Class, Pace};
@@ -20,7 +20,9 @@ impl Gatekeeper for Open {
         Decision::Accept { pace: Pace::Off }
     }
 
-    fn handle_gone(&mut self, _: SocketAddr, _: Instant) {}
+    fn handle_connected(&mut self, _: Guest, _: Instant) {}
+
+    fn handle_gone(&mut self, _: Guest, _: Instant) {}
 }
 
 fn turn(endpoint: &mut Endpoint, link: &mut Option<LinkId>, budget: &mut usize) -> usize {

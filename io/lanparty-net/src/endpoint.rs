@@ -22,6 +22,7 @@ use lanparty_queue::{Class, Enqueued, Outlet, OutletConfig, Pace, QueueCounts, s
 use quinn_proto::{ConnectionHandle, Transmit};
 
 use crate::gate::Gatekeeper;
+use crate::handshakes::Handshakes;
 use crate::link::{Link, LinkEvent, LinkFacts, LinkId};
 use crate::outgoing::Outgoing;
 use crate::sensor::{Report, Reports};
@@ -32,6 +33,9 @@ use crate::transport::{self, End};
 
 /// What may wait in front of one link while memory is scarce, in bytes: 20 ms at 25 Mbit/s, and 640 MiB in front of 10,000 links.
 const SCARCE_QUEUE: usize = 64 * 1024;
+
+/// The code of a close that nobody reads: before the handshake is complete QUIC says only that there was an error (RFC 9000, 10.2.3).
+const LATE: u32 = 1;
 
 /// A train that the socket did not take.
 struct Stuck {
@@ -45,6 +49,7 @@ enum Side {
     Relay {
         server: quinn_proto::ServerConfig,
         gatekeeper: Box<dyn Gatekeeper>,
+        handshakes: Handshakes,
     },
 }
 
@@ -116,7 +121,14 @@ impl Endpoint {
             None,
         );
 
-        Ok(Self::new(io, proto, Side::Relay { server, gatekeeper }))
+        let handshakes = Handshakes::new(settings.handshake);
+        let side = Side::Relay {
+            server,
+            gatekeeper,
+            handshakes,
+        };
+
+        Ok(Self::new(io, proto, side))
     }
 
     fn new(io: UdpIo, proto: quinn_proto::Endpoint, side: Side) -> Self {
@@ -186,13 +198,14 @@ impl Endpoint {
             .connect(now, config, remote, &name)
             .map_err(ConnectError::Connect)?;
 
-        Ok(self.insert(handle, conn, outlet, reports, now))
+        Ok(self.insert(handle, conn, false, outlet, reports, now))
     }
 
     fn insert(
         &mut self,
         handle: ConnectionHandle,
         conn: quinn_proto::Connection,
+        was_validated: bool,
         outlet: Outlet<Outgoing>,
         reports: Reports,
         now: Instant,
@@ -203,7 +216,8 @@ impl Endpoint {
             self.links.resize_with(handle.0 + 1, || None);
         }
         if let Some(slot) = self.links.get_mut(handle.0) {
-            *slot = Some(Box::new(Link::new(conn, generation, outlet, reports, now)));
+            let made = Link::new(conn, generation, was_validated, outlet, reports, now);
+            *slot = Some(Box::new(made));
         }
         self.mark_dirty(handle.0);
 
@@ -312,7 +326,12 @@ impl Endpoint {
 
     /// Returns when [`Endpoint::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let handshake = match &self.side {
+            Side::Member(_) => None,
+            Side::Relay { handshakes, .. } => handshakes.next(),
+        };
+
+        [self.timers.next(), handshake].into_iter().flatten().min()
     }
 
     /// Runs the timers that are due.
@@ -330,7 +349,26 @@ impl Endpoint {
             }
             self.mark_dirty(slot);
         }
-        self.digest();
+        self.end_late_handshakes(now);
+        self.digest(now);
+    }
+
+    /// Ends the links whose handshake takes too long. Nobody was told of them yet, and nobody is told.
+    fn end_late_handshakes(&mut self, now: Instant) {
+        loop {
+            let Side::Relay { handshakes, .. } = &mut self.side else {
+                return;
+            };
+            let Some(link) = handshakes.pop_due(now) else {
+                return;
+            };
+            let is_late = self
+                .live(link)
+                .is_some_and(|found| !found.guest.is_connected);
+            if is_late {
+                self.close(link, LATE, "the handshake took too long", now);
+            }
+        }
     }
 }
 

@@ -21,6 +21,17 @@ pub enum Decision {
     Ignore,
 }
 
+/// A connection that was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guest {
+    /// The address that it came from. It may use another by now.
+    pub remote: SocketAddr,
+    /// Whether that address was proved before it was let in.
+    pub was_validated: bool,
+    /// Whether its handshake is complete, which proves the address as well.
+    pub is_connected: bool,
+}
+
 /// Stands at a relay's door.
 pub trait Gatekeeper: Send {
     /// Decides about a connection from `remote`; `validated` tells whether the address was proved, `may_retry` whether it can be asked to.
@@ -32,6 +43,9 @@ pub trait Gatekeeper: Send {
         now: Instant,
     ) -> Decision;
 
-    /// A connection that was accepted from `remote` is gone.
-    fn handle_gone(&mut self, remote: SocketAddr, now: Instant);
+    /// The handshake of a connection that was accepted is complete.
+    fn handle_connected(&mut self, guest: Guest, now: Instant);
+
+    /// A connection that was accepted is gone.
+    fn handle_gone(&mut self, guest: Guest, now: Instant);
 }

@@ -8,6 +8,7 @@ mod black_hole;
 mod cid;
 mod endpoint;
 mod gate;
+mod handshakes;
 mod link;
 mod outgoing;
 mod sensor;
@@ -19,10 +20,11 @@ mod transport;
 
 pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};
 pub use endpoint::{Endpoint, Losses};
-pub use gate::{Decision, Gatekeeper};
+pub use gate::{Decision, Gatekeeper, Guest};
 pub use link::{CloseCause, LinkEvent, LinkFacts, LinkId};
 pub use settings::{
-    ConnectError, MemberSettings, RelayKeys, RelaySettings, SettingsError, UPLINK_DEFICIT,
+    ConnectError, HANDSHAKE_PATIENCE, MemberSettings, RelayKeys, RelaySettings, SettingsError,
+    UPLINK_DEFICIT,
 };
 pub use socket::{member_socket, relay_socket};
 pub use tls::{DEVELOPMENT_NAME, Identity, TlsError, Trust};

@@ -12,6 +12,7 @@ use quinn_proto::{
 };
 
 use crate::black_hole::{BASE, BlackHole, Finding};
+use crate::gate::Guest;
 use crate::outgoing::Outgoing;
 use crate::sensor::{Report, Reports};
 
@@ -33,6 +34,8 @@ const LARGE: usize = 1200;
 pub(crate) struct Link {
     pub(crate) conn: Connection,
     pub(crate) generation: u32,
+    /// As whom the relay's gatekeeper knows it.
+    pub(crate) guest: Guest,
     pub(crate) outlet: Outlet<Outgoing>,
     pub(crate) budget: usize,
     pub(crate) armed: Option<Instant>,
@@ -62,15 +65,22 @@ impl Link {
     pub(crate) fn new(
         mut conn: Connection,
         generation: u32,
+        was_validated: bool,
         outlet: Outlet<Outgoing>,
         reports: Reports,
         now: Instant,
     ) -> Self {
+        let guest = Guest {
+            remote: conn.remote_address(),
+            was_validated,
+            is_connected: false,
+        };
         let empty_space = conn.datagrams().send_buffer_space();
 
         Self {
             conn,
             generation,
+            guest,
             outlet,
             budget: 0,
             armed: None,
@@ -187,6 +197,7 @@ impl Link {
     }
 
     fn connected(&mut self, id: LinkId, events: &mut VecDeque<LinkEvent>) {
+        self.guest.is_connected = true;
         if self.conn.side().is_client() {
             self.stream = self.conn.streams().open(Dir::Bi);
         }

@@ -39,6 +39,10 @@ const INCOMING_BUFFER_TOTAL: u64 = 16 * 1024 * 1024;
 /// is always smaller than the packet it answers, so a fast gate amplifies nothing.
 const MIN_RESET_INTERVAL: Duration = Duration::from_millis(1);
 
+/// How long a handshake may take: it survives the loss of its first flight three times (1 + 2 + 4 s, RFC 9002, 6.2), and a stranger who
+/// never completes one costs nothing for longer.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a member's endpoint needs.
 #[derive(Clone)]
 pub struct MemberSettings {
@@ -164,6 +168,7 @@ pub struct RelaySettings {
     crypto: Arc<QuicServerConfig>,
     keys: RelayKeys,
     worker: u8,
+    pub(crate) handshake: Duration,
 }
 
 impl std::fmt::Debug for RelaySettings {
@@ -185,7 +190,16 @@ impl RelaySettings {
             crypto: Arc::new(tls::server(identity)?),
             keys,
             worker: 0,
+            handshake: HANDSHAKE_PATIENCE,
         })
+    }
+
+    /// Returns the same settings with another time for handshakes, in place of [`HANDSHAKE_PATIENCE`].
+    #[must_use]
+    pub const fn with_handshake_patience(mut self, patience: Duration) -> Self {
+        self.handshake = patience;
+
+        self
     }
 
     /// Returns the same settings for another worker.

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_net::{
-    CloseCause, Decision, Endpoint, Gatekeeper, Identity, LinkEvent, LinkId, MemberSettings,
+    CloseCause, Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings,
     RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
 use lanparty_queue::{Class, Pace};
@@ -31,7 +32,9 @@ impl Gatekeeper for Always {
         self.0
     }
 
-    fn handle_gone(&mut self, _remote: SocketAddr, _now: Instant) {}
+    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+
+    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
 }
 
 const OPEN: Decision = Decision::Accept { pace: Pace::Off };
@@ -256,6 +259,87 @@ fn an_end_carries_its_code_and_text() {
     };
     assert_eq!(pair.at_member.closed, Some(expected));
     assert!(pair.member.facts(pair.at_member.link.unwrap()).is_none());
+}
+
+/// Writes down how handshakes end.
+#[derive(Clone, Default)]
+struct Book(Arc<Mutex<(Vec<Guest>, Vec<Guest>)>>);
+
+impl Gatekeeper for Book {
+    fn decide(&mut self, _: SocketAddr, _: bool, _: bool, _: Instant) -> Decision {
+        OPEN
+    }
+
+    fn handle_connected(&mut self, guest: Guest, _: Instant) {
+        self.0.lock().unwrap().0.push(guest);
+    }
+
+    fn handle_gone(&mut self, guest: Guest, _: Instant) {
+        self.0.lock().unwrap().1.push(guest);
+    }
+}
+
+fn relay_with(book: &Book, patience: Duration) -> Relay {
+    let (identity, trust) = identity();
+    let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap())
+        .unwrap()
+        .with_handshake_patience(patience);
+    let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = socket.local_addr().unwrap();
+    let endpoint = Endpoint::relay(socket, &settings, Box::new(book.clone())).unwrap();
+
+    Relay {
+        endpoint,
+        trust,
+        address,
+    }
+}
+
+#[test]
+fn a_handshake_that_nobody_completes_ends_in_time_and_one_that_is_complete_stays() {
+    let book = Book::default();
+    let patience = Duration::from_secs(10);
+    let mut relay = relay_with(&book, patience);
+    let mut member = member(&relay.trust, relay.address);
+    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+    member.connect(relay.address, None, Instant::now()).unwrap();
+    turn_until(
+        (&mut relay.endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |r, m| r.link.is_some() && m.link.is_some(),
+    );
+
+    // Says the first word and nothing more.
+    let mut silent = self::member(&relay.trust, relay.address);
+    let start = Instant::now();
+    silent.connect(relay.address, None, start).unwrap();
+    silent.flush(start);
+    let has_arrived = |relay: &mut Relay| {
+        relay.endpoint.receive(start);
+        relay.endpoint.flush(start);
+        relay.endpoint.poll_timeout().is_some()
+    };
+    assert!(has_arrived(&mut relay));
+    let is_gone = || !book.0.lock().unwrap().1.is_empty();
+    let mut now = start;
+    while !is_gone() {
+        now += Duration::from_millis(100);
+        assert!(now < start + patience + Duration::from_secs(10));
+        relay.endpoint.handle_timeout(now);
+        relay.endpoint.flush(now);
+        // The other keeps talking.
+        member.ping(at_member.link.unwrap());
+        turn(&mut member, &mut at_member);
+        relay.endpoint.receive(now);
+    }
+
+    let (connected, gone) = &*book.0.lock().unwrap();
+    assert!(now >= start + patience);
+    assert_eq!(connected.len(), 1);
+    assert!(connected[0].is_connected);
+    assert_eq!(gone.len(), 1);
+    assert!(!gone[0].is_connected);
+    assert!(relay.endpoint.facts(at_relay.link.unwrap()).is_some());
 }
 
 #[test]

@@ -13,6 +13,17 @@ use lanparty_e2e::{Party, Program};
 /// How soon a loop must be cut.
 const SOON: Duration = Duration::from_secs(2);
 
+/// The most frames that may go round before the loop is cut, and what is said anyway.
+const MOST_LOOPED: u64 = 200;
+
+/// How many frames came out of a remote PC's TAP, which is what goes round if it is bridged.
+fn came_out(party: &Party, n: usize) -> u64 {
+    attribute((party.bed.remote(n), TAP), "statistics/rx_packets")
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
 /// How many frames a LAN host has received.
 fn heard(party: &Party) -> u64 {
     attribute((party.bed.host(0), ETH), "statistics/rx_packets")
@@ -46,6 +57,7 @@ fn loop_closed_with_a_bridge_is_cut_and_its_player_named() {
         .map(|byte| format!("{byte:02x}"))
         .join(":");
 
+    let before = came_out(&party, 0);
     close_loop(&party, 0);
     let closed = Instant::now();
     // Something to go round.
@@ -68,6 +80,12 @@ fn loop_closed_with_a_bridge_is_cut_and_its_player_named() {
         heard(&party) - before < 50
     })
     .unwrap();
+
+    let looped = came_out(&party, 0) - before;
+    assert!(looped <= MOST_LOOPED, "{looped} frames went round");
+    // The relay holds the client back as well, whatever the client does.
+    let line = party.relay.wait_line("closes a loop").unwrap();
+    assert!(line.contains(&mac), "{line}");
 
     // The other player plays on.
     let remote = party.bed.remote(1);

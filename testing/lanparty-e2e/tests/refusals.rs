@@ -100,6 +100,28 @@ fn missing_and_unknown_options_are_bad_usage() {
 }
 
 #[test]
+fn a_kind_that_no_option_opens_is_bad_usage_everywhere() {
+    let bed = Bed::new().unwrap();
+
+    for program in [
+        "lanparty-relay",
+        "lanparty-gateway",
+        "lanparty-client-linux",
+    ] {
+        for (kind, sentence) in [
+            ("quake", "the kinds are ipv4, arp"),
+            ("dhcp_server", "no option opens it"),
+        ] {
+            let mut command = bed.program(Side::Relay, program).unwrap();
+            command.args(["--allow-kind", kind]);
+            let (code, text) = refused(&bed, program, command);
+            assert_eq!(code, Some(BAD_USAGE), "{program}: {text}");
+            assert!(text.contains(sentence), "{program}: {text}");
+        }
+    }
+}
+
+#[test]
 fn wrong_certificate_is_told_so() {
     let bed = Bed::new().unwrap();
     let other = Bed::new().unwrap();

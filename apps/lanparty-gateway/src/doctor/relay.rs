@@ -27,6 +27,8 @@ pub(super) fn check(cli: &Cli) -> Option<anyhow::Result<String>> {
         rate: Rate::Auto,
         datagram_budget: None,
         frames: Frames::Full,
+        allow_kind: Vec::new(),
+        deny_kind: Vec::new(),
         state_dir: None,
         no_realtime: true,
     };

@@ -16,6 +16,8 @@ pub(crate) struct Conn {
     pub(crate) decoder: Decoder,
     /// When the message that is not complete yet began.
     pub(crate) unfinished_since: Option<Instant>,
+    /// Datagrams that came before the connection had a place.
+    pub(crate) early: u32,
     /// Control messages: since when they are counted, and how many there were.
     pub(crate) messages: (Instant, u32),
     /// It hears the next process, too.
@@ -50,6 +52,7 @@ impl Conn {
             phase: Phase::Silent,
             decoder: Decoder::new(MAX_UNADMITTED),
             unfinished_since: None,
+            early: 0,
             messages: (now, 0),
             has_arrived: false,
             has_moved: false,

@@ -14,8 +14,9 @@ use lanparty_switch::{Attachment, ConnId, Joiner, Output};
 
 use super::Worker;
 use super::conn::{Conn, Phase};
-use super::deadlines::{Due, HELLO, LINGER, MESSAGE, SETTLE};
+use super::deadlines::{Due, LINGER, SETTLE};
 use crate::directory::Home;
+use crate::limit::Limit;
 
 /// What a connection is told whose place a newer one has.
 const SUPERSEDED: &str = "a newer connection of this computer has taken over";
@@ -32,7 +33,8 @@ impl Worker {
             return;
         };
         self.conns.insert(Conn::new(link, facts.remote, now));
-        self.deadlines.set(now + HELLO, link, Due::Hello);
+        self.deadlines
+            .set(now + self.shared.patience.hello, link, Due::Hello);
         if self.ends_at.is_some() {
             self.turn_away(link, shutting_down(), now);
         }
@@ -71,7 +73,8 @@ impl Worker {
         };
         if conn.decoder.is_mid_message() && conn.unfinished_since.is_none() {
             conn.unfinished_since = Some(now);
-            self.deadlines.set(now + MESSAGE, link, Due::Message(now));
+            let until = now + self.shared.patience.message;
+            self.deadlines.set(until, link, Due::Message(now));
         }
     }
 
@@ -167,6 +170,7 @@ impl Worker {
                 return;
             }
             Home::Full => {
+                self.shared.door.note(Limit::Rooms, facts.remote, now);
                 let message = "the relay has as many rooms as it may have; try again later or use another relay";
                 self.turn_away(link, (RejectCode::RelayFull, message.to_owned()), now);
                 return;
@@ -184,7 +188,17 @@ impl Worker {
                 if !self.switch.has_room(&hello.room) {
                     self.shared.directory.release(&hello.room, self.number);
                 }
-                tracing::info!(remote = %facts.remote, room = %hello.room, code = ?reject.0, "not admitted: {}", reject.1);
+                let limits = [
+                    (RejectCode::RoomFull, Limit::RoomClients),
+                    (RejectCode::RelayFull, Limit::Members),
+                ];
+                let limit = limits.iter().find(|(code, _)| *code == reject.0);
+                if let Some((_, limit)) = limit {
+                    self.shared.door.note(*limit, facts.remote, now);
+                }
+                if let Some(left_out) = self.logs.pass(now) {
+                    tracing::info!(remote = %facts.remote, room = %hello.room, code = ?reject.0, left_out, "not admitted: {}", reject.1);
+                }
                 self.turn_away(link, reject, now);
             }
         }
@@ -275,6 +289,10 @@ impl Worker {
                     let link = LinkId::from_bits(conn.0);
                     self.close(link, close_code::SUPERSEDED, SUPERSEDED, now);
                 }
+                Output::Blocked { room, mac, lasting } => {
+                    let lasting_s = lasting.as_secs();
+                    tracing::info!(%room, %mac, lasting_s, "blocked: the client closes a loop");
+                }
                 Output::RoomGone(code) => {
                     self.shared.directory.release(&code, self.number);
                     tracing::debug!(room = %code, "room gone");
@@ -363,7 +381,7 @@ impl Worker {
     }
 
     /// Ends a connection that does not keep to the protocol.
-    fn break_off(&mut self, link: LinkId, why: &str, now: Instant) {
+    pub(super) fn break_off(&mut self, link: LinkId, why: &str, now: Instant) {
         let Some(conn) = self.conns.get(link) else {
             return;
         };

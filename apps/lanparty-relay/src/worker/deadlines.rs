@@ -5,12 +5,6 @@ use std::time::{Duration, Instant};
 
 use lanparty_net::LinkId;
 
-/// How long a connection has for its hello (RFC 9000, 21.6 is the attack).
-pub(crate) const HELLO: Duration = Duration::from_secs(3);
-
-/// How long a member has for a control message that it has begun.
-pub(crate) const MESSAGE: Duration = Duration::from_secs(5);
-
 /// How long a hello may wait for the path's MTU, where the room needs it: path MTU discovery takes about six round trips.
 pub(crate) const SETTLE: Duration = Duration::from_millis(500);
 
@@ -31,7 +25,7 @@ pub(crate) enum Due {
 }
 
 /// What is due, and when. Each connection has at most one entry of each kind, and one for each message that was in pieces in the
-/// last [`MESSAGE`], which the rate of control messages bounds.
+/// last seconds, which the rate of control messages bounds.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines(BTreeSet<(Instant, LinkId, Due)>);
 

@@ -12,7 +12,10 @@ use lanparty_switch::{Attachment, Fit, Forward, Target, Verdict, split_datagram}
 use lanparty_telemetry::Throttle;
 
 use super::Worker;
-use super::conn::Conn;
+use super::conn::{Conn, Phase};
+
+/// How many datagrams a connection may send before it is a member: as many as may be malformed in all its life, by default.
+const MAX_EARLY: u32 = 64;
 
 /// What the queues in front of members' links gave up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,13 +45,29 @@ impl Worker {
         let mut is_busy = false;
         while let Some((link, datagram)) = self.endpoint.poll_datagram() {
             is_busy = true;
-            // Whoever has no place yet may have sent ahead of its welcome; whoever has none any more will notice.
-            if let Some(place) = self.conns.get(link).and_then(Conn::place) {
-                self.handle_datagram(link, place, &datagram, now);
+            match self.conns.get(link).and_then(Conn::place) {
+                Some(place) => self.handle_datagram(link, place, &datagram, now),
+                None => self.handle_early(link, now),
             }
         }
         if let Some(departure) = self.departure.as_mut().filter(|_| is_busy) {
             departure.busy_at = now;
+        }
+    }
+
+    /// Takes note of a datagram of somebody without a place. Who has none any more will notice; who has none yet has no business with
+    /// datagrams, and loses patience with many.
+    #[cold]
+    fn handle_early(&mut self, link: LinkId, now: Instant) {
+        let Some(conn) = self.conns.get_mut(link) else {
+            return;
+        };
+        if matches!(conn.phase, Phase::Leaving { .. }) {
+            return;
+        }
+        conn.early = conn.early.saturating_add(1);
+        if conn.early == MAX_EARLY {
+            self.break_off(link, "datagrams before the welcome", now);
         }
     }
 

@@ -131,6 +131,32 @@ fn who_says_nothing_or_nonsense_is_gone_in_a_while() {
 }
 
 #[test]
+fn datagrams_before_the_welcome_end_the_connection() {
+    let relay = Relay::start("early", &["--hello-deadline", "60"]);
+    let mut early = Member::connect(&relay);
+    for _ in 0..100 {
+        early.send_raw(&[]);
+    }
+
+    let cause = early.end();
+
+    assert!(
+        matches!(&cause, CloseCause::Application { text, .. } if text == "datagrams before the welcome"),
+        "{cause:?}"
+    );
+}
+
+#[test]
+fn a_limit_that_is_reached_is_named() {
+    let relay = Relay::start("limits", &["--max-clients-per-room", "1", "--workers", "1"]);
+    let _a = Member::join(&relay, Role::Client, "ROOM1", Some(A));
+    let reject = Member::try_join(&relay, Role::Client, "ROOM1", Some(B)).unwrap_err();
+
+    assert_eq!(reject.code, RejectCode::RoomFull);
+    assert_eq!(relay.status()["limits_reached"]["room_clients"], 1);
+}
+
+#[test]
 fn garbage_ends_the_sender_and_nobody_else() {
     let relay = Relay::start("garbage", &[]);
     let mut a = Member::join(&relay, Role::Client, "ROOM1", Some(A));

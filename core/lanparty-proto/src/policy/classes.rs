@@ -2,14 +2,16 @@
 
 use std::str::FromStr;
 
+use super::Refusal;
 use crate::EtherType;
 
 /// Writes the enum, its names and its list from one table, so that they cannot differ.
 macro_rules! classes {
     ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal, $open:literal;)+) => {
-        /// Protocols that are opened or closed together, for frames from remote clients.
+        /// Protocols that are opened or closed together, for frames from remote clients: what options call a kind.
         ///
-        /// Opening a class never lets pass what has a refusal of its own: switch control, PPPoE, IP in disguise.
+        /// Opening a class never lets pass what has a refusal of its own ([`Refusal::is_final`]): switch control, PPPoE, IP in
+        /// disguise, a server's DHCP.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
         pub enum Class {
@@ -61,13 +63,13 @@ classes! {
     PspAdhoc => "psp_adhoc", true;
     /// Wake-on-LAN frames (EtherType 0x0842); closed, because a stranger need not switch on the party's machines.
     WakeOnLan => "wake_on_lan", false;
-    /// EtherTypes for local experiments (0x88B5, 0x88B6); closed, because the gateway's own probes use them.
+    /// The EtherType for local experiments (0x88B6) that the gateway's own probes do not use.
     LocalExperimental => "local_experimental", false;
     /// IP protocols beside TCP, UDP, ICMP and IGMP, such as SCTP and ESP.
     OtherIp => "other_ip", false;
-    /// EtherTypes that are in no other class.
+    /// EtherTypes that are of no other kind.
     OtherTypes => "other_types", false;
-    /// 802.2 service access points and SNAP protocols that are in no other class.
+    /// 802.2 service access points and SNAP protocols that are of no other kind.
     OtherLlc => "other_llc", false;
 }
 
@@ -82,7 +84,7 @@ impl Class {
             0x809b | 0x80f3 => Self::AppleTalk,
             0x88c8 => Self::PspAdhoc,
             0x0842 => Self::WakeOnLan,
-            0x88b5 | 0x88b6 => Self::LocalExperimental,
+            0x88b6 => Self::LocalExperimental,
             _ => Self::OtherTypes,
         }
     }
@@ -93,21 +95,41 @@ impl Class {
 }
 
 impl FromStr for Class {
-    type Err = UnknownClass;
+    type Err = KindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
+        let class = Self::ALL.iter().find(|class| class.as_str() == text);
+        let refusal = Refusal::ALL
             .iter()
+            .find(|refusal| refusal.as_str() == text && refusal.is_final());
+
+        class
             .copied()
-            .find(|class| class.as_str() == text)
-            .ok_or(UnknownClass)
+            .ok_or_else(|| refusal.map_or(KindError::Unknown, |refusal| KindError::Final(*refusal)))
     }
 }
 
-/// The text names no class.
+/// The text names no kind that can be opened or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown class of protocols; docs/policy.md lists them")]
-pub struct UnknownClass;
+pub enum KindError {
+    /// There is no such kind.
+    #[error("there is no such kind; the kinds are {names}", names = names())]
+    Unknown,
+    /// It is the reason of a refusal that keeps the LAN safe.
+    #[error(
+        "{name} is always refused and no option opens it, because it would let a stranger break the LAN; the kinds are {names}",
+        name = .0.as_str(),
+        names = names()
+    )]
+    Final(Refusal),
+}
+
+/// The names of all kinds, for a sentence.
+fn names() -> String {
+    let names: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
+
+    names.join(", ")
+}
 
 /// Which classes of protocols remote clients may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +151,15 @@ impl Policy {
 
         Self { open }
     };
+
+    /// Returns the default with the classes of `allow` open and those of `deny` closed; what is in both is closed.
+    pub fn with(allow: &[Class], deny: &[Class]) -> Self {
+        let open = allow
+            .iter()
+            .fold(Self::DEFAULT, |policy, class| policy.open(*class));
+
+        deny.iter().fold(open, |policy, class| policy.close(*class))
+    }
 
     /// Returns the policy with `class` open.
     #[must_use]
@@ -182,6 +213,33 @@ mod tests {
         for &class in Class::ALL {
             assert_eq!(class.as_str().parse(), Ok(class));
         }
-        assert_eq!("ip".parse::<Class>(), Err(UnknownClass));
+        assert_eq!("ip".parse::<Class>(), Err(KindError::Unknown));
+        // A reason that is merely "not on the list" is no kind, and nothing to be afraid of.
+        assert_eq!("ether_type".parse::<Class>(), Err(KindError::Unknown));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_answered_with_all_names() {
+        let sentence = "ip".parse::<Class>().unwrap_err().to_string();
+
+        for class in Class::ALL {
+            assert!(sentence.contains(class.as_str()), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_the_lan_safe_cannot_be_named_as_a_kind() {
+        let error = "dhcp_server".parse::<Class>().unwrap_err();
+
+        assert_eq!(error, KindError::Final(Refusal::DhcpServer));
+        assert!(error.to_string().contains("no option opens it"), "{error}");
+    }
+
+    #[test]
+    fn denying_wins_over_allowing() {
+        let both = [Class::Ipx, Class::WakeOnLan];
+        let policy = Policy::with(&both, &[Class::WakeOnLan]);
+
+        assert_eq!(policy, Policy::DEFAULT);
     }
 }

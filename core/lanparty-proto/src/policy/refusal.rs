@@ -75,6 +75,8 @@ refusals! {
     LoopProtocol => "loop_protocol",
     /// Realtek's remote control of switches.
     Rrcp => "rrcp",
+    /// The EtherType of the gateway's own probes (0x88B5), by which loops and other gateways are found.
+    GatewayProbe => "gateway_probe",
     /// PPPoE, discovery or session.
     Pppoe => "pppoe",
     /// An EtherType that is not on the allow-list.
@@ -146,6 +148,13 @@ refusals! {
 impl Refusal {
     /// How many refusals there are.
     pub const COUNT: usize = Self::ALL.len();
+
+    /// Returns whether no option lifts it: what it refuses would let a stranger break or take over the LAN, or hides what it is.
+    ///
+    /// The others only say that a kind of protocol is not on the allow-list.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::EtherType | Self::Llc | Self::IpProtocol)
+    }
 
     /// Returns a dense number, from 0 to one less than [`Self::COUNT`], for tables of counters.
     pub const fn index(self) -> usize {

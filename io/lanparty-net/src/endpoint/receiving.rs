@@ -7,7 +7,7 @@ use bytes::Bytes;
 use quinn_proto::{DatagramEvent, Transmit};
 
 use super::{Endpoint, Side, is_v4, mark, outlet};
-use crate::gate::Decision;
+use crate::gate::{Decision, Guest};
 use crate::link::{LinkEvent, LinkId};
 use crate::sensor::Reports;
 use crate::socket::UdpIo;
@@ -58,14 +58,17 @@ impl Endpoint {
                 Stranger::New(incoming) => self.admit(incoming, now),
             }
         }
-        self.digest();
+        self.digest(now);
 
         more
     }
 
     /// Lets a new connection in, or not.
     pub(super) fn admit(&mut self, incoming: quinn_proto::Incoming, now: Instant) {
-        let Side::Relay { server, gatekeeper } = &mut self.side else {
+        let Side::Relay {
+            server, gatekeeper, ..
+        } = &mut self.side
+        else {
             self.proto.ignore(incoming);
             return;
         };
@@ -83,10 +86,19 @@ impl Endpoint {
                     .accept(incoming, now, &mut self.contents, Some(Arc::new(config)))
                 {
                     Ok((handle, conn)) => {
-                        let _link = self.insert(handle, conn, outlet(pace, remote), reports, now);
+                        let outlet = outlet(pace, remote);
+                        let link = self.insert(handle, conn, validated, outlet, reports, now);
+                        if let Side::Relay { handshakes, .. } = &mut self.side {
+                            handshakes.begin(link, now);
+                        }
                     }
                     Err(error) => {
-                        gatekeeper.handle_gone(remote, now);
+                        let guest = Guest {
+                            remote,
+                            was_validated: validated,
+                            is_connected: false,
+                        };
+                        gatekeeper.handle_gone(guest, now);
                         if let Some(transmit) = error.response {
                             answer(&mut self.io, &transmit, &self.contents);
                         }
@@ -107,15 +119,15 @@ impl Endpoint {
     }
 
     /// Lets every dirty link say what happened to it. Links stay dirty until they are flushed.
-    pub(super) fn digest(&mut self) {
+    pub(super) fn digest(&mut self, now: Instant) {
         for index in 0..self.dirty.len() {
             if let Some(slot) = self.dirty.get(index).copied() {
-                self.digest_link(slot);
+                self.digest_link(slot, now);
             }
         }
     }
 
-    pub(super) fn digest_link(&mut self, slot: usize) {
+    pub(super) fn digest_link(&mut self, slot: usize, now: Instant) {
         let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
             return;
         };
@@ -124,7 +136,13 @@ impl Endpoint {
             slot,
             generation: link.generation,
         };
+        let was_connected = link.guest.is_connected;
         link.digest_events(id, &mut self.events);
+        if link.guest.is_connected != was_connected
+            && let Side::Relay { gatekeeper, .. } = &mut self.side
+        {
+            gatekeeper.handle_connected(link.guest, now);
+        }
         if std::mem::take(&mut link.is_readable) {
             self.readable.push_back(slot);
         }

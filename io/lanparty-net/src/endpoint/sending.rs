@@ -65,12 +65,12 @@ impl Endpoint {
             }
         }
         if link.conn.is_drained() {
-            let remote = link.conn.remote_address();
+            let guest = link.guest;
             if let Some(slot) = self.links.get_mut(slot) {
                 *slot = None;
             }
             if let Side::Relay { gatekeeper, .. } = &mut self.side {
-                gatekeeper.handle_gone(remote, now);
+                gatekeeper.handle_gone(guest, now);
             }
             return;
         }
@@ -80,6 +80,6 @@ impl Endpoint {
             .flatten()
             .min();
         self.timers.arm(slot, deadline, &mut link.armed);
-        self.digest_link(slot);
+        self.digest_link(slot, now);
     }
 }

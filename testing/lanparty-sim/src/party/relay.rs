@@ -94,7 +94,7 @@ impl Party {
                     let text = "superseded".to_owned();
                     self.post(Sure::RelayCloses(conn, close_code::SUPERSEDED, text));
                 }
-                Output::RoomGone(_) => {}
+                Output::RoomGone(_) | Output::Blocked { .. } => {}
             }
         }
     }

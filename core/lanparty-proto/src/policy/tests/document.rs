@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::vectors::{self, Vector};
-use crate::policy::{Class, Refusal};
+use super::with;
+use crate::policy::{Class, Policy, Refusal};
 
 const DOCUMENT: &str = include_str!("../../../../../docs/policy.md");
 
@@ -40,36 +41,49 @@ the last column. The disguises in which each refusal holds too are in the test `
 *From remote* is what clients send. *From LAN* is what the gateway sends; before a player gets it, `player::rewrite` has
 taken out what would capture the player's Internet.
 
-## Classes
+## Kinds
 
-An operator opens and closes these for remote clients. What has a refusal of its own below stays refused.
+What remote clients may send is an allow-list of these. Relay, gateway and client each take `--allow-kind NAME` and
+`--deny-kind NAME`, which may be repeated, or `SOFTLAN_ALLOW_KIND` and `SOFTLAN_DENY_KIND` with commas between the names; what is
+named in both is denied. They decide one after the other, so a kind passes if all on its way let it: denying needs one of them,
+allowing all (both clients and the relay between two players; the client, the relay and the gateway towards the LAN). What the
+LAN sends is not behind this list. An option costs no time: a kind is one bit of a mask.
 
-| class | default | what it is |
-|---|---|---|
+| kind | default | option | what it is |
+|---|---|---|---|
 ",
     );
     for class in Class::ALL {
-        let default = if class.is_open_by_default() {
-            "open"
+        let (default, option) = if class.is_open_by_default() {
+            ("open", "--deny-kind")
         } else {
-            "closed"
+            ("closed", "--allow-kind")
         };
+        let option = code(&format!("{option} {}", class.as_str()));
         line(
             &mut text,
-            &[&code(class.as_str()), default, class.describe()],
+            &[&code(class.as_str()), default, &option, class.describe()],
         );
     }
 
-    text.push_str("\n## What passes both ways\n\n| kind | test |\n|---|---|\n");
+    text.push_str("\n## What passes both ways\n\n| what | closed by | test |\n|---|---|---|\n");
     for vector in vectors::all()
         .iter()
         .filter(|vector| vector.from_remote.is_none())
     {
-        line(&mut text, &[vector.kind, &code(vector.name)]);
+        line(
+            &mut text,
+            &[vector.kind, &closed_by(vector), &code(vector.name)],
+        );
     }
 
     text.push_str(
-        "\n## What is refused\n\n| kind | from remote | from LAN | test |\n|---|---|---|---|\n",
+        "\n## What is refused
+
+What no option opens would let a stranger break or take over the LAN: a server's DHCP, a router's words, the names of others,
+what switches and gateways say to each other, and every frame that hides what it is.
+
+| what | from remote | from LAN | opened by | test |\n|---|---|---|---|---|\n",
     );
     for vector in vectors::all()
         .iter()
@@ -81,18 +95,26 @@ An operator opens and closes these for remote clients. What has a refusal of its
                 vector.kind,
                 &outcome(vector.from_remote),
                 &outcome(vector.from_lan),
+                &opened_by(vector),
                 &code(vector.name),
             ],
         );
     }
 
-    text.push_str("\n## Reasons\n\n| reason | what it means | vectors |\n|---|---|---|\n");
+    text.push_str(
+        "\n## Reasons\n\n| reason | what it means | lifted by | vectors |\n|---|---|---|---|\n",
+    );
     for &refusal in Refusal::ALL {
         let has = |vector: &&Vector| vector.from_remote == Some(refusal);
         let count = vectors::all().iter().filter(has).count().to_string();
+        let lifted = if refusal.is_final() {
+            "nothing"
+        } else {
+            "`--allow-kind`"
+        };
         line(
             &mut text,
-            &[&code(refusal.as_str()), refusal.describe(), &count],
+            &[&code(refusal.as_str()), refusal.describe(), lifted, &count],
         );
     }
     text.push_str(TOWARDS_PLAYERS);
@@ -125,6 +147,27 @@ fn line(text: &mut String, cells: &[&str]) {
 
 fn code(text: &str) -> String {
     format!("`{text}`")
+}
+
+/// Names the kind without which a vector does not pass.
+fn closed_by(vector: &Vector) -> String {
+    let kinds: Vec<_> = Class::ALL
+        .iter()
+        .filter(|&&class| with(Policy::DEFAULT.close(class), vector).is_some())
+        .map(|class| code(class.as_str()))
+        .collect();
+    assert!(!kinds.is_empty(), "{} is in no kind", vector.name);
+
+    kinds.join(", ")
+}
+
+/// Names the kind with which a vector passes.
+fn opened_by(vector: &Vector) -> String {
+    let kind = Class::ALL
+        .iter()
+        .find(|&&class| with(Policy::DEFAULT.open(class), vector).is_none());
+
+    kind.map_or_else(|| "nothing".to_owned(), |class| code(class.as_str()))
 }
 
 fn outcome(refusal: Option<Refusal>) -> String {

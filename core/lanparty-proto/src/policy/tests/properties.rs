@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::vectors::{self, Vector};
 use super::{MTU, verdict};
-use crate::policy::{Direction, Policy, Refusal, check};
+use crate::policy::{Class, Direction, Policy, Refusal, check};
 use crate::{Frame, MacAddr};
 
 /// Returns whether a remote client's bytes get any further.
@@ -194,6 +194,20 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// What some operator has opened and closed.
+fn operator() -> impl Strategy<Value = Vec<Class>> {
+    prop::sample::subsequence(Class::ALL, 0..=Class::ALL.len())
+}
+
+/// Exactly these classes.
+fn only(classes: &[Class]) -> Policy {
+    let none = Policy::with(&[], Class::ALL);
+
+    classes
+        .iter()
+        .fold(none, |policy, class| policy.open(*class))
+}
+
 /// What another parser sees must be on the allow-list too.
 fn check_with_etherparse(bytes: &[u8]) -> Result<(), TestCaseError> {
     let kind = u16::from_be_bytes([bytes[12], bytes[13]]);
@@ -264,6 +278,41 @@ proptest! {
         if sender.is_ok() {
             prop_assert_eq!(at(Direction::FromLan, mtu), Ok(()));
             prop_assert_eq!(at(Direction::FromRemote, 1500), Ok(()));
+        }
+    }
+
+    #[test]
+    fn no_option_lifts_a_final_refusal(bytes in mutated(), open in operator()) {
+        let Ok(frame) = Frame::parse(&bytes) else {
+            return Ok(());
+        };
+        let at = |policy| check(policy, Direction::FromRemote, &frame, MTU);
+
+        if at(only(Class::ALL)).is_err() {
+            prop_assert!(at(only(&open)).is_err());
+        }
+        if at(Policy::DEFAULT).is_err_and(Refusal::is_final) {
+            prop_assert!(at(only(Class::ALL)).is_err());
+        }
+    }
+
+    #[test]
+    fn the_strictest_on_the_way_decides(bytes in mutated(), sender in operator(), relay in operator(), receiver in operator()) {
+        let Ok(frame) = Frame::parse(&bytes) else {
+            return Ok(());
+        };
+        let at = |classes: &[Class]| check(only(classes), Direction::FromRemote, &frame, MTU).is_ok();
+        let all_open: Vec<_> = sender
+            .iter()
+            .copied()
+            .filter(|class| relay.contains(class) && receiver.contains(class))
+            .collect();
+
+        // What one of them refuses stays refused, whatever the others opened; what all of them open passes.
+        prop_assert_eq!(at(&sender) && at(&relay) && at(&receiver), at(&all_open));
+        // The same options on both sides: the receiver is as strict as the sender.
+        if at(&sender) {
+            prop_assert!(check(only(&sender), Direction::FromLan, &frame, MTU).is_ok());
         }
     }
 

@@ -252,9 +252,15 @@ pub(super) fn types() -> Vec<Vector> {
         remote("ata", "ATA over Ethernet (0x88A2)", EtherType, of(0x88a2)),
         remote(
             "probe",
-            "local experiments, such as our probes (0x88B5)",
-            EtherType,
+            "the gateway's own probes (0x88B5)",
+            GatewayProbe,
             of(0x88b5),
+        ),
+        remote(
+            "local_experimental",
+            "other local experiments (0x88B6)",
+            EtherType,
+            of(0x88b6),
         ),
         remote("wake_on_lan", "Wake-on-LAN (0x0842)", EtherType, of(0x0842)),
         remote("unknown_type", "any other EtherType", EtherType, of(0xbeef)),
