@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use lanparty_client_core::session::Config as SessionConfig;
 use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Session};
 use lanparty_ctrl::Role;
-use lanparty_member::{Command, Config, Handle, Member, Port, PortError, PortFacts, Ready, Socket};
+use lanparty_member::{
+    Command, Config, Handle, Member, Port, PortDrops, PortError, PortFacts, Ready, Socket,
+};
 use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust};
 use lanparty_obs::StatusLine;
 use lanparty_offload::VnetHeader;
@@ -154,7 +156,7 @@ impl Port for Talker {
         Some((VnetHeader::NONE, &mut self.frame))
     }
 
-    fn send(&mut self, _vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> bool {
+    fn send(&mut self, _vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
         let frame: Vec<u8> = pieces
             .iter()
             .flat_map(|piece| piece.iter().copied())
@@ -163,12 +165,12 @@ impl Port for Talker {
         if let Some(number) = number {
             self.hear(u64::from_be_bytes(*number));
         }
-
-        true
     }
 
-    fn flush(&mut self) -> u64 {
-        0
+    fn flush(&mut self) {}
+
+    fn take_drops(&mut self) -> PortDrops {
+        PortDrops::default()
     }
 
     fn handle_joined(&mut self, _info: &JoinInfo) -> Result<(), PortError> {
