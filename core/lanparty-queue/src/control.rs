@@ -48,6 +48,8 @@ pub struct AckBatch {
     pub newest_sent: Option<Instant>,
     /// Bytes in flight after this batch, as the QUIC library counts them.
     pub in_flight: u64,
+    /// How long the peer kept the newest before it acknowledged, as it says (RFC 9000 section 13.2.5). Not time of the path.
+    pub ack_delay: Duration,
 }
 
 impl AckBatch {
@@ -117,7 +119,7 @@ impl RateController {
             return;
         };
         self.smooth(now.saturating_duration_since(newest));
-        let sample = self.estimate.acked(now, newest, batch.bytes);
+        let sample = self.estimate.acked(now, newest, batch);
         if let Sample::Round(round) = sample {
             let sum = self.round_acked.saturating_add(self.round_lost);
             let lost_permille = self.round_lost.saturating_mul(1000) / sum.max(1);
@@ -236,5 +238,34 @@ impl RateController {
         let deviation = self.smoothed_rtt.abs_diff(rtt);
         self.rtt_variation = (self.rtt_variation * 3 + deviation) / 4;
         self.smoothed_rtt = (self.smoothed_rtt * 7 + rtt) / 8;
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests need some instant to count from"
+)]
+mod tests {
+    use super::*;
+
+    /// One packet at a time, which the peer keeps for 5 ms before it acknowledges; the path itself takes 0.1 ms.
+    #[test]
+    fn what_the_peer_keeps_is_no_queue() {
+        let (path, kept) = (Duration::from_micros(100), Duration::from_millis(5));
+        let mut controller = RateController::new(1400);
+        let mut now = Instant::now();
+        for number in 0..2000 {
+            let mut batch = AckBatch::default();
+            batch.add(now, 1400);
+            controller.handle_sent(now, 1400);
+            // The first is acknowledged at once, which shows what the path takes.
+            batch.ack_delay = if number == 0 { Duration::ZERO } else { kept };
+            now += path + batch.ack_delay;
+            controller.handle_ack_batch(now, &batch);
+        }
+
+        assert_eq!(controller.estimate.queue(), Duration::ZERO);
+        assert_eq!(controller.min_rtt(), Some(path));
     }
 }

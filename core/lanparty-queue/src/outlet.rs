@@ -70,6 +70,11 @@ pub struct Outlet<T> {
     /// Bytes handed out in this turn that `handle_sent` has not yet seen.
     pending: u64,
     turn: Option<Instant>,
+    /// Whether something has waited for the shaper since the last turn.
+    has_waited: bool,
+    /// Bytes that the shaper was charged and that left, since the QUIC library's queue was last empty.
+    charged: u64,
+    left: u64,
     /// When something was queued last, unless the queue's memory has been given back since.
     last_queued: Option<Instant>,
 }
@@ -86,6 +91,9 @@ impl<T: QueueItem> Outlet<T> {
             controller,
             pending: 0,
             turn: None,
+            has_waited: false,
+            charged: 0,
+            left: 0,
             last_queued: None,
         };
         outlet.set_pace(config.pace);
@@ -149,17 +157,25 @@ impl<T: QueueItem> Outlet<T> {
             self.pending = 0;
         }
         let Some(len) = self.queue.peek_len() else {
+            self.has_waited = false;
             self.note_app_limited(now);
             return None;
         };
         let sparse = self.queue.next_is_sparse();
-        if !self.may_send(now, len, sparse) {
+        if self.pace != Pace::Off && !self.shaper.may_send(now, sparse) {
+            self.has_waited = true;
+            return None;
+        }
+        if !self.fits(now, len, sparse) {
+            self.has_waited = false;
             return None;
         }
         let item = self.queue.dequeue(now)?;
         let len = item.wire_len();
         if self.pace != Pace::Off {
-            self.shaper.sent(now, len);
+            self.shaper.sent(now, len, self.has_waited);
+            let overhead = u64::from(self.shaper.overhead());
+            self.charged = self.charged.saturating_add(len as u64 + overhead);
         }
         self.pending = self.pending.saturating_add(len as u64);
         Some(item)
@@ -181,10 +197,24 @@ impl<T: QueueItem> Outlet<T> {
         Some(paced.map_or(probe, |at| at.max(probe)))
     }
 
-    /// The QUIC library sent `bytes` of UDP payload.
-    pub fn handle_sent(&mut self, now: Instant, bytes: u64) {
+    /// The QUIC library sent `bytes` of UDP payload in so many `packets`; `is_all` if nothing is left in its queue.
+    pub fn handle_sent(&mut self, now: Instant, bytes: u64, packets: u64, is_all: bool) {
         self.pending = self.pending.saturating_sub(bytes);
         self.controller.handle_sent(now, bytes);
+        let outer = match self.pace {
+            Pace::Fixed(_) => packets.saturating_mul(IP_UDP_OVERHEAD.into()),
+            Pace::Auto | Pace::Off => 0,
+        };
+        self.left = self.left.saturating_add(bytes).saturating_add(outer);
+        if is_all {
+            let (charged, left) = (
+                std::mem::take(&mut self.charged),
+                std::mem::take(&mut self.left),
+            );
+            if charged > 0 {
+                self.shaper.settle(charged, left);
+            }
+        }
     }
 
     /// Acknowledgements arrived.
@@ -226,10 +256,6 @@ impl<T: QueueItem> Outlet<T> {
             self.queue.release_if_empty();
             self.last_queued = None;
         }
-    }
-
-    fn may_send(&self, now: Instant, len: usize, sparse: bool) -> bool {
-        (self.pace == Pace::Off || self.shaper.may_send(now, sparse)) && self.fits(now, len, sparse)
     }
 
     /// Whether `len` more bytes may be in flight; a sparse packet may pass the window by as much as it may pass the shaper.

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 /// Burst after silence: 1 ms of the rate. A train is at most as long, and a line's first hop holds it without notice.
 pub const BURST: Duration = Duration::from_millis(1);
 
+/// What a loop may catch up that was kept from sending by other work while something waited: `CoDel`'s target (RFC 8289 section 4.4), beyond
+/// which a queue stands. Without it, a loop with turns of 3 ms would send a third of the rate.
+pub const CATCH_UP: Duration = Duration::from_millis(5);
+
 /// Two full-size datagrams always fit a burst, or slow lines would send each packet of a pair on its own timer: 2 * 1514.
 pub const MIN_BURST_BYTES: u64 = 2 * 1514;
 
@@ -78,8 +82,8 @@ impl Shaper {
         }
     }
 
-    /// Charges a datagram of `len` bytes that leaves now.
-    pub fn sent(&mut self, now: Instant, len: usize) {
+    /// Charges a datagram of `len` bytes that leaves now; `waited` if there was something to send all the time since it might have left.
+    pub fn sent(&mut self, now: Instant, len: usize, waited: bool) {
         let bytes = (len as u64).saturating_add(u64::from(self.overhead));
         let rate = self.rate.bits_per_second();
         let nanos = bytes
@@ -88,8 +92,19 @@ impl Shaper {
         self.remainder = nanos % rate;
         let cost = Duration::from_nanos(nanos / rate);
         let burst = BURST.max(self.rate.time_for(MIN_BURST_BYTES));
+        let burst = if waited { burst.max(CATCH_UP) } else { burst };
         let floor = now.checked_sub(burst).unwrap_or(now);
         self.level = Some(self.level.map_or(floor, |level| level.max(floor)) + cost);
+    }
+
+    /// Corrects what was charged in advance by what left in fact, outer headers included: small datagrams share a packet.
+    pub fn settle(&mut self, charged: u64, left: u64) {
+        let Some(level) = self.level else { return };
+        self.level = if charged > left {
+            level.checked_sub(self.rate.time_for(charged - left))
+        } else {
+            level.checked_add(self.rate.time_for(left - charged))
+        };
     }
 }
 
@@ -119,7 +134,7 @@ mod tests {
                     now = now.max(at);
                 }
                 prop_assert!(shaper.may_send(now, false));
-                shaper.sent(now, len);
+                shaper.sent(now, len, false);
                 bytes += len as u64 + u64::from(overhead);
             }
             let burst = rate.bytes_in(BURST).max(MIN_BURST_BYTES) + len as u64 + u64::from(overhead);
@@ -134,13 +149,53 @@ mod tests {
         let mut shaper = Shaper::new(BitRate::from_bits_per_second(1_000_000).unwrap(), 60);
         let now = Instant::now();
         while shaper.may_send(now, false) {
-            shaper.sent(now, 1400);
+            shaper.sent(now, 1400, false);
         }
         let mut ahead = 0;
         while shaper.may_send(now, true) {
-            shaper.sent(now, 100);
+            shaper.sent(now, 100, false);
             ahead += 160;
         }
         assert!(ahead > 1000 && ahead <= SPARSE_DEBT_BYTES + 160, "{ahead}");
+    }
+
+    /// Sends all that may leave at `now`, and returns how many bytes that was.
+    fn drain(shaper: &mut Shaper, now: Instant, waited: bool) -> u64 {
+        let mut bytes = 0;
+        while shaper.may_send(now, false) {
+            shaper.sent(now, 1400, waited);
+            bytes += 1460;
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_late_loop_catches_up_and_a_silent_one_does_not() {
+        let rate = BitRate::from_bits_per_second(80_000_000).unwrap();
+        for (waited, late, bound) in [(true, 4, 4), (true, 50, 5), (false, 4, 1)] {
+            let mut shaper = Shaper::new(rate, 60);
+            let start = Instant::now();
+            drain(&mut shaper, start, false);
+            let now = start + Duration::from_millis(late);
+            let bytes = drain(&mut shaper, now, waited);
+            let wanted = rate.bytes_in(Duration::from_millis(bound));
+            assert!(
+                bytes.abs_diff(wanted) <= 2 * 1460,
+                "{waited} {late}: {bytes}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_shared_a_packet_is_given_back() {
+        let rate = BitRate::from_bits_per_second(8_000_000).unwrap();
+        let mut shaper = Shaper::new(rate, 60);
+        let now = Instant::now();
+        shaper.sent(now, 1400, false);
+        let before = shaper.earliest(false).unwrap();
+        shaper.sent(now, 100, false);
+        shaper.settle(160, 110);
+        let after = shaper.earliest(false).unwrap();
+        assert_eq!(after - before, rate.time_for(110));
     }
 }

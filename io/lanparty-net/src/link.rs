@@ -14,7 +14,7 @@ use quinn_proto::{
 use crate::black_hole::{BASE, BlackHole, Finding};
 use crate::gate::Guest;
 use crate::outgoing::Outgoing;
-use crate::sensor::{Report, Reports};
+use crate::sensor::{Report, Reports, tell_delays};
 
 pub use event::{CloseCause, LinkEvent, LinkFacts, LinkId};
 
@@ -105,12 +105,14 @@ impl Link {
     /// Hands what the sensor saw to the rate controller.
     pub(crate) fn digest_reports(&mut self, scratch: &mut Vec<Report>) {
         self.reports.drain_into(scratch);
+        tell_delays(scratch, self.conn.rtt());
         for report in scratch.drain(..) {
             match report {
                 Report::Ack {
                     now,
                     batch,
                     newest_large,
+                    ..
                 } => {
                     self.black_hole.handle_ack(batch.newest_sent, newest_large);
                     self.outlet.handle_ack_batch(now, &batch);
@@ -155,7 +157,10 @@ impl Link {
         let longest = transmit.segment_size.unwrap_or(transmit.size);
         self.black_hole.handle_sent(now, len(longest));
         if std::mem::take(&mut self.has_datagrams) {
-            self.outlet.handle_sent(now, len(transmit.size));
+            let packets = transmit.size.div_ceil(longest.max(1));
+            let is_all = self.conn.datagrams().send_buffer_space() >= self.empty_space;
+            self.outlet
+                .handle_sent(now, len(transmit.size), len(packets), is_all);
         }
     }
 

@@ -6,13 +6,14 @@
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanparty_queue::AckBatch;
 use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory};
 
 use crate::black_hole::BASE;
+use crate::transport::MAX_ACK_DELAY;
 
 /// One thing the sensor saw, and when.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub(crate) enum Report {
         now: Instant,
         /// What the rate controller wants to know of it.
         batch: AckBatch,
+        /// The smoothed round trip before it.
+        smoothed: Duration,
         /// When the newest packet was sent that a black hole would have swallowed.
         newest_large: Option<Instant>,
     },
@@ -58,6 +61,44 @@ impl Reports {
     }
 }
 
+/// Tells every acknowledgement among `reports` how long the peer says to have kept it; `smoothed` is the round trip after the last.
+///
+/// The library does not hand on the delay, but smooths round trips without it: one eighth of each sample (RFC 9002, 5.3). What it smoothed
+/// is therefore known from before and after.
+pub(crate) fn tell_delays(reports: &mut [Report], mut smoothed: Duration) {
+    for report in reports.iter_mut().rev() {
+        if let Report::Ack {
+            now,
+            batch,
+            smoothed: before,
+            ..
+        } = report
+        {
+            let newest = batch.newest_sent.unwrap_or(*now);
+            batch.ack_delay = delay(now.saturating_duration_since(newest), *before, smoothed);
+            smoothed = *before;
+        }
+    }
+}
+
+/// Returns the delay that makes of a round trip `rtt` the sample which moved the smoothed one from `before` to `after`; none if that is no
+/// delay that a peer of ours would have.
+fn delay(rtt: Duration, before: Duration, after: Duration) -> Duration {
+    if before == after {
+        return Duration::ZERO;
+    }
+    let sample = after
+        .saturating_mul(8)
+        .saturating_sub(before.saturating_mul(7));
+    let delay = rtt.saturating_sub(sample);
+
+    if delay <= MAX_ACK_DELAY * 2 {
+        delay
+    } else {
+        Duration::ZERO
+    }
+}
+
 /// Makes the sensor of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct SensorFactory(pub(crate) Reports);
@@ -67,6 +108,7 @@ impl ControllerFactory for SensorFactory {
         Box::new(Sensor {
             reports: self.0.clone(),
             batch: AckBatch::default(),
+            smoothed: Duration::ZERO,
             newest_large: None,
         })
     }
@@ -76,6 +118,7 @@ impl ControllerFactory for SensorFactory {
 struct Sensor {
     reports: Reports,
     batch: AckBatch,
+    smoothed: Duration,
     newest_large: Option<Instant>,
 }
 
@@ -86,8 +129,9 @@ impl Controller for Sensor {
         sent: Instant,
         bytes: u64,
         _app_limited: bool,
-        _rtt: &RttEstimator,
+        rtt: &RttEstimator,
     ) {
+        self.smoothed = rtt.get();
         self.batch.add(sent, bytes);
         if bytes > BASE {
             self.newest_large = self.newest_large.max(Some(sent));
@@ -108,6 +152,7 @@ impl Controller for Sensor {
             self.reports.push(Report::Ack {
                 now,
                 batch,
+                smoothed: self.smoothed,
                 newest_large,
             });
         }
@@ -133,5 +178,38 @@ impl Controller for Sensor {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the library does with a sample (RFC 9002, 5.3).
+    fn smooth(before: Duration, sample: Duration) -> Duration {
+        (before * 7 + sample) / 8
+    }
+
+    #[test]
+    fn the_delay_is_what_the_library_left_out() {
+        let rtt = Duration::from_micros(5300);
+        for told in [0, 1, 800, 5000] {
+            let told = Duration::from_micros(told);
+            let before = Duration::from_micros(777);
+            let found = delay(rtt, before, smooth(before, rtt.saturating_sub(told)));
+            assert!(found.abs_diff(told) < Duration::from_nanos(16), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_smoothed_tells_nothing() {
+        let (rtt, before) = (Duration::from_millis(6), Duration::from_millis(333));
+
+        assert_eq!(delay(rtt, before, before), Duration::ZERO);
+        // The first sample replaces what was assumed.
+        assert_eq!(
+            delay(Duration::from_millis(40), before, Duration::from_millis(40)),
+            Duration::ZERO
+        );
     }
 }

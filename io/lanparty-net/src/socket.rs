@@ -8,7 +8,7 @@ use quinn_proto::EcnCodepoint;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many messages one batch may have. With GRO each has up to 64 packets of one sender.
+/// How many messages are read at a time at most. With GRO each has up to 64 packets of one sender.
 const MESSAGES: usize = 16;
 
 /// How many of them one system call reads at most: all on Linux, one on Windows.
@@ -18,8 +18,9 @@ const MESSAGES_PER_CALL: usize = if quinn_udp::BATCH_SIZE < MESSAGES {
     MESSAGES
 };
 
-/// How many system calls one batch takes at most.
-const CALLS: usize = MESSAGES.div_ceil(MESSAGES_PER_CALL);
+/// How many packets make a batch: one train. Whoever reads them answers before it reads on, so that nobody waits for a megabyte of
+/// others' small frames.
+const BATCH: usize = MAX_SEGMENTS;
 
 /// The longest message: a UDP payload, or what GRO makes of several.
 const MESSAGE_LEN: usize = 65_536;
@@ -61,6 +62,8 @@ pub(crate) struct UdpIo {
     socket: UdpSocket,
     io: Io,
     buffer: Vec<u8>,
+    /// How many messages the next call reads: fewer if the last ones had many packets each.
+    messages: usize,
     /// Received packets are copied off the fixed buffer into this pool, so that a frame that waits pins little.
     pool: BytesMut,
     last_error: Option<io::ErrorKind>,
@@ -82,6 +85,7 @@ impl UdpIo {
             socket,
             io,
             buffer: vec![0; MESSAGES * MESSAGE_LEN],
+            messages: MESSAGES_PER_CALL,
             pool: BytesMut::new(),
             last_error: None,
         })
@@ -158,16 +162,22 @@ impl UdpIo {
                 let mut slices: [IoSliceMut<'_>; MESSAGES] = std::array::from_fn(|_| {
                     slices.next().unwrap_or_else(|| IoSliceMut::new(&mut []))
                 });
-                for _ in 0..CALLS {
+                let mut packets = 0_usize;
+                while packets < BATCH {
+                    let asked = self.messages;
+                    let wanted = slices.get_mut(..asked).unwrap_or_default();
                     let socket = UdpSockRef::from(&self.socket);
-                    let Ok(count) = state.recv(socket, &mut slices, &mut meta) else {
+                    let Ok(count) = state.recv(socket, wanted, &mut meta) else {
                         return false;
                     };
+                    let before = packets;
                     for (meta, slice) in meta.iter().zip(&slices).take(count) {
                         let bytes = slice.get(..meta.len).unwrap_or_default();
-                        split(meta, keep(&mut self.pool, bytes), &mut each);
+                        packets += split(meta, keep(&mut self.pool, bytes), &mut each);
                     }
-                    if count < MESSAGES_PER_CALL {
+                    let in_one = (packets - before).div_ceil(count.max(1)).max(1);
+                    self.messages = (BATCH / in_one).clamp(1, MESSAGES_PER_CALL);
+                    if count < asked {
                         return false;
                     }
                 }
@@ -196,16 +206,24 @@ impl UdpIo {
 }
 
 /// Gives every packet of a message that GRO made of several.
-fn split(meta: &RecvMeta, mut message: BytesMut, each: &mut impl FnMut(Arrival, BytesMut)) {
+fn split(
+    meta: &RecvMeta,
+    mut message: BytesMut,
+    each: &mut impl FnMut(Arrival, BytesMut),
+) -> usize {
     let arrival = Arrival {
         from: meta.addr,
         to: meta.dst_ip,
         ecn: meta.ecn.map(ecn_in),
     };
+    let mut packets = 0;
     while !message.is_empty() {
         let packet = message.split_to(message.len().min(meta.stride.max(1)));
+        packets += 1;
         each(arrival, packet);
     }
+
+    packets
 }
 
 /// Copies `bytes` into the pool. A new piece of memory is taken once in [`POOL_CHUNK`] bytes, or never if the last is free again.

@@ -31,7 +31,7 @@ const BLACK_HOLE_COOLDOWN: Duration = Duration::from_secs(1);
 const ACK_ELICITING_THRESHOLD: u32 = 16;
 
 /// How long the peer may wait with an answer: small against a game's tick of 8 to 50 ms.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
+pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_millis(5);
 
 /// Packets that arrive later than so many newer ones count as lost. Wi-Fi and multi-path links reorder a few.
 const REORDERING_THRESHOLD: u32 = 8;

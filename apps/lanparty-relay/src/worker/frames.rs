@@ -41,18 +41,21 @@ struct Sending<'a> {
 }
 
 impl Worker {
-    pub(super) fn handle_datagrams(&mut self, now: Instant) {
-        let mut is_busy = false;
+    /// Returns how many there were.
+    pub(super) fn handle_datagrams(&mut self, now: Instant) -> usize {
+        let mut count = 0;
         while let Some((link, datagram)) = self.endpoint.poll_datagram() {
-            is_busy = true;
+            count += 1;
             match self.conns.get(link).and_then(Conn::place) {
                 Some(place) => self.handle_datagram(link, place, &datagram, now),
                 None => self.handle_early(link, now),
             }
         }
-        if let Some(departure) = self.departure.as_mut().filter(|_| is_busy) {
+        if let Some(departure) = self.departure.as_mut().filter(|_| count > 0) {
             departure.busy_at = now;
         }
+
+        count
     }
 
     /// Takes note of a datagram of somebody without a place. Who has none any more will notice; who has none yet has no business with

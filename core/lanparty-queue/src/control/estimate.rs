@@ -1,5 +1,6 @@
 //! What the path looks like: delivery rate, round trip, lag of acknowledgements.
 
+use super::AckBatch;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -147,10 +148,10 @@ impl Estimate {
         self.app_limited_until = self.delivered.saturating_add(in_flight).max(1);
     }
 
-    /// `bytes` were acknowledged, the newest of them sent at `newest`.
-    pub(super) fn acked(&mut self, now: Instant, newest: Instant, bytes: u64) -> Sample {
-        let rtt = now.saturating_duration_since(newest);
-        self.see_rtt(now, rtt);
+    /// Packets were acknowledged, the newest of them sent at `newest`.
+    pub(super) fn acked(&mut self, now: Instant, newest: Instant, batch: &AckBatch) -> Sample {
+        let (rtt, bytes) = (now.saturating_duration_since(newest), batch.bytes);
+        self.see_rtt(now, rtt, batch.ack_delay);
         self.see_aggregation(now, bytes);
         self.delivered = self.delivered.saturating_add(bytes);
         let before = newest
@@ -245,11 +246,14 @@ impl Estimate {
             .max(floor)
     }
 
-    fn see_rtt(&mut self, now: Instant, rtt: Duration) {
-        self.round_rtt = self.round_rtt.min(rtt);
+    /// The peer's delay is no queue: at a packet in 5 ms it would be most of what is seen. The smallest round trip ignores it, as RFC 9002
+    /// section 5.2 asks, so that a peer's word cannot lower it.
+    fn see_rtt(&mut self, now: Instant, rtt: Duration, ack_delay: Duration) {
         let least = self.min_rtt.map_or(rtt, |least| least.min(rtt));
+        let path = rtt.saturating_sub(ack_delay).max(least);
+        self.round_rtt = self.round_rtt.min(path);
         // A clock's grain above it confirms it as well.
-        if rtt <= least + least / 64 {
+        if path <= least + least / 64 {
             self.min_rtt_at = Some(now);
         }
         self.min_rtt = Some(least);

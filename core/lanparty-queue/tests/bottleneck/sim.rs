@@ -69,6 +69,7 @@ enum Event {
     },
     Ack {
         sender: usize,
+        kept: Duration,
         pns: Vec<u64>,
     },
     InnerAck {
@@ -92,6 +93,8 @@ struct Sender {
     in_flight: u64,
     next_pn: u64,
     unacked: Vec<u64>,
+    /// When the newest of them came.
+    arrived: Instant,
     ack_serial: u64,
     wake: Option<Instant>,
     next_number: u64,
@@ -182,6 +185,7 @@ impl Sim {
             in_flight: 0,
             next_pn: 0,
             unacked: Vec::new(),
+            arrived: self.now,
             ack_serial: 0,
             wake: None,
             next_number: 0,
@@ -224,8 +228,8 @@ impl Sim {
                 }
                 sender
             }
-            Event::Ack { sender, pns } => {
-                self.ack(sender, &pns);
+            Event::Ack { sender, kept, pns } => {
+                self.ack(sender, kept, &pns);
                 sender
             }
             Event::InnerAck { sender, number } => {
@@ -297,7 +301,7 @@ impl Sim {
             entry.next_pn += 1;
             entry.sent.insert(pn, (self.now, bytes));
             entry.in_flight += bytes;
-            entry.outlet.handle_sent(self.now, bytes);
+            entry.outlet.handle_sent(self.now, bytes, 1, true);
             self.transmit(sender, pn, packet, bytes + IP_UDP);
         }
         let entry = &mut self.senders[sender];
@@ -362,6 +366,7 @@ impl Sim {
         }
         let entry = &mut self.senders[sender];
         entry.unacked.push(pn);
+        entry.arrived = self.now;
         if entry.unacked.len() >= 32 {
             self.send_ack(sender);
         } else if entry.unacked.len() == 1 {
@@ -378,15 +383,16 @@ impl Sim {
         let entry = &mut self.senders[sender];
         entry.ack_serial += 1;
         let pns = std::mem::take(&mut entry.unacked);
+        let kept = self.now - entry.arrived;
         if !(self.line.dead)(since) && !pns.is_empty() {
             self.push(
                 self.now + (self.line.delay)(since),
-                Event::Ack { sender, pns },
+                Event::Ack { sender, kept, pns },
             );
         }
     }
 
-    fn ack(&mut self, sender: usize, pns: &[u64]) {
+    fn ack(&mut self, sender: usize, kept: Duration, pns: &[u64]) {
         let now = self.now;
         let entry = &mut self.senders[sender];
         let mut batch = AckBatch::default();
@@ -397,6 +403,7 @@ impl Sim {
             }
         }
         batch.in_flight = entry.in_flight;
+        batch.ack_delay = kept;
         entry.outlet.handle_ack_batch(now, &batch);
         // Packet threshold, RFC 9002 section 6.1.1.
         let largest = pns.iter().copied().max().unwrap_or(0);
