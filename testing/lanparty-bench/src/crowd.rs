@@ -31,6 +31,35 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// EtherType of IPX, which the safety policy lets pass.
 const IPX: [u8; 2] = [0x81, 0x37];
 
+/// Where the time of sending stands in a frame: behind Ethernet and IPX headers.
+const STAMP_AT: usize = 14 + 30;
+
+/// What some members say.
+#[derive(Debug, Clone, Copy)]
+pub struct Talk {
+    /// How many of them talk: the first.
+    pub busy: u32,
+    /// Frames a second of each.
+    pub rate: u32,
+    /// Bytes of each frame, 60 at least.
+    pub len: u16,
+    /// To everybody of the room instead of one neighbour.
+    pub to_all: bool,
+    /// What a member that is late sends at once; the rest is not made up for.
+    pub at_once: u32,
+}
+
+impl Talk {
+    /// What is to be sent next by a member with this number.
+    fn target(self, number: u32) -> MacAddr {
+        if self.to_all {
+            MacAddr([0xff; 6])
+        } else {
+            mac(number ^ 1)
+        }
+    }
+}
+
 /// Many members of one relay.
 #[derive(Debug)]
 pub struct Crowd {
@@ -40,6 +69,8 @@ pub struct Crowd {
     dialled: u32,
     joined: usize,
     received: u64,
+    delays: Vec<f64>,
+    clock: Instant,
     ended: Option<String>,
 }
 
@@ -68,15 +99,18 @@ impl Seat {
         }
     }
 
-    /// A frame for the neighbour of the same room, in a datagram.
-    fn datagram(&self, len: u16) -> Option<Vec<u8>> {
+    /// A frame of `len` bytes that is sent at `stamp`, in a datagram.
+    fn datagram(&self, to: MacAddr, len: u16, stamp: Duration) -> Option<Vec<u8>> {
         let (room, peer) = self.place?;
         let mut datagram = overlay::header(room, peer, false, len).to_vec();
-        datagram.extend_from_slice(&mac(self.number ^ 1).0);
+        datagram.extend_from_slice(&to.0);
         datagram.extend_from_slice(&mac(self.number).0);
         datagram.extend_from_slice(&IPX);
         // No checksum, and a length that leaves the rest as padding.
         datagram.extend_from_slice(&[0xff, 0xff, 0, 30]);
+        datagram.resize(overlay::HEADER_LEN + STAMP_AT, 0);
+        let nanos = u64::try_from(stamp.as_nanos()).unwrap_or(u64::MAX);
+        datagram.extend_from_slice(&nanos.to_be_bytes());
         datagram.resize(overlay::HEADER_LEN + usize::from(len), 0);
 
         Some(datagram)
@@ -103,6 +137,8 @@ impl Crowd {
             dialled: 0,
             joined: 0,
             received: 0,
+            delays: Vec::new(),
+            clock: Instant::now(),
             ended: None,
         })
     }
@@ -169,15 +205,19 @@ impl Crowd {
         Ok(())
     }
 
-    /// Lets the first `busy` members send `rate` frames of `len` bytes a second, each to its neighbour, until `time` is over; calls
-    /// `each` about ten times a second. Returns how many were sent.
+    /// Returns how long each datagram that came since the last call was under way, in milliseconds, queues of the senders included.
+    pub fn take_delays(&mut self) -> Vec<f64> {
+        std::mem::take(&mut self.delays)
+    }
+
+    /// Lets members talk until `time` is over; calls `each` about ten times a second. Returns how many frames were sent.
     ///
     /// # Errors
     ///
     /// Returns an error if somebody loses its place, or what `each` returns.
     pub fn talk(
         &mut self,
-        (busy, rate, len): (u32, u32, u16),
+        talk: Talk,
         time: Duration,
         mut each: impl FnMut() -> Result<()>,
     ) -> Result<u64> {
@@ -186,9 +226,9 @@ impl Crowd {
             seat.sent = 0;
         }
         while start.elapsed() < time {
-            let due = start.elapsed().as_secs_f64() * f64::from(rate);
+            let due = start.elapsed().as_secs_f64() * f64::from(talk.rate);
             for socket in &mut self.sockets {
-                total += socket.talk(busy, due, len);
+                total += socket.talk(talk, due, self.clock);
             }
             self.turn(Duration::from_millis(1))?;
             if looked.elapsed() > Duration::from_millis(100) {
@@ -224,9 +264,9 @@ impl Crowd {
             .map(|socket| PollFd::new(socket.endpoint.socket(), PollFlags::IN))
             .collect();
         poll(&mut fds, Some(&timeout))?;
-        let (relay, room_size) = (self.relay, self.room_size);
+        let (relay, room_size, clock) = (self.relay, self.room_size, self.clock);
         for socket in &mut self.sockets {
-            let news = socket.turn(relay, room_size)?;
+            let news = socket.turn(relay, room_size, clock, &mut self.delays)?;
             self.joined += news.joined;
             self.received += news.received;
             self.ended = self.ended.take().or(news.ended);
@@ -259,7 +299,13 @@ impl Socket {
         })
     }
 
-    fn turn(&mut self, relay: SocketAddr, room_size: u32) -> Result<News> {
+    fn turn(
+        &mut self,
+        relay: SocketAddr,
+        room_size: u32,
+        clock: Instant,
+        delays: &mut Vec<f64>,
+    ) -> Result<News> {
         let (mut news, now) = (News::default(), Instant::now());
         while self.endpoint.receive(now) {}
         self.endpoint.handle_timeout(now);
@@ -279,8 +325,9 @@ impl Socket {
                 LinkEvent::Budget { .. } | LinkEvent::Closed { .. } => {}
             }
         }
-        while self.endpoint.poll_datagram().is_some() {
+        while let Some((_, datagram)) = self.endpoint.poll_datagram() {
             news.received += 1;
+            delays.extend(delay(&datagram, now.saturating_duration_since(clock)));
         }
         self.endpoint.flush(now);
 
@@ -332,13 +379,16 @@ impl Socket {
         Ok(())
     }
 
-    /// Queues what is due of the busy members here; what they could not send in time is not made up for.
-    fn talk(&mut self, busy: u32, due: f64, len: u16) -> u64 {
+    /// Queues what is due of the busy members here.
+    fn talk(&mut self, talk: Talk, due: f64, clock: Instant) -> u64 {
         let (mut total, now) = (0, Instant::now());
-        for (link, seat) in self.seats.iter_mut().filter(|(_, s)| s.number < busy) {
-            for _ in 0..4 {
-                let Some(datagram) = seat.datagram(len).filter(|_| f64::from(seat.sent) < due)
-                else {
+        let stamp = now.saturating_duration_since(clock);
+        let busy = self.seats.iter_mut();
+        for (link, seat) in busy.filter(|(_, seat)| seat.number < talk.busy) {
+            let to = talk.target(seat.number);
+            for _ in 0..talk.at_once {
+                let datagram = seat.datagram(to, talk.len, stamp);
+                let Some(datagram) = datagram.filter(|_| f64::from(seat.sent) < due) else {
                     break;
                 };
                 seat.sent += 1;
@@ -354,6 +404,18 @@ impl Socket {
 
         total
     }
+}
+
+/// Returns how long a datagram was under way that arrived at `now`, in milliseconds.
+fn delay(datagram: &[u8], now: Duration) -> Option<f64> {
+    let stamp = datagram.get(overlay::HEADER_LEN + STAMP_AT..)?;
+    let nanos = u64::from_be_bytes(*stamp.first_chunk()?);
+
+    Some(
+        now.saturating_sub(Duration::from_nanos(nanos))
+            .as_secs_f64()
+            * 1e3,
+    )
 }
 
 /// Returns the MAC of a member.
@@ -377,7 +439,9 @@ mod tests {
     fn neighbours_talk_to_each_other_in_frames_that_parse() {
         let mut seat = Seat::new(6);
         seat.place = Some((RoomId(1), PeerId(7)));
-        let datagram = seat.datagram(200).unwrap();
+        let sent = Duration::from_millis(30);
+        let datagram = seat.datagram(mac(7), 200, sent).unwrap();
+        assert_eq!(delay(&datagram, Duration::from_millis(35)), Some(5.0));
         let frame = Frame::parse(Overlay::parse(&datagram, false).unwrap().payload).unwrap();
 
         assert_eq!(frame.destination(), mac(7));

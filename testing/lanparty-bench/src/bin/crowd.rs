@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Parser as _;
-use lanparty_bench::crowd::Crowd;
+use lanparty_bench::crowd::{Crowd, Talk};
 use lanparty_e2e::netns::{Namespace, PREFIX, sweep};
 use lanparty_e2e::siege::Relay;
 
@@ -112,7 +112,13 @@ fn measure(cli: Cli) -> Result<()> {
 fn talk(cli: Cli, relay: &Relay, crowd: &mut Crowd, idle: u64) -> Result<()> {
     let (mut most, before) = (idle, crowd.received());
     let sent = crowd.talk(
-        (cli.busy, cli.rate, cli.len),
+        Talk {
+            busy: cli.busy,
+            rate: cli.rate,
+            len: cli.len,
+            to_all: false,
+            at_once: 4,
+        },
         Duration::from_secs(cli.seconds),
         || {
             most = most.max(relay.resident()?);

@@ -51,6 +51,11 @@ impl Relay {
         })
     }
 
+    /// Returns its process id.
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
     /// Returns where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
