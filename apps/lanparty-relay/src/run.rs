@@ -246,7 +246,8 @@ impl Relay {
                 return Ok(false);
             }
         }
-        say("relay handed over\n")?;
+        let heir = successor.process.id();
+        say(&format!("relay handed over to process {heir}\n"))?;
 
         Ok(true)
     }

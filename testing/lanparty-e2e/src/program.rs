@@ -98,15 +98,22 @@ impl Program {
     /// Returns an error with all output if none takes over.
     pub fn hand_over(&mut self, patience: Duration) -> Result<()> {
         self.signal(Signal::USR2)?;
-        let heir = Heir::of(self.pid(), patience)
-            .with_context(|| format!("{} has no successor{}", self.name, self.story()))?;
         let start = Instant::now();
         while self.is_running() {
-            if start.elapsed() > patience || !heir.is_running() {
+            if start.elapsed() > patience {
                 bail!("nobody took over from {}{}", self.name, self.story());
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        let said = self.stdout();
+        let mut heirs = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("relay handed over to process "));
+        let heir = heirs
+            .next_back()
+            .and_then(|pid| Heir::new(pid.parse().ok()?).ok());
+        let heir =
+            heir.with_context(|| format!("{} has no successor{}", self.name, self.story()))?;
         self.heir = Some(heir);
 
         Ok(())
