@@ -1,7 +1,7 @@
 //! The TAP adapter as the member's loop sees it.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::windows::io::{AsHandle as _, AsSocket as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -196,22 +196,7 @@ impl Port for TapPort {
         self.orders.send(Order::Relay(addresses));
     }
 
-    fn facts(&self) -> PortFacts {
-        let addresses = self.tap.addresses().unwrap_or_default();
-
-        PortFacts {
-            address: addresses.into_iter().min_by_key(rank),
-            kernel_drops: 0,
-        }
-    }
-}
-
-/// What a person wants to see first: a routable IPv4 address, then a routable IPv6 one, then link-local ones.
-const fn rank(address: &IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(v4) if !v4.is_link_local() => 0,
-        IpAddr::V6(v6) if !v6.is_unicast_link_local() => 1,
-        IpAddr::V4(_) => 2,
-        IpAddr::V6(_) => 3,
+    fn facts(&mut self) -> PortFacts {
+        PortFacts::of(self.tap.addresses().unwrap_or_default())
     }
 }

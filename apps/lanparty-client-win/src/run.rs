@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
 
 use anyhow::Context as _;
-use lanparty_client_core::{ClientPath, ClientPathConfig, Session};
+use lanparty_client_core::{ClientPath, ClientPathConfig, Standby};
 use lanparty_client_route::{AdapterId, Luid, TapWish};
 use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Printer, Refused, outcome, random_seed};
+use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::{
-    Command, Config, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Member, Place, Writer,
+    Command, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Place, Reach, Start, Who, Writer,
 };
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
@@ -67,7 +66,7 @@ struct Run {
     identity: Identity,
     place: Place,
     adapter: Adapter,
-    addresses: Vec<SocketAddr>,
+    reach: Reach,
     state: StateDir,
 }
 
@@ -93,11 +92,7 @@ impl Run {
         if was_written {
             tracing::info!(mac = %identity.mac, "the adapter has the tunnel MAC now and was restarted");
         }
-        // Afterwards the name might be asked for through the party.
-        let addresses = join
-            .relay
-            .resolve()
-            .map_err(|error| Refused(error.to_string()))?;
+        let reach = Reach::find(join)?;
 
         Ok(Self {
             writer,
@@ -105,13 +100,12 @@ impl Run {
             identity,
             place,
             adapter,
-            addresses,
+            reach,
             state,
         })
     }
 
     fn join(self, join: &JoinArgs) -> anyhow::Result<()> {
-        let settings = join.settings()?;
         let [stop, clean] = [Arc::new(Event::new()?), Arc::new(Event::new()?)];
         on_console_stop(Arc::clone(&stop), Arc::clone(&clean))?;
         let _session = SessionWatch::start()
@@ -132,7 +126,7 @@ impl Run {
         );
         let warden = Warden::start(
             self.state.file(JOURNAL_FILE_NAME),
-            self.addresses.iter().map(SocketAddr::ip).collect(),
+            self.reach.addresses.iter().map(SocketAddr::ip).collect(),
             TapWish {
                 interface: Luid(tap.luid()),
                 adapter: AdapterId(tap.id().to_string()),
@@ -142,15 +136,6 @@ impl Run {
         let wake = Arc::new(Event::new()?);
         let port = TapPort::new(tap, Arc::clone(&wake), warden.orders(), warden.ways())?;
 
-        let printer = Printer::start().context("cannot start a thread")?;
-        let print = printer.printer();
-        let config = Config {
-            settings,
-            relay: join.relay.clone(),
-            addresses: self.addresses,
-            session: session(join, &self.identity, &self.place, &self.adapter)?,
-            status: Box::new(move |line| print(line)),
-        };
         let path = ClientPath::new(ClientPathConfig {
             mac: self.identity.mac,
             policy: join.policy(),
@@ -158,51 +143,38 @@ impl Run {
             seed: random_seed()?,
         });
         let waker = Arc::new(move || wake.set());
-        let (member, handle) = Member::new(config, port, path, waker, Instant::now());
-        let member = member.keep_place(self.place.keep(&self.writer));
-        warden.orders().send(Order::Attach(handle.clone()));
-        let leaver = leave_on(Arc::clone(&stop), handle)?;
+        let who = Who {
+            role: Role::Client,
+            mac: Some(self.identity.mac),
+            interface: self.adapter.name.clone(),
+            generation: self.identity.generation,
+            place: self.place,
+            standby: Standby::Never,
+            program: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let start = Start::new(join, who, self.reach, &self.writer, port, path, waker)?;
+        warden.orders().send(Order::Attach(start.handle()));
+        let leaver = leave_on(Arc::clone(&stop), start.handle())?;
 
         if !join.no_realtime
             && let Err(error) = hurry_thread()
         {
             tracing::info!(%error, "frames wait for their turn on a busy PC");
         }
-        let (end, port) = member.run();
-        // The cable goes out first: nothing is to leave by the adapter while its metric is still the lowest.
-        drop(port);
-        let failure = warden.finish();
-        printer.finish();
+        let ended = start.run(|port| {
+            // The cable goes out first: nothing is to leave by the adapter while its metric is still the lowest.
+            drop(port);
+
+            warden.finish().map_or(Ok(()), Err)
+        });
         clean.set();
         stop.set();
         // It only waited.
         drop(leaver.join());
 
-        failure.map_or_else(|| outcome(end), Err)
+        ended
     }
-}
-
-fn session(
-    join: &JoinArgs,
-    identity: &Identity,
-    place: &Place,
-    adapter: &Adapter,
-) -> anyhow::Result<Session> {
-    Ok(Session::new(lanparty_client_core::Config {
-        relay: join.relay.to_string(),
-        role: Role::Client,
-        room: join.room.clone(),
-        mac: Some(identity.mac),
-        interface: adapter.name.clone(),
-        budget: join.budget(),
-        full_frame: join.is_full(),
-        down_rate: join.down_rate(),
-        program: env!("CARGO_PKG_NAME").to_owned(),
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        generation: identity.generation.max(place.generation()),
-        resume: place.token(),
-        seed: random_seed()?,
-    }))
 }
 
 /// Leaves the room when `stop` is set, which somebody must do before the program ends.

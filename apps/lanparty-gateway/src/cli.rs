@@ -18,6 +18,30 @@ pub(crate) struct Cli {
     #[arg(long, env = "SOFTLAN_INTERFACE", value_name = "NAME")]
     pub(crate) interface: String,
 
+    /// What to do if the room has a gateway already: `lan` waits for its place if it is on this LAN, `any` wherever it is, `no` ends
+    ///
+    /// A gateway that waits bridges nothing. It takes over within a few seconds once the other one left, or died.
+    #[arg(long, env = "SOFTLAN_STANDBY", value_enum, default_value_t = Standby::Lan)]
+    pub(crate) standby: Standby,
+
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+/// What to do if the room has a gateway already.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standby {
+    Lan,
+    Any,
+    No,
+}
+
+impl From<Standby> for lanparty_client_core::Standby {
+    fn from(standby: Standby) -> Self {
+        match standby {
+            Standby::Lan => Self::SameLan,
+            Standby::Any => Self::Anywhere,
+            Standby::No => Self::Never,
+        }
+    }
 }

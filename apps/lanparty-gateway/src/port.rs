@@ -95,7 +95,10 @@ impl Port for LanPort {
         }
     }
 
-    fn facts(&self) -> PortFacts {
-        PortFacts::default()
+    fn facts(&mut self) -> PortFacts {
+        PortFacts {
+            address: None,
+            kernel_drops: self.socket.statistics().kernel_drops,
+        }
     }
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use lanparty_client_core::Session;
 use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
-use lanparty_member::program::{Printer, Refused, outcome, random_seed};
-use lanparty_member::unix::{WakeFd, on_network_change, on_signals};
-use lanparty_member::{Command, Config, Member, Place, Writer};
+use lanparty_member::program::random_seed;
+use lanparty_member::unix::WakeFd;
+use lanparty_member::{Place, Reach, Start, Who, Writer};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_state::{Environment, StateDir};
-use lanparty_telemetry::Supervisor;
 
 use crate::bindings;
 use crate::cli::Cli;
@@ -28,46 +26,9 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     // Nothing below needs a privilege, and no thread was started yet.
     lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
 
-    let settings = cli.join.settings()?;
-    let addresses = cli
-        .join
-        .relay
-        .resolve()
-        .map_err(|error| Refused(error.to_string()))?;
+    let reach = Reach::find(&cli.join)?;
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
-    let writer = Writer::start().context("cannot start a thread")?;
-    let place = place(cli)?;
-    let session = Session::new(lanparty_client_core::Config {
-        relay: cli.join.relay.to_string(),
-        role: Role::Gateway,
-        room: cli.join.room.clone(),
-        mac: None,
-        interface: cli.interface.clone(),
-        budget: cli.join.budget(),
-        full_frame: cli.join.is_full(),
-        down_rate: cli.join.down_rate(),
-        program: env!("CARGO_PKG_NAME").to_owned(),
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        generation: place.generation(),
-        resume: place.token(),
-        seed: random_seed()?,
-    });
-    let printer = Printer::start().context("cannot start a thread")?;
-    let print = printer.printer();
-    let ready = Supervisor::from_environment();
-    let config = Config {
-        settings,
-        relay: cli.join.relay.clone(),
-        addresses,
-        session,
-        status: Box::new(move |line| {
-            if line.is_entrance() {
-                ready.ready();
-            }
-            print(line);
-        }),
-    };
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
         policy: cli.join.policy(),
@@ -79,30 +40,26 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     if let Some(memory) = bindings::read(&bindings) {
         path.restore(&memory, now);
     }
-    let (member, handle) = Member::new(config, LanPort::new(socket, wake), path, waker, now);
-    let member = member
-        .keep_place(place.keep(&writer))
-        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?);
-    let network = handle.clone();
-    on_network_change(move || {
-        network.send(Command::NetworkChanged);
-    })
-    .context("cannot watch the system's network")?;
-    let alive = handle.clone();
-    Supervisor::from_environment()
-        .watch(move || alive.is_alive())
-        .context("cannot start a thread")?;
-    on_signals(move || {
-        Supervisor::from_environment().stopping();
-        handle.send(Command::Leave);
-    })
-    .context("cannot wait for signals")?;
+    let writer = Writer::start().context("cannot start a thread")?;
+    let who = Who {
+        role: Role::Gateway,
+        mac: None,
+        interface: cli.interface.clone(),
+        generation: 0,
+        place: place(cli)?,
+        standby: cli.standby.into(),
+        program: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    let port = LanPort::new(socket, wake);
 
-    let (end, port) = member.run();
-    drop(port);
-    printer.finish();
-
-    outcome(end)
+    Start::new(&cli.join, who, reach, &writer, port, path, waker)?
+        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
+        .watch_system()?
+        .run(|port| {
+            drop(port);
+            Ok(())
+        })
 }
 
 /// Opens the LAN interface, if it is one that can be bridged.

@@ -9,6 +9,7 @@ mod deadlines;
 mod departure;
 mod frames;
 mod report;
+mod standby;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -7,4 +7,6 @@ pub mod path;
 pub mod session;
 
 pub use path::{ClientPath, ClientPathConfig, DataPath, Flow, Outbox};
-pub use session::{Attempt, Cause, Config, End, Exit, JoinInfo, Output, Peer, Session};
+pub use session::{
+    Attempt, Cause, Config, End, Exit, JoinInfo, Neighbor, Output, Peer, Session, Standby,
+};

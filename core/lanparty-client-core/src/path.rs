@@ -15,15 +15,16 @@ mod pool;
 mod syn;
 mod tunnel;
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_obs::{Counters, FrameEvent, StatusLine};
+use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
 use lanparty_offload::VnetHeader;
-use lanparty_proto::MacAddr;
+use lanparty_proto::{Frame, MacAddr};
 use lanparty_queue::Class;
 
-use crate::Output;
+use crate::{Neighbor, Output};
 
 pub use client::{ClientPath, ClientPathConfig};
 pub use encapsulation::{Decapsulator, Encapsulator};
@@ -67,36 +68,82 @@ pub trait DataPath {
     /// Takes what the session says about places and members.
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox);
 
+    /// Takes the addresses that this box has now, whenever they changed.
+    fn handle_addresses(&mut self, _addresses: &[IpAddr], _now: Instant) {}
+
+    /// Returns the place that frames go through.
+    fn tunnel(&self) -> &Tunnel;
+
+    /// Returns the place that frames go through.
+    fn tunnel_mut(&mut self) -> &mut Tunnel;
+
+    /// Decides about a frame from the TAP or LAN, by its headers.
+    ///
+    /// # Errors
+    ///
+    /// Returns why it must not go to the relay.
+    fn check_local(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason>;
+
+    /// Takes a frame from the TAP or LAN that comes while there is no place, and goes nowhere.
+    fn handle_idle(&mut self, _bytes: &[u8]) {}
+
     /// Takes a frame, or a super-frame, from the TAP or LAN. `budget` is
-    /// [`Session::budget`](crate::Session::budget), in bytes. The MSS of a SYN may be lowered in `frame`.
+    /// [`Session::budget`](crate::Session::budget), in bytes. The MSS of a SYN may be lowered in `bytes`.
     fn handle_local(
         &mut self,
         vnet: VnetHeader,
-        frame: &mut [u8],
+        bytes: &mut [u8],
         budget: usize,
         now: Instant,
         out: &mut Outbox,
-    );
+    ) {
+        if !self.tunnel().is_joined() {
+            self.handle_idle(bytes);
+            self.tunnel_mut().drop_up(DropReason::NotJoined, bytes);
+            return;
+        }
+        self.tunnel_mut().set_budget(budget);
+        self.tunnel().clamp_local(&vnet, bytes);
+        let checked = Frame::parse(bytes)
+            .map_err(DropReason::from)
+            .and_then(|frame| self.check_local(&frame, now).map(|()| frame));
+        match checked {
+            Ok(frame) => self.tunnel_mut().send(&vnet, &frame, now, out),
+            Err(reason) => self.tunnel_mut().drop_up(reason, bytes),
+        }
+    }
 
     /// Takes a datagram from the relay.
     fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox);
 
     /// Returns when [`DataPath::handle_timeout`] is next due.
-    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
 
     /// Does what is due.
-    fn handle_timeout(&mut self, now: Instant, out: &mut Outbox);
+    fn handle_timeout(&mut self, _now: Instant, _out: &mut Outbox) {}
 
     /// Returns the MACs of all remote clients, sorted, if they changed since the last call, for a port that filters by them.
     fn take_remotes(&mut self) -> Option<Vec<MacAddr>> {
         None
     }
 
+    /// Gives the last sign of another gateway of the room on the LAN since the last call, for
+    /// [`Session::handle_neighbor`](crate::Session::handle_neighbor).
+    fn take_neighbor(&mut self) -> Option<Neighbor> {
+        None
+    }
+
     /// Returns what was counted since the start.
-    fn counters(&self) -> &Counters;
+    fn counters(&self) -> &Counters {
+        &self.tunnel().counters
+    }
 
     /// Switches events about single frames on or off; off at first.
-    fn set_events(&mut self, on: bool);
+    fn set_events(&mut self, on: bool) {
+        self.tunnel_mut().set_events(on);
+    }
 
     /// Gives the next line for the person in front of the program.
     fn poll_status(&mut self) -> Option<StatusLine> {
@@ -109,5 +156,7 @@ pub trait DataPath {
     }
 
     /// Gives the next event about a single frame.
-    fn poll_event(&mut self) -> Option<FrameEvent>;
+    fn poll_event(&mut self) -> Option<FrameEvent> {
+        self.tunnel_mut().poll_event()
+    }
 }

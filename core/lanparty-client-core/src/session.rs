@@ -14,6 +14,7 @@
 //! for a while, which is only listened to ([`Session::hears`]).
 
 mod backoff;
+mod config;
 mod join;
 mod leave;
 mod line;
@@ -21,12 +22,13 @@ mod loss;
 mod misunderstanding;
 mod output;
 mod peers;
+mod standby;
 mod succession;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Message, Role, RoomCode, Stats, close_code, encode};
+use lanparty_ctrl::{Message, Role, Stats, close_code, encode};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
@@ -34,9 +36,12 @@ use backoff::Backoff;
 use line::{Line, Phase};
 use misunderstanding::describe;
 use peers::Peers;
+use standby::Waiting;
 
+pub use config::Config;
 pub use line::{Attempt, Cause};
 pub use output::{End, Exit, JoinInfo, Output, Peer};
+pub use standby::{LISTEN, NEIGHBOR_SILENCE, Neighbor, Standby};
 
 /// How long the first join may take before the person is told. Less than anybody waits without looking for a reason; time for three
 /// attempts.
@@ -48,37 +53,6 @@ pub const SUSPICION: Duration = Duration::from_millis(1500);
 
 /// How often a member sends its counters.
 pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What a session needs to know.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The relay as the person wrote it, for sentences.
-    pub relay: String,
-    /// What the member is.
-    pub role: Role,
-    /// The room.
-    pub room: RoomCode,
-    /// A client's tunnel MAC; a gateway has none.
-    pub mac: Option<MacAddr>,
-    /// The LAN interface of a gateway or the TAP of a client, for sentences.
-    pub interface: String,
-    /// The largest overlay datagram the member takes, in bytes.
-    pub budget: u16,
-    /// Whether frames over the budget may travel as two datagrams.
-    pub full_frame: bool,
-    /// The member's download rate in bits a second, for the relay to shape to.
-    pub down_rate: Option<u64>,
-    /// The program's name.
-    pub program: String,
-    /// The program's version.
-    pub program_version: String,
-    /// The generation of the first hello; must be higher than any of an earlier run: the wall clock in milliseconds will do.
-    pub generation: u64,
-    /// What [`JoinInfo::resume`] of an earlier run said, if that run did not leave.
-    pub resume: Option<String>,
-    /// Random bits, for jitter.
-    pub seed: u64,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
@@ -118,6 +92,11 @@ pub struct Session {
     redirects: u8,
     last_failure: Option<String>,
     backoff: Backoff,
+    /// The room's other gateway on the LAN, and when it was last heard.
+    neighbor: Option<(MacAddr, Instant)>,
+    waiting: Option<Waiting>,
+    /// What the relay said of the place that is waited for.
+    taken: String,
     peers: Peers,
     stats_at: Option<Instant>,
     outputs: VecDeque<Output>,
@@ -145,6 +124,9 @@ impl Session {
             redirects: 0,
             last_failure: None,
             backoff: Backoff::new(config.seed),
+            neighbor: None,
+            waiting: None,
+            taken: String::new(),
             peers: Peers::default(),
             stats_at: None,
             outputs: VecDeque::new(),
@@ -269,6 +251,7 @@ impl Session {
                 self.move_at,
                 self.former.map(|(_, until)| until),
                 self.peers.poll_timeout(),
+                self.standby_timeout(),
             ]
             .into_iter()
             .flatten()
@@ -309,6 +292,7 @@ impl Session {
                 self.open(now);
             }
         }
+        self.standby_due(now);
         self.peers.handle_timeout(now, &mut self.outputs);
     }
 
@@ -331,6 +315,11 @@ impl Session {
     /// Returns the connection that datagrams go over.
     pub fn attempt(&self) -> Option<Attempt> {
         self.current.as_ref().map(|line| line.attempt)
+    }
+
+    /// Returns what the member is.
+    pub const fn role(&self) -> Role {
+        self.config.role
     }
 
     /// Returns whether the room has a gateway whose connection works.

@@ -1,13 +1,14 @@
 //! LAN to relay (SPEC G4) and relay to LAN (SPEC G5).
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_client_core::path::Tunnel;
-use lanparty_client_core::{DataPath, Outbox, Output, Peer};
+use lanparty_client_core::{DataPath, Neighbor, Outbox, Output, Peer};
 use lanparty_ctrl::Role;
 use lanparty_guard::{Denial, Guard};
-use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
+use lanparty_obs::{DropReason, StatusLine};
 use lanparty_offload::too_big::RateLimit;
 use lanparty_offload::{FlowClass, VnetHeader, flow};
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
@@ -59,6 +60,7 @@ pub struct GatewayPath {
     /// Kept for its memory.
     probe_frames: Vec<[u8; MIN_WIRE_LEN]>,
     have_macs_changed: bool,
+    neighbor: Option<Neighbor>,
 }
 
 impl GatewayPath {
@@ -76,6 +78,7 @@ impl GatewayPath {
             memory: Memory::default(),
             probe_frames: Vec::new(),
             have_macs_changed: false,
+            neighbor: None,
         }
     }
 
@@ -149,8 +152,23 @@ impl GatewayPath {
         self.probe_frames = frames;
     }
 
+    /// Tells gateways that stand by that the place is free.
+    fn say_goodbye(&mut self, out: &mut Outbox) {
+        let leaving = self.loops.probe(ProbeKind::Leaving, PeerId(0));
+        let bytes = leaving.frame(probe::GROUP, probe::source(self.config.interface));
+        out.local.push(self.tunnel.pool.copy(&bytes));
+    }
+
+    /// Listens for the room's other gateway; nothing else of the LAN matters while there is no place.
+    fn hear_neighbor(&mut self, frame: &Frame<'_>) {
+        if let Some(neighbor) = self.loops.keys().neighbor_of(frame) {
+            self.neighbor = Some(neighbor);
+        }
+    }
+
     /// Looks for probes among the LAN's frames.
     fn hear_probe(&mut self, frame: &Frame<'_>, now: Instant) {
+        self.hear_neighbor(frame);
         match self.loops.handle_lan(frame, now) {
             Heard::Returned(peer) => {
                 let mac = self.tunnel.members.get(peer).and_then(|peer| peer.mac);
@@ -173,40 +191,6 @@ impl GatewayPath {
             self.notices.push(StatusLine::LoopBlocked { mac, lasting });
             self.loops.hurry(now);
         }
-    }
-
-    fn check_up(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
-        if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) {
-            self.hear_probe(frame, now);
-            return Err(DropReason::NotRemote);
-        }
-        if self.tunnel.members.owner_of(frame.source()).is_some() {
-            return Err(DropReason::RemoteMacOnLan);
-        }
-        // Before anything that is not for remote clients is dropped: what stations say to each other is what there is to learn.
-        if flow::classify(frame.bytes()) == FlowClass::Control {
-            self.guard.handle_lan(frame, now);
-        }
-        let members = &self.tunnel.members;
-        let destination = frame.destination();
-        let is_group = destination.is_group();
-        if !is_group && members.owner_of(destination).is_none() {
-            return Err(DropReason::NotRemote);
-        }
-        policy::check_headers(self.config.policy, Direction::FromLan, frame)?;
-        if members.macs().len() == 0 {
-            return Err(DropReason::NotRemote);
-        }
-        if is_group {
-            if !self.calm.allow(now) {
-                self.loops.hurry(now);
-            }
-            if !self.broadcasts.allow(now) {
-                return Err(DropReason::RateBroadcast);
-            }
-        }
-
-        Ok(())
     }
 
     fn check_down(
@@ -256,6 +240,9 @@ impl GatewayPath {
 impl DataPath for GatewayPath {
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox) {
         self.guard_session(output, now);
+        if matches!(output, Output::Ended(_)) && self.tunnel.is_joined() {
+            self.say_goodbye(out);
+        }
         self.tunnel.handle_session(output);
         self.loops.set_active(self.tunnel.is_joined(), now);
         match output {
@@ -265,8 +252,12 @@ impl DataPath for GatewayPath {
                 }
             }
             Output::Joined(_) | Output::PeerLeft(..) => {}
+            Output::Detached => {
+                // Whoever has the place meanwhile has the clients behind its own port of the switch.
+                self.refresh.set_active(false, now);
+                return;
+            }
             Output::PeerDetached(_)
-            | Output::Detached
             | Output::Connect { .. }
             | Output::Send { .. }
             | Output::Close { .. }
@@ -278,27 +269,56 @@ impl DataPath for GatewayPath {
         self.refresh.set_active(has_remotes, now);
     }
 
-    fn handle_local(
-        &mut self,
-        vnet: VnetHeader,
-        bytes: &mut [u8],
-        budget: usize,
-        now: Instant,
-        out: &mut Outbox,
-    ) {
-        if !self.tunnel.is_joined() {
-            self.tunnel.drop_up(DropReason::NotJoined, bytes);
-            return;
+    fn handle_addresses(&mut self, addresses: &[IpAddr], now: Instant) {
+        self.guard.protect_own(addresses, now);
+    }
+
+    fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+
+    fn tunnel_mut(&mut self) -> &mut Tunnel {
+        &mut self.tunnel
+    }
+
+    fn handle_idle(&mut self, bytes: &[u8]) {
+        if let Ok(frame) = Frame::parse(bytes) {
+            self.hear_neighbor(&frame);
         }
-        self.tunnel.set_budget(budget);
-        self.tunnel.clamp_local(&vnet, bytes);
-        let checked = Frame::parse(bytes)
-            .map_err(DropReason::from)
-            .and_then(|frame| self.check_up(&frame, now).map(|()| frame));
-        match checked {
-            Ok(frame) => self.tunnel.send(&vnet, &frame, now, out),
-            Err(reason) => self.tunnel.drop_up(reason, bytes),
+    }
+
+    fn check_local(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
+        if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) {
+            self.hear_probe(frame, now);
+            return Err(DropReason::NotRemote);
         }
+        if self.tunnel.members.owner_of(frame.source()).is_some() {
+            return Err(DropReason::RemoteMacOnLan);
+        }
+        // Before anything that is not for remote clients is dropped: what stations say to each other is what there is to learn.
+        if flow::classify(frame.bytes()) == FlowClass::Control {
+            self.guard.handle_lan(frame, now);
+        }
+        let members = &self.tunnel.members;
+        let destination = frame.destination();
+        let is_group = destination.is_group();
+        if !is_group && members.owner_of(destination).is_none() {
+            return Err(DropReason::NotRemote);
+        }
+        policy::check_headers(self.config.policy, Direction::FromLan, frame)?;
+        if members.macs().len() == 0 {
+            return Err(DropReason::NotRemote);
+        }
+        if is_group {
+            if !self.calm.allow(now) {
+                self.loops.hurry(now);
+            }
+            if !self.broadcasts.allow(now) {
+                return Err(DropReason::RateBroadcast);
+            }
+        }
+
+        Ok(())
     }
 
     fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox) {
@@ -353,12 +373,8 @@ impl DataPath for GatewayPath {
         }
     }
 
-    fn counters(&self) -> &Counters {
-        &self.tunnel.counters
-    }
-
-    fn set_events(&mut self, on: bool) {
-        self.tunnel.set_events(on);
+    fn take_neighbor(&mut self) -> Option<Neighbor> {
+        self.neighbor.take()
     }
 
     fn take_memory(&mut self, now: Instant) -> Option<String> {
@@ -372,10 +388,6 @@ impl DataPath for GatewayPath {
 
     fn poll_status(&mut self) -> Option<StatusLine> {
         self.notices.poll()
-    }
-
-    fn poll_event(&mut self) -> Option<FrameEvent> {
-        self.tunnel.poll_event()
     }
 }
 

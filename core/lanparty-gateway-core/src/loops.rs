@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 use std::time::{Duration, Instant};
 
+use lanparty_client_core::Neighbor;
 use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::{Frame, MacAddr, PeerId};
 use siphasher::sip::SipHasher24;
@@ -66,7 +67,7 @@ impl ProbeKeys {
     fn tag(&self, probe: &Probe) -> u64 {
         let key = match probe.kind {
             ProbeKind::Tunnel => &self.own,
-            ProbeKind::Presence => &self.room,
+            ProbeKind::Presence | ProbeKind::Leaving => &self.room,
             ProbeKind::Blocked => return 0,
         };
         let mut hasher = SipHasher24::new_with_key(key);
@@ -77,14 +78,28 @@ impl ProbeKeys {
 
     /// Returns whether a frame of the LAN is a sign of presence, and of whom.
     pub fn presence_of(&self, frame: &Frame<'_>) -> Option<Presence> {
-        let probe =
-            Probe::parse(frame).filter(|probe| matches!(probe.kind, ProbeKind::Presence))?;
+        let probe = Probe::parse(frame)?;
 
-        Some(match probe.instance == self.instance {
-            _ if probe.tag != self.tag(&probe) => Presence::OtherRoom,
+        (probe.kind == ProbeKind::Presence).then(|| self.sender_of(&probe))
+    }
+
+    /// Returns whether a frame of the LAN is a sign of another gateway of the same room.
+    pub(crate) fn neighbor_of(&self, frame: &Frame<'_>) -> Option<Neighbor> {
+        let probe = Probe::parse(frame)?;
+        let is_sign = matches!(probe.kind, ProbeKind::Presence | ProbeKind::Leaving);
+
+        (is_sign && self.sender_of(&probe) == Presence::SameRoom).then(|| Neighbor {
+            source: frame.source(),
+            is_leaving: probe.kind == ProbeKind::Leaving,
+        })
+    }
+
+    fn sender_of(&self, probe: &Probe) -> Presence {
+        match probe.instance == self.instance {
+            _ if probe.tag != self.tag(probe) => Presence::OtherRoom,
             true => Presence::Ourselves,
             false => Presence::SameRoom,
-        })
+        }
     }
 }
 
@@ -148,6 +163,10 @@ impl Loops {
             records: BTreeMap::new(),
             told: [None; 3],
         }
+    }
+
+    pub(crate) const fn keys(&self) -> &ProbeKeys {
+        &self.keys
     }
 
     pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
@@ -226,7 +245,7 @@ impl Loops {
                 Some(presence) if self.is_news(presence, now) => Heard::Presence(presence),
                 _ => Heard::Nothing,
             },
-            ProbeKind::Blocked => Heard::Nothing,
+            ProbeKind::Blocked | ProbeKind::Leaving => Heard::Nothing,
         }
     }
 

@@ -9,13 +9,15 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_client_core::{Attempt, DataPath as _, JoinInfo, Outbox, Output, Peer};
+use lanparty_client_core::{
+    Attempt, DataPath as _, End, Exit, JoinInfo, Neighbor, Outbox, Output, Peer,
+};
 use lanparty_ctrl::{LeaveReason, Mode, Role};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys, REFRESH_INTERVAL};
 use lanparty_obs::DropReason;
 use lanparty_offload::VnetHeader;
 use lanparty_proto::policy::Policy;
-use lanparty_proto::probe::Probe;
+use lanparty_proto::probe::{self, Probe};
 use lanparty_proto::{Frame, MacAddr, PeerId, Refusal, RoomId, overlay};
 
 const NIC: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 1]);
@@ -279,4 +281,65 @@ fn address_of_a_lan_station_is_not_a_remote_clients_to_claim() {
         bench.receive(CLIENT.id, &arp(REMOTE, [10, 0, 0, 2])).len(),
         1
     );
+}
+
+#[test]
+fn without_a_place_nothing_passes_and_only_the_rooms_other_gateway_is_heard() {
+    let mut active = Bench::new(Mode::Full, 1500);
+    let mut out = Outbox::default();
+    active.path.handle_timeout(active.now, &mut out);
+    let presence = out.local.into_iter().find(|frame| is_probe(frame)).unwrap();
+    let end = Output::Ended(End {
+        sentence: String::new(),
+        exit: Exit::Left,
+    });
+    let goodbye = active.tell(&end);
+    let mut standby = Bench {
+        path: GatewayPath::new(GatewayPathConfig {
+            interface: LAN,
+            policy: Policy::DEFAULT,
+            probes: ProbeKeys::new([8; 2], 2, "ROOM1"),
+            seed: 2,
+        }),
+        now: active.now,
+    };
+    let sign = |is_leaving| {
+        Some(Neighbor {
+            source: probe::source(NIC),
+            is_leaving,
+        })
+    };
+
+    assert!(standby.hear(&ipx(MacAddr::BROADCAST, LAN, 60)).is_empty());
+    assert_eq!(standby.path.take_neighbor(), None);
+    assert!(standby.hear(&presence).is_empty());
+    assert_eq!(standby.path.take_neighbor(), sign(false));
+    assert_eq!(standby.path.take_neighbor(), None);
+    assert!(standby.hear(&goodbye[0]).is_empty());
+    assert_eq!(standby.path.take_neighbor(), sign(true));
+    assert!(
+        standby.tell(&end).is_empty(),
+        "who had no place does not leave one"
+    );
+    assert!(standby.receive(PeerId(6), &ipx(LAN, REMOTE, 60)).is_empty());
+    assert_eq!(standby.path.poll_timeout(), None, "nothing is ever sent");
+    assert_eq!(
+        active.path.counters().drops_up.get(DropReason::NotJoined),
+        0
+    );
+    assert_eq!(
+        standby.path.counters().drops_up.get(DropReason::NotJoined),
+        3
+    );
+}
+
+#[test]
+fn a_gateway_that_lost_the_relay_does_not_keep_the_clients_on_its_port() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    bench.tell(&Output::Detached);
+    bench.now += REFRESH_INTERVAL * 2;
+    let mut out = Outbox::default();
+    bench.path.handle_timeout(bench.now, &mut out);
+
+    assert!(out.local.is_empty(), "{:?}", out.local);
 }

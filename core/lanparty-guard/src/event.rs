@@ -11,7 +11,9 @@ use lanparty_proto::MacAddr;
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Named by the operator, or the gateway's own.
+    /// The gateway box has it.
+    Gateway,
+    /// Named by the operator.
     Operator,
     /// A router.
     Router,
@@ -25,6 +27,7 @@ impl Role {
     /// Returns the name used by logs.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Gateway => "gateway",
             Self::Operator => "operator",
             Self::Router => "router",
             Self::DhcpServer => "dhcp_server",

@@ -11,6 +11,9 @@ use crate::event::{Owner, Role};
 /// Most protected addresses: a LAN has a router or two, a DHCP server, and a handful of resolvers.
 const MAX_PROTECTED: usize = 64;
 
+/// Most addresses of the gateway box itself: a few cards, with an IPv4 address and some IPv6 ones each.
+const MAX_OWN: usize = 64;
+
 /// How long an address stays protected after it was last named.
 ///
 /// Leases of a day are common, and nothing is lost by protecting an address for longer.
@@ -27,6 +30,8 @@ const STATION_LIFETIME: Duration = Duration::from_mins(15);
 pub(crate) struct Lan {
     protected: BTreeMap<IpAddr, (Role, Option<Instant>)>,
     stations: BTreeMap<IpAddr, (MacAddr, Instant)>,
+    /// Sorted.
+    own: Vec<IpAddr>,
 }
 
 impl Lan {
@@ -55,6 +60,13 @@ impl Lan {
         self.protected.insert(address, (role, until));
     }
 
+    /// Takes the addresses of the gateway box itself, in place of the last ones.
+    pub(crate) fn set_own(&mut self, addresses: &[IpAddr]) {
+        self.own.clear();
+        self.own.extend(addresses.iter().take(MAX_OWN));
+        self.own.sort_unstable();
+    }
+
     /// Notes that a station uses an address.
     pub(crate) fn hear(&mut self, address: IpAddr, station: MacAddr, now: Instant) {
         if address.is_unspecified() || address.is_multicast() {
@@ -78,6 +90,10 @@ impl Lan {
 
     /// Returns the role that an address is protected for.
     pub(crate) fn role_of(&self, address: IpAddr, now: Instant) -> Option<Role> {
+        if self.own.binary_search(&address).is_ok() {
+            return Some(Role::Gateway);
+        }
+
         self.protected
             .get(&address)
             .filter(|(_, until)| until.is_none_or(|until| until > now))

@@ -100,9 +100,19 @@ enum Presence {
 }
 
 impl Guard {
-    /// Protects an address for ever: the gateway's own, or one that the operator names.
+    /// Protects an address for ever that the operator names.
     pub fn protect(&mut self, address: IpAddr, now: Instant) {
         self.lan.protect(address, Role::Operator, now);
+    }
+
+    /// Protects the addresses of the gateway box itself, in place of those of the last call. A member that has one loses it.
+    pub fn protect_own(&mut self, addresses: &[IpAddr], now: Instant) {
+        self.lan.set_own(addresses);
+        for &address in addresses {
+            if let Some((member, _)) = self.holder(address, now) {
+                self.take_away(member, address);
+            }
+        }
     }
 
     /// Lets a member in. What it had when it left is its own again, as far as it has not expired.

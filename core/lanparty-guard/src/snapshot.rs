@@ -80,7 +80,8 @@ impl Guard {
             };
             // A lease time has 32 bits; a file may hold anything.
             let seconds = saved.seconds_left.min(u32::MAX.into());
-            let is_taken = self.holder(saved.address, now).is_some();
+            let is_taken = self.holder(saved.address, now).is_some()
+                || self.lan.role_of(saved.address, now).is_some();
             if is_taken || (!self.members.contains_key(&mac) && !self.make_room()) {
                 continue;
             }

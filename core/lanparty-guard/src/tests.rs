@@ -44,6 +44,44 @@ fn the_lans_infrastructure_is_nobodys_to_claim() {
 }
 
 #[test]
+fn the_gateways_own_addresses_are_nobodys_to_claim_and_follow_its_changes() {
+    let (mut guard, now) = party();
+    let (first, second) = ([10, 0, 0, 5], [10, 0, 0, 6]);
+    let own_v6: IpAddr = "fe80::1".parse().unwrap();
+    remote(&mut guard, &arp(BOB, first), now).unwrap();
+    guard.protect_own(&[first.into(), own_v6], now);
+
+    assert!(events(&mut guard).contains(&Event::Lost {
+        member: BOB,
+        address: first.into(),
+    }));
+    let refused = Err(Denial::AddressClaim);
+    assert_eq!(remote(&mut guard, &arp(BOB, first), now), refused);
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, first), now), refused);
+    assert_eq!(remote(&mut guard, &ipv6(BOB, 1), now), refused);
+    assert_eq!(remote(&mut guard, &ipv6(BOB, 2), now), Ok(()));
+    assert!(events(&mut guard).contains(&Event::Claim {
+        member: BOB,
+        address: first.into(),
+        owner: Owner::Protected(Role::Gateway),
+    }));
+
+    // No server can give it away either, and nothing kept from an earlier run.
+    let ack = dhcp(SERVER, DHCP_IP, 2, BOB, first, &[53, 1, 5]);
+    lan(&mut guard, &ack, now);
+    assert_eq!(remote(&mut guard, &arp(BOB, first), now), refused);
+    let mut restarted = Guard::default();
+    restarted.protect_own(&[LEASED.into()], now);
+    restarted.restore(&guard.snapshot(now), now);
+    restarted.handle_joined(ALICE, now);
+    assert_eq!(remote(&mut restarted, &ipv4(ALICE, LEASED), now), refused);
+
+    guard.protect_own(&[second.into()], now);
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, first), now), Ok(()));
+    assert_eq!(remote(&mut guard, &ipv4(ALICE, second), now), refused);
+}
+
+#[test]
 fn a_lease_is_its_members_alone() {
     let (mut guard, now) = party();
 

@@ -35,6 +35,24 @@ pub enum StatusLine {
         /// The room's IP MTU.
         mtu: u16,
     },
+    /// The room has a gateway already; this one waits for its place.
+    Standby {
+        /// The room code.
+        room: String,
+        /// What the active gateway calls itself, if it is on this LAN.
+        neighbor: Option<MacAddr>,
+    },
+    /// A gateway that waited has the place now and bridges the room.
+    TookOver {
+        /// The room code.
+        room: String,
+        /// The LAN interface.
+        interface: String,
+        /// The room's IP MTU.
+        mtu: u16,
+        /// How long it waited.
+        waited: Duration,
+    },
     /// The gateway came.
     GatewayJoined,
     /// The gateway left.
@@ -53,6 +71,8 @@ pub enum StatusLine {
     },
     /// The system has an address on the party's LAN.
     Address(IpAddr),
+    /// The first broadcast of the party has arrived.
+    BroadcastHeard,
     /// The connection broke.
     ConnectionLost,
     /// The connection is back.
@@ -109,9 +129,12 @@ pub enum StatusLine {
 }
 
 impl StatusLine {
-    /// Returns whether this says that the member has come into its room for the first time: its work begins.
+    /// Returns whether this says that the member has come into its room for the first time, or waits to: its work begins.
     pub const fn is_entrance(&self) -> bool {
-        matches!(self, Self::Joined { .. } | Self::GatewayReady { .. })
+        matches!(
+            self,
+            Self::Joined { .. } | Self::GatewayReady { .. } | Self::Standby { .. }
+        )
     }
 }
 
@@ -124,18 +147,7 @@ impl fmt::Display for StatusLine {
                 mtu,
                 gateway,
                 rtt,
-            } => {
-                let lan = if *gateway {
-                    "the LAN gateway is here"
-                } else {
-                    "no LAN gateway yet, waiting for it"
-                };
-                write!(
-                    f,
-                    "joined room {room}: {lan} (MTU {mtu}, {} to the relay)",
-                    Milliseconds(*rtt)
-                )
-            }
+            } => write_joined(f, room, *mtu, *gateway, *rtt),
             Self::GatewayReady {
                 room,
                 interface,
@@ -146,6 +158,19 @@ impl fmt::Display for StatusLine {
                     "gateway ready: room {room} is on {interface} (MTU {mtu})"
                 )
             }
+            Self::Standby { room, neighbor } => write_standby(f, room, *neighbor),
+            Self::TookOver {
+                room,
+                interface,
+                mtu,
+                waited,
+            } => {
+                let waited = waited.as_secs_f64();
+                write!(
+                    f,
+                    "took over: room {room} is on {interface} now (MTU {mtu}), after {waited:.1} s as standby"
+                )
+            }
             Self::GatewayJoined => f.write_str("the LAN gateway is here"),
             Self::GatewayLeft { reason } => {
                 write!(f, "the LAN gateway left ({reason}); waiting for it")
@@ -153,6 +178,9 @@ impl fmt::Display for StatusLine {
             Self::ClientJoined(mac) => write!(f, "client {mac} joined"),
             Self::ClientLeft { mac, reason } => write!(f, "client {mac} left ({reason})"),
             Self::Address(address) => write!(f, "this PC is {address} on the party's LAN"),
+            Self::BroadcastHeard => {
+                f.write_str("broadcasts of the party arrive: its games can be found")
+            }
             Self::ConnectionLost => f.write_str("connection lost, trying again…"),
             Self::Back { after } => write!(f, "back after {:.1} s", after.as_secs_f64()),
             Self::Retrying { cause, after } => {
@@ -163,11 +191,7 @@ impl fmt::Display for StatusLine {
                 "packets over {mtu} bytes cannot pass this room and are dropped; \
                  where their protocol can say so, senders were told to send smaller ones"
             ),
-            Self::LoopBlocked { mac, lasting } => write!(
-                f,
-                "client {mac} joins the party's LAN to itself by another way (a bridge); it is blocked for {} s",
-                lasting.as_secs()
-            ),
+            Self::LoopBlocked { mac, lasting } => write_blocked(f, *mac, *lasting),
             Self::LoopHere { lasting } => write!(
                 f,
                 "this PC joins the party's LAN to itself by another way; take its party interface out of the network bridge (blocked for {} s)",
@@ -203,4 +227,48 @@ impl fmt::Display for Milliseconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} ms", self.0.as_secs_f64() * 1000.0)
     }
+}
+
+fn write_joined(
+    f: &mut fmt::Formatter<'_>,
+    room: &str,
+    mtu: u16,
+    gateway: bool,
+    rtt: Duration,
+) -> fmt::Result {
+    let lan = if gateway {
+        "the LAN gateway is here"
+    } else {
+        "no LAN gateway yet, waiting for it"
+    };
+    let rtt = Milliseconds(rtt);
+
+    write!(
+        f,
+        "joined room {room}: {lan} (MTU {mtu}, {rtt} to the relay)"
+    )
+}
+
+fn write_standby(f: &mut fmt::Formatter<'_>, room: &str, neighbor: Option<MacAddr>) -> fmt::Result {
+    let Some(MacAddr([.., x, y, z])) = neighbor else {
+        return write!(
+            f,
+            "standby: room {room} has a gateway on another LAN; \
+             this one bridges nothing and moves the room to this LAN when that one is gone"
+        );
+    };
+
+    write!(
+        f,
+        "standby: room {room} has a gateway on this LAN (its card's MAC ends in {x:02x}:{y:02x}:{z:02x}); \
+         this one bridges nothing and takes over when that one is gone"
+    )
+}
+
+fn write_blocked(f: &mut fmt::Formatter<'_>, mac: MacAddr, lasting: Duration) -> fmt::Result {
+    write!(
+        f,
+        "client {mac} joins the party's LAN to itself by another way (a bridge); it is blocked for {} s",
+        lasting.as_secs()
+    )
 }

@@ -20,6 +20,8 @@ pub enum ProbeKind {
     Presence,
     /// To all clients through the tunnel: a client is blocked.
     Blocked,
+    /// Out of the LAN port: the gateway leaves, and another one may take its place.
+    Leaving,
 }
 
 impl ProbeKind {
@@ -28,6 +30,7 @@ impl ProbeKind {
             Self::Tunnel => 1,
             Self::Presence => 2,
             Self::Blocked => 3,
+            Self::Leaving => 4,
         }
     }
 
@@ -36,6 +39,7 @@ impl ProbeKind {
             1 => Some(Self::Tunnel),
             2 => Some(Self::Presence),
             3 => Some(Self::Blocked),
+            4 => Some(Self::Leaving),
             _ => None,
         }
     }

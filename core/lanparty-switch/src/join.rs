@@ -83,6 +83,21 @@ impl Switch {
         Ok(self.seat(slot, joiner, hello, now))
     }
 
+    /// Returns the connection of the gateway whose place `hello` asks for without being its own.
+    ///
+    /// A gateway that died without a word keeps its place until its connection times out; the owner of this switch knows sooner which
+    /// connections are silent, and closes them for another gateway that waits.
+    pub fn rival_of(&self, hello: &Hello) -> Option<ConnId> {
+        if hello.role != Role::Gateway {
+            return None;
+        }
+        let place = self.place_of(self.rooms.find(&hello.room)?, hello)?;
+        let member = self.member(place)?;
+        let token = hello.resume.as_deref().and_then(admission::parse_token);
+
+        member.conn.filter(|_| token != Some(member.token))
+    }
+
     /// Finds the place in the room that `hello` claims: its MAC's, or the gateway's.
     fn place_of(&self, slot: usize, hello: &Hello) -> Option<Attachment> {
         let roster = &self.rooms.get(slot)?.roster;

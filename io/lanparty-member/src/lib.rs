@@ -9,6 +9,7 @@ mod port;
 pub mod program;
 mod run;
 mod sleep;
+mod start;
 #[cfg(unix)]
 pub mod unix;
 mod writer;
@@ -19,4 +20,5 @@ pub use mailbox::{Command, Handle};
 pub use place::{Place, PlaceKeeper};
 pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 pub use run::{Config, Member};
+pub use start::{Reach, Start, Who};
 pub use writer::Writer;

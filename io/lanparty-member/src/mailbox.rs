@@ -1,6 +1,6 @@
 //! How other threads reach the loop: rarely, and never for a frame.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -14,6 +14,8 @@ pub enum Command {
     Resolved(Vec<SocketAddr>),
     /// The system's addresses or routes changed: the path should be probed at once.
     NetworkChanged,
+    /// This box has these addresses now.
+    Addresses(Vec<IpAddr>),
     /// Somebody wants to know whether the loop still turns: answer.
     Alive(SyncSender<()>),
 }

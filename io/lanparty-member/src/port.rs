@@ -1,7 +1,7 @@
 //! Where frames leave the tunnel: a TAP device or a packet socket, as the loop sees it.
 
 use std::io::IoSlice;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
@@ -63,7 +63,7 @@ pub trait Port {
     fn handle_relay(&mut self, _addresses: &[SocketAddr]) {}
 
     /// Returns what the system knows of the port now, for diagnostics.
-    fn facts(&self) -> PortFacts;
+    fn facts(&mut self) -> PortFacts;
 }
 
 /// One UDP socket to wait for.
@@ -124,9 +124,26 @@ impl PortDrops {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortFacts {
     /// The address to show a person: a routable IPv4 address if there is one.
-    pub address: Option<std::net::IpAddr>,
+    pub address: Option<IpAddr>,
     /// Frames that the system dropped before we could read them.
     pub kernel_drops: u64,
+}
+
+impl PortFacts {
+    /// Picks the address to show a person: a routable IPv4 address, then a routable IPv6 one, then link-local ones.
+    pub fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let rank = |address: &IpAddr| match address {
+            IpAddr::V4(v4) if !v4.is_link_local() => 0,
+            IpAddr::V6(v6) if !v6.is_unicast_link_local() => 1,
+            IpAddr::V4(_) => 2,
+            IpAddr::V6(_) => 3,
+        };
+
+        Self {
+            address: addresses.into_iter().min_by_key(rank),
+            kernel_drops: 0,
+        }
+    }
 }
 
 /// Why a port is gone.
@@ -171,5 +188,21 @@ mod tests {
             ..PortDrops::default()
         };
         assert_eq!(news, expected);
+    }
+
+    #[test]
+    fn a_routable_ipv4_address_is_shown_first() {
+        let shown = |addresses: &[&str]| {
+            let addresses = addresses.iter().map(|text| text.parse().unwrap());
+            PortFacts::of(addresses)
+                .address
+                .map(|address: IpAddr| address.to_string())
+        };
+
+        let all = ["fe80::1", "169.254.1.1", "fd77::1", "192.168.77.5"];
+        assert_eq!(shown(&all).as_deref(), Some("192.168.77.5"));
+        assert_eq!(shown(&all[..3]).as_deref(), Some("fd77::1"));
+        assert_eq!(shown(&all[..2]).as_deref(), Some("169.254.1.1"));
+        assert_eq!(shown(&[]), None);
     }
 }

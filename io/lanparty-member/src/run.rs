@@ -4,6 +4,7 @@
 //! the port; run timers; send. What a turn reads leaves in the same turn. A loop that turns all the time rests between turns, so that
 //! what comes meanwhile shares the cost of one ([`lanparty_queue::tempo`]).
 
+mod diagnose;
 mod obey;
 mod too_large;
 mod traffic;
@@ -20,6 +21,7 @@ use lanparty_obs::{Drops, StatusLine};
 use lanparty_offload::coalesce::Coalescer;
 use lanparty_queue::Tempo;
 
+use self::diagnose::Diagnosis;
 use self::obey::cause_of;
 use self::too_large::TooLarge;
 use crate::dial::{Lines, MAX_LINES};
@@ -95,6 +97,7 @@ pub struct Member<P, D> {
     sleep: Sleep,
     tempo: Tempo,
     memory: Option<SyncSender<String>>,
+    diagnosis: Diagnosis,
 }
 
 impl<P: Port, D: DataPath> Member<P, D> {
@@ -129,6 +132,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             sleep: Sleep::default(),
             tempo: Tempo::default(),
             memory: None,
+            diagnosis: Diagnosis::default(),
         };
 
         (member, handle)
@@ -161,6 +165,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     fn turns(&mut self) -> Result<End, PortError> {
         let now = Instant::now();
+        self.begin_logs();
         self.config.session.start(now);
         self.obey(now)?;
         loop {
@@ -184,6 +189,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
         self.run_timers(now)?;
         self.send(now);
+        self.log_frames();
         self.lines.sweep();
         // Windows wakes sleepers too late for this.
         if cfg!(unix)
@@ -220,6 +226,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                     self.port.handle_relay(&addresses);
                     self.lines.set_addresses(addresses);
                 }
+                Command::Addresses(addresses) => self.path.handle_addresses(&addresses, now),
                 // Whoever asked may be gone by now.
                 Command::Alive(to) => drop(to.try_send(())),
                 Command::NetworkChanged => self.handle_network_change(now),

@@ -1,6 +1,8 @@
 //! Waiting on Unix: one `poll(2)` over UDP sockets, port and mailbox.
 
 #[cfg(target_os = "linux")]
+mod addresses;
+#[cfg(target_os = "linux")]
 mod network;
 
 use std::io;
@@ -13,6 +15,8 @@ use rustix::io::Errno;
 
 use crate::port::{Ready, Socket};
 
+#[cfg(target_os = "linux")]
+pub use addresses::own_addresses;
 #[cfg(target_os = "linux")]
 pub use network::on_network_change;
 

@@ -62,12 +62,24 @@ fn second_client_with_the_same_mac_is_told_so() {
 fn second_gateway_of_a_room_is_told_so() {
     let bed = Bed::builder().gateways(2).build().unwrap();
     let party = Party::start_on(bed, 0).unwrap();
+    let mut command = party.bed.gateway_command(1, ROOM).unwrap();
+    command.args(["--standby", "no"]);
+
+    assert_refused(&party.bed, "second", command, &["gateway"]);
+}
+
+#[test]
+fn second_gateway_on_another_lan_is_told_so() {
+    let bed = Bed::builder().gateways(2).build().unwrap();
+    let party = Party::start_on(bed, 0).unwrap();
+    let [_, (switch, port)] = party.bed.gateway_cable(1);
+    switch.sh(&format!("ip link set {port} nomaster")).unwrap();
 
     assert_refused(
         &party.bed,
         "second",
         party.bed.gateway_command(1, ROOM).unwrap(),
-        &["gateway"],
+        &["gateway", "not heard on this lan", "--standby any"],
     );
 }
 

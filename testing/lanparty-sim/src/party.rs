@@ -162,6 +162,7 @@ impl Party {
             program_version: "1".into(),
             generation: 1,
             resume: None,
+            standby: lanparty_client_core::Standby::Never,
             seed: self.rng.next(),
         });
         session.start(self.now);

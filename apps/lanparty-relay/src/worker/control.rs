@@ -177,6 +177,7 @@ impl Worker {
             }
         }
 
+        self.drop_silent_gateway(hello, now);
         let mut token = [0; 16];
         let admitted = match getrandom::fill(&mut token) {
             Ok(()) => self.try_admit(link, self.budget(link), facts.remote, token, hello, now),
@@ -348,7 +349,8 @@ impl Worker {
     }
 
     fn turn_away(&mut self, link: LinkId, (code, message): (RejectCode, String), now: Instant) {
-        let close = if code.is_temporary() {
+        // A gateway may wait for the place, also if the close overtakes the message.
+        let close = if code.is_temporary() || code == RejectCode::GatewayPresent {
             close_code::BUSY
         } else {
             close_code::REJECTED
@@ -416,7 +418,7 @@ impl Worker {
     }
 
     /// Ends a connection without a word. A member keeps its place for a while.
-    fn close(&mut self, link: LinkId, code: u32, text: &str, now: Instant) {
+    pub(super) fn close(&mut self, link: LinkId, code: u32, text: &str, now: Instant) {
         let conn = self.conns.remove(link);
         if let Some(place) = conn.and_then(|conn| conn.place()) {
             self.switch.handle_lost(place, now);

@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_ctrl::Role;
-use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
-use lanparty_offload::VnetHeader;
+use lanparty_obs::{DropReason, StatusLine};
 use lanparty_proto::player::{self, PlayerPolicy};
 use lanparty_proto::policy::{self, Direction, Fragments, Policy};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
@@ -46,20 +45,6 @@ impl ClientPath {
             block: Block::default(),
             fragments: Fragments::default(),
         }
-    }
-
-    fn check_up(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
-        if frame.source() != self.config.mac {
-            self.block.handle_foreign_source(now);
-            return Err(DropReason::SpoofedSource);
-        }
-        if self.block.is_on(now) {
-            return Err(DropReason::LoopBlocked);
-        }
-        let verdict = policy::check_headers(self.config.policy, Direction::FromRemote, frame);
-        self.fragments.check(frame, verdict, now)?;
-
-        Ok(())
     }
 
     fn check_down(
@@ -121,7 +106,7 @@ impl ClientPath {
         };
         match probe.kind {
             ProbeKind::Tunnel if !self.block.is_on(now) => self.pass_on(bytes, out),
-            ProbeKind::Tunnel | ProbeKind::Presence => {}
+            ProbeKind::Tunnel | ProbeKind::Presence | ProbeKind::Leaving => {}
             ProbeKind::Blocked => {
                 let mac = self
                     .tunnel
@@ -153,27 +138,26 @@ impl DataPath for ClientPath {
         }
     }
 
-    fn handle_local(
-        &mut self,
-        vnet: VnetHeader,
-        bytes: &mut [u8],
-        budget: usize,
-        now: Instant,
-        out: &mut Outbox,
-    ) {
-        if !self.tunnel.is_joined() {
-            self.tunnel.drop_up(DropReason::NotJoined, bytes);
-            return;
+    fn tunnel(&self) -> &Tunnel {
+        &self.tunnel
+    }
+
+    fn tunnel_mut(&mut self) -> &mut Tunnel {
+        &mut self.tunnel
+    }
+
+    fn check_local(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
+        if frame.source() != self.config.mac {
+            self.block.handle_foreign_source(now);
+            return Err(DropReason::SpoofedSource);
         }
-        self.tunnel.set_budget(budget);
-        self.tunnel.clamp_local(&vnet, bytes);
-        let checked = Frame::parse(bytes)
-            .map_err(DropReason::from)
-            .and_then(|frame| self.check_up(&frame, now).map(|()| frame));
-        match checked {
-            Ok(frame) => self.tunnel.send(&vnet, &frame, now, out),
-            Err(reason) => self.tunnel.drop_up(reason, bytes),
+        if self.block.is_on(now) {
+            return Err(DropReason::LoopBlocked);
         }
+        let verdict = policy::check_headers(self.config.policy, Direction::FromRemote, frame);
+        self.fragments.check(frame, verdict, now)?;
+
+        Ok(())
     }
 
     fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox) {
@@ -192,25 +176,7 @@ impl DataPath for ClientPath {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    fn handle_timeout(&mut self, _now: Instant, _out: &mut Outbox) {}
-
-    fn counters(&self) -> &Counters {
-        &self.tunnel.counters
-    }
-
-    fn set_events(&mut self, on: bool) {
-        self.tunnel.set_events(on);
-    }
-
     fn poll_status(&mut self) -> Option<StatusLine> {
         self.block.poll_status()
-    }
-
-    fn poll_event(&mut self) -> Option<FrameEvent> {
-        self.tunnel.poll_event()
     }
 }

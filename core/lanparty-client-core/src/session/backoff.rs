@@ -39,6 +39,11 @@ impl Backoff {
         let wait = grown(FIRST, LONGEST, self.failures);
         self.failures = self.failures.saturating_add(1);
 
+        self.jitter(wait)
+    }
+
+    /// Returns `wait`, shifted by up to 30 %.
+    pub(super) fn jitter(&mut self, wait: Duration) -> Duration {
         // Thousandths from 700 to 1300.
         let permille = 700 + self.next_random() % 601;
         let permille = u32::try_from(permille).unwrap_or(1000);
@@ -52,7 +57,7 @@ impl Backoff {
     }
 
     /// `SplitMix64` (Steele, Lea, Flood 2014).
-    const fn next_random(&mut self) -> u64 {
+    pub(super) const fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = self.random;
         let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -9,7 +9,7 @@ use lanparty_ctrl::{
 use lanparty_obs::StatusLine;
 
 use super::line::{Line, Phase};
-use super::{Attempt, Exit, JoinInfo, Output, STATS_INTERVAL, SUSPICION, Session};
+use super::{Attempt, Exit, JoinInfo, Output, STATS_INTERVAL, SUSPICION, Session, Standby};
 
 /// How long the relay may take to answer a hello: three repetitions of a lost packet.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -149,6 +149,10 @@ impl Session {
         }));
 
         let is_first = self.first_deadline.take().is_some();
+        if let Some(line) = self.took_over(welcome.mtu, now) {
+            self.outputs.push_back(Output::Status(line));
+            return;
+        }
         let line = match (self.lost_at.take(), self.config.role) {
             (Some(at), _) => StatusLine::Back {
                 after: now.saturating_duration_since(at),
@@ -170,6 +174,14 @@ impl Session {
     }
 
     pub(super) fn rejected(&mut self, reject: &Reject, now: Instant) {
+        let is_alive = (self.current.as_ref()).is_some_and(|line| line.silence < SUSPICION);
+        if reject.code == RejectCode::GatewayPresent
+            && self.config.standby != Standby::Never
+            && !is_alive
+        {
+            self.stand_by(&reject.message, now);
+            return;
+        }
         self.refused(
             may_pass(reject.code, self.has_joined()),
             &reject.message,

@@ -26,8 +26,12 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.remember(now);
             self.collect_losses();
             self.check_too_large(now);
+            self.diagnose(now);
             let stats = self.stats();
             self.config.session.handle_stats(stats, now);
+        }
+        if let Some(neighbor) = self.path.take_neighbor() {
+            self.config.session.handle_neighbor(neighbor, now);
         }
         self.config.session.handle_timeout(now);
         self.path.handle_timeout(now, &mut self.outbox);
@@ -86,6 +90,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             }
         }
         self.next_check = now + SIGN_CHECK;
+        self.diagnosis.hurry();
         self.config.session.handle_network_change(now);
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use lanparty_client_core::session::Config as SessionConfig;
-use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Session};
+use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Session, Standby};
 use lanparty_ctrl::Role;
 use lanparty_member::{
     Command, Config, Handle, Member, Port, PortDrops, PortError, PortFacts, Ready, Socket,
@@ -181,7 +181,7 @@ impl Port for Talker {
 
     fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
 
-    fn facts(&self) -> PortFacts {
+    fn facts(&mut self) -> PortFacts {
         PortFacts::default()
     }
 }
@@ -212,6 +212,7 @@ fn start(relay: &Relay, number: usize, counts: &Arc<Counts>) -> Result<Running> 
         program_version: "1".into(),
         generation: 1,
         resume: None,
+        standby: Standby::Never,
         seed,
     });
     let path = ClientPath::new(ClientPathConfig {

@@ -1,0 +1,32 @@
+//! A gateway that waits for the place of another.
+
+use std::time::{Duration, Instant};
+
+use lanparty_ctrl::{Hello, close_code};
+use lanparty_net::LinkId;
+
+use super::Worker;
+
+/// How long a gateway may be silent before another one that asks gets its place: a member that has nothing to say is heard every
+/// half second, and at least every two by [`KEEP_ALIVE`](lanparty_net::KEEP_ALIVE) if it is another program's.
+const GATEWAY_SILENCE: Duration = Duration::from_millis(2500);
+
+impl Worker {
+    /// Gives up the connection of a gateway that is silent while another one asks for its place.
+    pub(super) fn drop_silent_gateway(&mut self, hello: &Hello, now: Instant) {
+        let Some(link) = self
+            .switch
+            .rival_of(hello)
+            .map(|conn| LinkId::from_bits(conn.0))
+        else {
+            return;
+        };
+        let facts = self.endpoint.facts(link);
+        let is_silent = facts
+            .is_none_or(|facts| now.saturating_duration_since(facts.last_heard) >= GATEWAY_SILENCE);
+        if is_silent {
+            tracing::info!(room = %hello.room, "the gateway is silent, and another one takes its place");
+            self.close(link, close_code::BUSY, "silent", now);
+        }
+    }
+}
