@@ -125,7 +125,7 @@ mod tests {
         let timer = PreciseTimer::new().unwrap();
         timer.arm(Duration::ZERO);
         std::thread::sleep(Duration::from_millis(50));
-        timer.arm(Duration::from_secs(3600));
+        timer.arm(Duration::from_hours(1));
 
         let nothing = Some(Duration::ZERO);
         assert_eq!(wait_any(&[timer.as_handle()], nothing).unwrap(), None);
