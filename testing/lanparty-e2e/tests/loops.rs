@@ -84,7 +84,7 @@ fn loop_closed_with_a_bridge_is_cut_and_its_player_named() {
     let looped = came_out(&party, 0) - before;
     assert!(looped <= MOST_LOOPED, "{looped} frames went round");
     // The relay holds the client back as well, whatever the client does.
-    let line = party.relay.wait_line("closes a loop").unwrap();
+    let line = party.relay.wait_log("closes a loop").unwrap();
     assert!(line.contains(&mac), "{line}");
 
     // The other player plays on.
