@@ -17,6 +17,10 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(2);
 const MAX_PAYLOAD_V4: u16 = 1472;
 const MAX_PAYLOAD_V6: u16 = 1452;
 
+/// How close the search for the path's size comes to it, in bytes. With the library's 20 a native room over 1400 bytes of IPv6 may end with an
+/// MTU of 1262, over which IPv6 itself does not run (RFC 8200, 5: 1280).
+const MTU_STEP: u16 = 8;
+
 /// How often a path that carries less than Ethernet is asked again whether it carries more: a player changes from a mobile
 /// network to Wi-Fi, a tunnel underneath goes away. A search is a few probes, whose loss slows nothing down.
 const MTU_SEARCH_INTERVAL: Duration = Duration::from_mins(1);
@@ -66,6 +70,7 @@ pub(crate) fn config(end: End, peer_is_v6: bool, reports: Reports) -> TransportC
             MAX_PAYLOAD_V4
         })
         .interval(MTU_SEARCH_INTERVAL)
+        .minimum_change(MTU_STEP)
         .black_hole_cooldown(BLACK_HOLE_COOLDOWN);
 
     let mut config = TransportConfig::default();
