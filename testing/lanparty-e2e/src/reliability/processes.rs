@@ -1,5 +1,7 @@
 //! Processes that are replaced, stopped, given another clock, or refused the disk.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -82,12 +84,12 @@ pub fn renewal(runs: usize) -> Result<Report> {
 pub fn spoiled_renewal() -> Result<Report> {
     let mut stage = Stage::new(2)?;
     let keys = (stage.party.bed.relay_state()?).join("relay-keys.json");
-    let good = std::fs::read(&keys)?;
     let talks = Talks::start(&stage)?;
-    std::fs::write(&keys, b"{")?;
+    // Keys that others may read are refused; damaged ones would be made anew.
+    std::fs::set_permissions(&keys, Permissions::from_mode(0o644))?;
     stage.party.relay.signal(Signal::USR2)?;
     let why = stage.party.relay.wait_log("no successor");
-    std::fs::write(&keys, good)?;
+    std::fs::set_permissions(&keys, Permissions::from_mode(0o600))?;
     let renewed = stage.party.relay.hand_over(NEVER);
     let took_over = stage.party.relay.wait_line("relay took over");
 
