@@ -331,7 +331,7 @@ impl Worker {
             return;
         }
         self.ends_at = now.checked_add(FAREWELL);
-        self.announce_restart(NEXT_RELAY, false, now);
+        self.announce_restart(NEXT_RELAY, (APART, SPREAD), false, now);
         self.switch.close();
         self.carry_out(now);
         self.turn_away_the_rest(now);

@@ -6,11 +6,17 @@ use std::time::{Duration, Instant};
 use lanparty_ctrl::{Message, Restarting};
 use lanparty_net::LinkId;
 
-use super::{APART, SPREAD, Worker};
+use super::Worker;
 
-/// How long members have to come to the next process, from when the last of them was told. Half a dozen attempts over a line that loses a
-/// third of all packets.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long members have to come to the next process, from when the last of them was told. A dozen attempts over a line that loses a
+/// third of all packets; until then everybody is served as before, so there is no hurry.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How far apart members are told to come: a handshake costs a core two to three milliseconds, and frames go first.
+const APART: Duration = Duration::from_millis(10);
+
+/// The most that their coming is spread.
+const SPREAD: Duration = Duration::from_secs(20);
 
 /// How long nothing must have come before the last connection is closed: longer than a frame waits in any queue on its way.
 const QUIET: Duration = Duration::from_secs(1);
@@ -36,7 +42,7 @@ pub(super) struct Departure {
 impl Worker {
     /// Tells everybody to take a place with the next process.
     pub(super) fn move_out(&mut self, now: Instant) {
-        let members = self.announce_restart(Duration::ZERO, true, now);
+        let members = self.announce_restart(Duration::ZERO, (APART, SPREAD), true, now);
         let last = (APART * members).min(SPREAD);
         self.departure = Some(Departure {
             until: now + last + PATIENCE,
@@ -47,14 +53,20 @@ impl Worker {
     }
 
     /// Tells every member when to come to the next relay, not all at once. Returns how many they are.
-    pub(super) fn announce_restart(&mut self, wait: Duration, stay: bool, now: Instant) -> u32 {
+    pub(super) fn announce_restart(
+        &mut self,
+        wait: Duration,
+        (apart, spread): (Duration, Duration),
+        stay: bool,
+        now: Instant,
+    ) -> u32 {
         let members: Vec<LinkId> = (self.conns.iter())
             .filter(|conn| conn.place().is_some())
             .map(|conn| conn.link)
             .collect();
         let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
         for (number, link) in (0..).zip(members) {
-            let wait = wait + (APART * number).min(SPREAD);
+            let wait = wait + (apart * number).min(spread);
             let reconnect_in_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
             let restarting = Restarting {
                 reconnect_in_ms,
