@@ -120,19 +120,11 @@ pub fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).expect("folded")
 }
 
-/// What the transport checksum of a packet is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sum {
-    /// Right, and so is the IPv4 header's.
-    Complete,
-    /// The pseudo-header's sum: a network card is to finish it.
-    Pseudo,
-    /// Neither.
-    Wrong,
-}
-
-/// Judges the checksums of a frame; `None` if it has none (no TCP, UDP or `ICMPv6`, or a fragment).
-pub fn transport_checksum(frame: &[u8]) -> Option<Sum> {
+/// Returns whether the checksums of a frame are right; `None` if it has none (no TCP, UDP or `ICMPv6`, or a fragment).
+///
+/// Whoever left the transport's to the network card wrote the pseudo-header's sum there. Only the flag tells the two apart: one pseudo-header's
+/// sum of 65,536 is right for the whole by chance.
+pub fn checksums_are_right(frame: &[u8], is_left_to_card: bool) -> Option<bool> {
     let mut at = 12;
     while matches!(word(frame, at)?, 0x8100 | 0x88a8) {
         at += 4;
@@ -158,15 +150,13 @@ pub fn transport_checksum(frame: &[u8]) -> Option<Sum> {
     let len = u32::try_from(segment.len()).ok()?.to_be_bytes();
     let pseudo = [addresses, &len, &[0, 0, 0, protocol]].concat();
 
-    Some(
-        if header_is_right && checksum(&[&pseudo, segment].concat()) == 0 {
-            Sum::Complete
-        } else if header_is_right && field == !checksum(&pseudo) {
-            Sum::Pseudo
-        } else {
-            Sum::Wrong
-        },
-    )
+    let is_right = if is_left_to_card {
+        field == !checksum(&pseudo)
+    } else {
+        checksum(&[&pseudo, segment].concat()) == 0
+    };
+
+    Some(header_is_right && is_right)
 }
 
 /// Returns protocol, addresses and payload of an IPv4 packet that is no fragment.
@@ -223,18 +213,19 @@ mod tests {
     fn complete_pending_and_wrong_checksums_are_told_apart() {
         let packet = udp4(([192, 168, 77, 1], 5353), ([192, 168, 77, 2], 5353), b"odd");
         let mut frame = ethernet(BROADCAST, [2, 0, 0, 0, 0, 1], 0x0800, &packet);
-        assert_eq!(transport_checksum(&frame), Some(Sum::Complete));
+        let judge = |frame: &[u8]| [false, true].map(|left| checksums_are_right(frame, left));
+        assert_eq!(judge(&frame), [Some(true), Some(false)]);
 
         let pseudo = [&packet[12..20], &[0, 17, 0, 11]].concat();
         let sum = !checksum(&pseudo);
         frame[40..42].copy_from_slice(&sum.to_be_bytes());
-        assert_eq!(transport_checksum(&frame), Some(Sum::Pseudo));
+        assert_eq!(judge(&frame), [Some(false), Some(true)]);
 
         frame[41] ^= 1;
-        assert_eq!(transport_checksum(&frame), Some(Sum::Wrong));
+        assert_eq!(judge(&frame), [Some(false), Some(false)]);
         frame[41] ^= 1;
         frame[24] ^= 1;
-        assert_eq!(transport_checksum(&frame), Some(Sum::Wrong));
+        assert_eq!(judge(&frame), [Some(false), Some(false)]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::frames::{Sum, transport_checksum};
+use crate::frames::checksums_are_right;
 use crate::link::End;
 use crate::raw::RawSocket;
 
@@ -98,11 +98,8 @@ fn watch(socket: &RawSocket, stop: &AtomicBool, seen: &Mutex<Seen>) {
         seen.frames += 1;
         seen.super_frames += u64::from(frame.bytes.len() > LONGEST_ORDINARY);
         seen.pending += u64::from(frame.checksum_pending);
-        let is_right = match transport_checksum(&frame.bytes) {
-            None | Some(Sum::Complete) => !frame.checksum_pending,
-            Some(Sum::Pseudo) => frame.checksum_pending,
-            Some(Sum::Wrong) => false,
-        };
+        let pending = frame.checksum_pending;
+        let is_right = checksums_are_right(&frame.bytes, pending).unwrap_or(!pending);
         // A card that merges frames leaves the sums of the merged one as they come: only ordinary ones are judged whole.
         let is_merged = frame.bytes.len() > LONGEST_ORDINARY && !frame.checksum_pending;
         if !is_right && !is_merged && seen.bad.len() < MAX_SHOWN {
