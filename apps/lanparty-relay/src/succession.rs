@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | successor | [`PREPARED`] | it has read its settings; what is wrong with them ends it here, and the old relay goes on |
 //! | old relay | its sockets, its rooms | it admits nobody from now on |
-//! | successor | [`LISTENING`] | packets of new connections go to it ([`Aim::Both`]) |
+//! | successor | [`LISTENING`] | packets of new connections go to it ([`lanparty_steer::Aim::Both`]) |
 //! | old relay | closes the socket | its members have moved (`docs/protocol.md`, clause 4.10), and all packets go to the successor |
 
 use std::ffi::{OsStr, OsString};
