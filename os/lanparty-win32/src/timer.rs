@@ -11,8 +11,9 @@ use std::ptr;
 use std::time::Duration;
 
 use windows_sys::Win32::System::Threading::{
-    CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, CreateWaitableTimerExW, GetCurrentThread,
-    SetThreadPriority, SetWaitableTimer, THREAD_PRIORITY_HIGHEST, TIMER_ALL_ACCESS,
+    CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, CREATE_WAITABLE_TIMER_MANUAL_RESET,
+    CreateWaitableTimerExW, GetCurrentThread, SetThreadPriority, SetWaitableTimer,
+    THREAD_PRIORITY_HIGHEST, TIMER_ALL_ACCESS,
 };
 
 use crate::Win32Error;
@@ -37,7 +38,7 @@ impl PreciseTimer {
             CreateWaitableTimerExW(
                 ptr::null(),
                 ptr::null(),
-                CREATE_WAITABLE_TIMER_HIGH_RESOLUTION,
+                CREATE_WAITABLE_TIMER_HIGH_RESOLUTION | CREATE_WAITABLE_TIMER_MANUAL_RESET,
                 TIMER_ALL_ACCESS,
             )
         };
@@ -49,7 +50,9 @@ impl PreciseTimer {
         Ok(Self(unsafe { OwnedHandle::from_raw_handle(handle) }))
     }
 
-    /// Arms the timer anew: it is signalled once, `after` from now, and forgets that when a wait has seen it.
+    /// Arms the timer anew: it is signalled `after` from now, and stays so until it is armed again.
+    ///
+    /// A timer that waits reset would do as well on Windows; Wine 8 lets such a one forget nothing when it is armed anew.
     pub fn arm(&self, after: Duration) {
         // In 100 ns, and negative: counted from now. Rounded up, so that what is waited for is due afterwards.
         let due = i64::try_from(after.as_nanos().div_ceil(100)).map_or(i64::MIN, |ticks| -ticks);
@@ -103,7 +106,7 @@ mod tests {
     const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
     #[test]
-    fn a_timer_is_signalled_when_it_is_due_and_once() {
+    fn a_timer_is_signalled_when_it_is_due_and_stays_so() {
         let timer = PreciseTimer::new().unwrap();
         let start = Instant::now();
         timer.arm(Duration::from_millis(20));
@@ -116,7 +119,7 @@ mod tests {
         assert!(start.elapsed() >= Duration::from_millis(20));
         assert_eq!(
             wait_any(&[timer.as_handle()], Some(Duration::ZERO)).unwrap(),
-            None
+            Some(0)
         );
     }
 
