@@ -3,9 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
-};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use super::network::route_socket;
 
 /// Message types and flags (`linux/netlink.h`, `linux/rtnetlink.h`).
 const NLMSG_ERROR: u16 = 2;
@@ -35,13 +35,7 @@ const MAX_ADDRESSES: usize = 256;
 ///
 /// Returns an error if the kernel does not answer.
 pub fn own_addresses() -> io::Result<Vec<IpAddr>> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        // NETLINK_ROUTE is protocol 0.
-        None,
-    )?;
+    let socket = route_socket()?;
     send(&socket, &request(), SendFlags::empty())?;
     let (mut found, mut buffer) = (Vec::new(), vec![0; READ]);
     loop {

@@ -25,13 +25,7 @@ const READ: usize = 4096;
 ///
 /// Returns an error if the system gives no netlink socket or no thread.
 pub fn on_network_change(changed: impl Fn() + Send + 'static) -> io::Result<()> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        // NETLINK_ROUTE is protocol 0.
-        None,
-    )?;
+    let socket = route_socket()?;
     bind(&socket, &SocketAddrNetlink::new(0, GROUPS))?;
     std::thread::Builder::new()
         .name("network".to_owned())
@@ -50,6 +44,19 @@ pub fn on_network_change(changed: impl Fn() + Send + 'static) -> io::Result<()> 
         })?;
 
     Ok(())
+}
+
+/// Opens a netlink socket to the part of the kernel that knows links, addresses and routes (rtnetlink(7)).
+pub(super) fn route_socket() -> io::Result<OwnedFd> {
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        // NETLINK_ROUTE is protocol 0.
+        None,
+    )?;
+
+    Ok(socket)
 }
 
 /// Returns whether there was a message. One that was lost in a full buffer was one.
