@@ -266,6 +266,10 @@ impl Worker {
                 now = Instant::now();
             }
         }
+        if unsent > 0 {
+            // What timers have to say is never as urgent as a frame.
+            self.endpoint.flush(now);
+        }
         self.endpoint.handle_timeout(now);
         self.switch.handle_timeout(now);
         self.run_deadlines(now);

@@ -248,7 +248,10 @@ impl Endpoint {
         }
         let outgoing = Outgoing::new(found.alone_if_it_waits(datagram));
         let drops = found.outlet.enqueue(outgoing, flow, lane, class, now);
-        self.mark_dirty(link.slot);
+        // Before the links that only heard something: their acknowledgements can wait, a frame should not.
+        if !std::mem::replace(&mut found.is_dirty, true) {
+            self.dirty.push_front(link.slot);
+        }
 
         drops
     }
