@@ -11,6 +11,7 @@ use lanparty_member::unix::WakeFd;
 use lanparty_member::{IDENTITY_FILE_NAME, Identity, Place, Reach, Start, Who, Writer};
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
+use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 
 use crate::cli::Cli;
@@ -53,7 +54,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let port = TapPort::new(tap, wake, dhcp);
 
     let start = Start::new(&cli.join, who, reach, &writer, port, path, waker)?.watch_system()?;
-    lanparty_schedule::run_first_if(!cli.join.no_realtime);
+    let precedence = Precedence::secure(!cli.join.no_realtime);
+    let _enlisted = precedence.enlist();
     start.run(|port| {
         drop(port);
         Ok(())

@@ -10,6 +10,7 @@ use lanparty_member::program::random_seed;
 use lanparty_member::unix::WakeFd;
 use lanparty_member::{Place, Reach, Start, Who, Writer};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
+use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 
 use crate::bindings;
@@ -21,10 +22,11 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
     let (facts, socket) = open_lan(&cli.interface)?;
-    // This thread will carry the frames. Threads that it starts meanwhile are ordinary.
-    lanparty_schedule::run_first_if(!cli.join.no_realtime);
+    let precedence = Precedence::secure(!cli.join.no_realtime);
     // Nothing below needs a privilege, and no thread was started yet.
     lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
+    // This thread will carry the frames.
+    let _enlisted = precedence.enlist();
 
     let reach = Reach::find(&cli.join)?;
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;

@@ -87,7 +87,7 @@ pub(crate) struct Run {
     /// Worker threads, each with rooms of its own [default: one per core]
     #[arg(long, value_name = "COUNT", env = "SOFTLAN_WORKERS", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) workers: Option<u8>,
-    /// Share the processor like any other program, instead of carrying frames before others run (Linux)
+    /// Share the processor like any other program, instead of carrying frames first while others wait for it (Linux)
     #[arg(long, env = "SOFTLAN_NO_REALTIME")]
     pub(crate) no_realtime: bool,
     /// Serves Prometheus metrics over HTTP on this address.

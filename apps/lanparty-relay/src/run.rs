@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use lanparty_net::{Endpoint, RelaySettings};
+use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 use lanparty_steer::Aim;
 use lanparty_switch::{RoomRecord, Switch};
@@ -168,7 +169,7 @@ impl Relay {
             shared,
         };
 
-        let is_realtime = !run.no_realtime;
+        let precedence = Arc::new(Precedence::secure(!run.no_realtime));
         let mut rooms = rooms.into_iter();
         for (number, socket) in (0..ports.workers).zip(ports.own()?) {
             let keeper = Doorkeeper(Arc::clone(&relay.shared.door));
@@ -179,11 +180,12 @@ impl Relay {
             let (mut worker, mailbox) =
                 Worker::new(number, endpoint, switch, relay.shared.clone())?;
             worker.take_over(rooms.next().unwrap_or_default());
+            let precedence = Arc::clone(&precedence);
             let thread = std::thread::Builder::new()
                 .name(format!("worker {number}"))
                 .stack_size(STACK)
                 .spawn(move || {
-                    lanparty_schedule::run_first_if(is_realtime);
+                    let _enlisted = precedence.enlist();
                     worker.run();
                 })
                 .context("cannot start a thread")?;

@@ -80,7 +80,7 @@ pub struct JoinArgs {
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]
     pub state_dir: Option<PathBuf>,
 
-    /// Share the processor like any other program, instead of carrying frames before others run
+    /// Share the processor like any other program, instead of carrying frames first while others wait for it
     #[arg(long, env = "SOFTLAN_NO_REALTIME")]
     pub no_realtime: bool,
 }

@@ -1,10 +1,12 @@
-//! Lets the thread of a data path run before ordinary programs.
+//! Lets the threads of a data path run before ordinary programs, while anybody waits for the processor.
 //!
 //! A game, a download and a compiler share the processor in slices of milliseconds; a frame that waits for such a slice is late. A
 //! thread of the real-time class runs as soon as its frame is there. It never runs alone: the kernel keeps a part of the processor for
 //! everybody else (`sched_rt_runtime_us`, sched(7)).
-
-use std::io;
+//!
+//! On a machine where nobody waits the class has a price and no use: the kernel wakes an ordinary thread on the processor that has its
+//! packet, and one of the real-time class where it ran last, which may have to be woken first. So threads have the class only while the
+//! kernel says that somebody waits (`/proc/pressure/cpu`), and for good where it does not say.
 
 #[cfg(target_os = "linux")]
 #[path = "linux.rs"]
@@ -12,20 +14,40 @@ mod imp;
 #[cfg(not(target_os = "linux"))]
 #[path = "stub.rs"]
 mod imp;
+use std::marker::PhantomData;
 
-/// Lets the calling thread run before ordinary ones: `SCHED_RR` at its lowest priority. Threads and programs that it starts are ordinary.
-///
-/// # Errors
-///
-/// Returns an error if the system does not let this user (it takes `CAP_SYS_NICE`, or an `RLIMIT_RTPRIO` of 1); the thread goes on as it
-/// was. Returns [`io::ErrorKind::Unsupported`] where there is no such class.
-pub fn run_first() -> io::Result<()> {
-    imp::run_first()
+#[cfg(target_os = "linux")]
+mod pressure;
+
+/// The right of a program's threads to run first.
+#[derive(Debug)]
+pub struct Precedence(imp::Precedence);
+
+/// A thread that runs first while it must; ordinary again when this is dropped.
+#[derive(Debug)]
+#[must_use = "the thread is enlisted while this lives"]
+pub struct Enlisted {
+    _imp: imp::Enlisted,
+    /// It is the calling thread's, and stays with it.
+    _stays: PhantomData<*const ()>,
 }
 
-/// Does [`run_first`] if `wanted`; where the system refuses, a log line says what that means.
-pub fn run_first_if(wanted: bool) {
-    if wanted && let Err(error) = run_first() {
-        tracing::info!(%error, "the system does not let this program run before others; frames may be late while the machine is busy");
+impl Precedence {
+    /// Secures the right, if it is `wanted`, for the time after privileges were given up: starts the thread that watches, which keeps no
+    /// privilege but the one that it takes.
+    ///
+    /// It takes `CAP_SYS_NICE`, or an `RLIMIT_RTPRIO` of 1. Where the system refuses, a log line says what that means when it is needed
+    /// first.
+    pub fn secure(wanted: bool) -> Self {
+        Self(imp::Precedence::secure(wanted))
+    }
+
+    /// Lets the calling thread run before ordinary ones while somebody waits for the processor. Threads and programs that it starts are
+    /// ordinary.
+    pub fn enlist(&self) -> Enlisted {
+        Enlisted {
+            _imp: self.0.enlist(),
+            _stays: PhantomData,
+        }
     }
 }
