@@ -92,6 +92,7 @@ fn join(
         capabilities: vec![Capability::FullFrame],
         generation,
         resume: resume.map(|resume| resume.token),
+        instance: None,
         down_rate: None,
         program: String::new(),
         program_version: String::new(),

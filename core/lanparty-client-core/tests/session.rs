@@ -62,6 +62,7 @@ impl Bench {
             generation: 100,
             resume: None,
             standby: Standby::Never,
+            instance: 0x5eed,
             seed: 7,
         }
     }
@@ -381,6 +382,7 @@ fn lost_connection_is_told_and_taken_up_with_token_and_a_higher_generation() {
     bench.connected(attempt);
     let hello = hello(&bench.outputs());
     assert_eq!(hello.resume.as_deref(), Some("token"));
+    assert_eq!(hello.instance, Some(format!("{:032x}", 0x5eed)));
     assert_eq!(hello.generation, 101);
 
     bench.say(attempt, Message::Welcome(welcome(5)));

@@ -155,6 +155,7 @@ mod tests {
             capabilities: vec![Capability::FullFrame],
             generation: 7,
             resume: None,
+            instance: None,
             down_rate: None,
             program: "test".into(),
             program_version: "1".into(),

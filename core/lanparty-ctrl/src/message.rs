@@ -156,6 +156,10 @@ pub struct Hello {
     /// The token of an earlier welcome, to take the same place again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
+    /// Random for every start of the program, 32 hexadecimal digits: whoever has a place with the same one is this very program, which
+    /// never heard its welcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
     /// The member's download rate in bits a second, for the relay to shape to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_rate: Option<u64>,

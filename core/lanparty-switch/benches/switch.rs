@@ -41,6 +41,7 @@ fn room(clients: u8) -> (Switch, Attachment) {
                 capabilities: vec![Capability::FullFrame],
                 generation: 1,
                 resume: None,
+                instance: None,
                 down_rate: None,
                 program: String::new(),
                 program_version: String::new(),

@@ -93,9 +93,8 @@ impl Switch {
         }
         let place = self.place_of(self.rooms.find(&hello.room)?, hello)?;
         let member = self.member(place)?;
-        let token = hello.resume.as_deref().and_then(admission::parse_token);
 
-        member.conn.filter(|_| token != Some(member.token))
+        member.conn.filter(|_| !member.is_owned_by(hello))
     }
 
     /// Finds the place in the room that `hello` claims: its MAC's, or the gateway's.
@@ -131,8 +130,7 @@ impl Switch {
         let Some(member) = room.roster.get_mut(place.seat) else {
             return Ok(None);
         };
-        let token = hello.resume.as_deref().and_then(admission::parse_token);
-        if token != Some(member.token) {
+        if !member.is_owned_by(hello) {
             if member.conn.is_some() {
                 return Err(admission::place_taken(hello.role));
             }
@@ -169,6 +167,7 @@ impl Switch {
         let peer = member.identity.peer();
         member.serial = serial;
         member.generation = hello.generation;
+        member.instance = hello.instance.as_deref().and_then(admission::parse_token);
         member.origin = joiner.origin;
         member.agreed = agreed;
         member.hears_budget = hello.can(Capability::RoomBudget);
@@ -314,6 +313,7 @@ impl Switch {
         place.seat = room.roster.insert(Member {
             identity,
             token: joiner.token,
+            instance: hello.instance.as_deref().and_then(admission::parse_token),
             generation: hello.generation,
             serial,
             conn: Some(joiner.conn),

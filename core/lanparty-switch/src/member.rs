@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use lanparty_ctrl::{PeerInfo, Role, Stats};
+use lanparty_ctrl::{Hello, PeerInfo, Role, Stats};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId};
 
+use crate::admission;
 use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
@@ -42,6 +43,8 @@ impl Attachment {
 pub(crate) struct Member {
     pub(crate) identity: Identity,
     pub(crate) token: Token,
+    /// What its hello said to tell one start of the program from another.
+    pub(crate) instance: Option<Token>,
     pub(crate) generation: u64,
     /// The [`Attachment`] that is good.
     pub(crate) serial: u64,
@@ -68,6 +71,18 @@ pub(crate) struct Member {
     pub(crate) up: Traffic,
     pub(crate) down: Traffic,
     pub(crate) drops: Drops,
+}
+
+impl Member {
+    /// Returns whether `hello` comes from the program that has this place: it shows the place's token, or, if its welcome was lost, that it
+    /// is the same start of the program.
+    pub(crate) fn is_owned_by(&self, hello: &Hello) -> bool {
+        let shown = |text: &Option<String>| text.as_deref().and_then(admission::parse_token);
+        let instance = shown(&hello.instance);
+
+        shown(&hello.resume) == Some(self.token)
+            || (instance.is_some() && instance == self.instance)
+    }
 }
 
 /// What stays the same while a member is in the room.

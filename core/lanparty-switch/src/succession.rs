@@ -56,6 +56,8 @@ pub struct MemberRecord {
     pub mac: Option<[u8; 6]>,
     /// What it shows to take its place again.
     pub token: Token,
+    /// Which start of its program it is, if that said so.
+    pub instance: Option<Token>,
     /// Its last hello's.
     pub generation: u64,
     /// The largest overlay datagram that was agreed on, in bytes.
@@ -165,6 +167,7 @@ fn record(member: &Member) -> MemberRecord {
         peer: member.identity.peer().0,
         mac: member.identity.mac().map(|mac| mac.0),
         token: member.token,
+        instance: member.instance,
         generation: member.generation,
         agreed: member.agreed,
         origin: member.origin,
@@ -185,6 +188,7 @@ fn restore(record: MemberRecord, serial: u64, now: Instant) -> Member {
     Member {
         identity,
         token: record.token,
+        instance: record.instance,
         generation: record.generation,
         serial,
         conn: None,

@@ -130,6 +130,7 @@ impl World {
             resume: resumed
                 .and_then(|conn| conn.welcome.resume.clone())
                 .map(|resume| resume.token),
+            instance: None,
             down_rate: None,
             program: String::new(),
             program_version: String::new(),

@@ -153,6 +153,7 @@ fn client(mac: MacAddr) -> Hello {
         capabilities: vec![Capability::FullFrame],
         generation: 1,
         resume: None,
+        instance: None,
         down_rate: None,
         program: "test".into(),
         program_version: "1".into(),
@@ -1119,6 +1120,37 @@ fn an_older_attempt_or_a_wrong_token_takes_nothing() {
         RejectCode::MacInUse
     );
     assert!(party.superseded.is_empty());
+}
+
+/// Its welcome was lost, and it says hello by another connection.
+#[test]
+fn a_member_that_never_heard_its_welcome_gets_its_place_and_a_copy_of_it_does_not() {
+    for hello in [client(A), gateway()] {
+        let started = |instance: u8, generation| Hello {
+            instance: Some(format!("{instance:032x}")),
+            generation,
+            ..hello.clone()
+        };
+        let mut party = defaults();
+        let b = party.join(&client(B));
+        let old = party.join(&started(7, 1));
+        party.news();
+
+        let new = party.join(&started(7, 2));
+        assert_eq!(new.welcome.peer, old.welcome.peer);
+        assert_eq!(party.superseded, [old.conn]);
+        assert!(party.news().iter().all(|(to, _)| *to != b.conn));
+
+        let mut silent = started(7, 3);
+        silent.instance = None;
+        for other in [started(8, 3), silent] {
+            let refused = party.try_join(&other, MAX_BUDGET).unwrap_err();
+            assert!(matches!(
+                refused,
+                RejectCode::MacInUse | RejectCode::GatewayPresent
+            ));
+        }
+    }
 }
 
 #[test]

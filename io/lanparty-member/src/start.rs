@@ -86,6 +86,7 @@ impl Who {
             generation: self.generation.max(self.place.generation()),
             resume: self.place.token(),
             standby: self.standby,
+            instance: u128::from(random_seed()?) << 64 | u128::from(random_seed()?),
             seed: random_seed()?,
         }))
     }

@@ -345,6 +345,7 @@ impl Socket {
             capabilities: vec![Capability::FullFrame],
             generation: 1,
             resume: None,
+            instance: None,
             down_rate: None,
             program: "crowd".into(),
             program_version: "1".into(),

@@ -115,6 +115,7 @@ fn hello(mac: Option<MacAddr>) -> Hello {
         capabilities: vec![Capability::FullFrame],
         generation: 1,
         resume: None,
+        instance: None,
         down_rate: None,
         program: String::new(),
         program_version: String::new(),

@@ -163,6 +163,7 @@ impl Party {
             generation: 1,
             resume: None,
             standby: lanparty_client_core::Standby::Never,
+            instance: self.rng.next().into(),
             seed: self.rng.next(),
         });
         session.start(self.now);

@@ -167,6 +167,7 @@ fn ten_thousand_takeovers_and_no_new_connection_is_evicted_by_an_old_one() {
             capabilities: vec![Capability::FullFrame],
             generation,
             resume: token.clone(),
+            instance: None,
             down_rate: None,
             program: String::new(),
             program_version: String::new(),

@@ -238,6 +238,7 @@ fn hello(role: Role, room: &str, mac: Option<MacAddr>) -> Hello {
         capabilities: vec![Capability::FullFrame],
         generation: 1,
         resume: None,
+        instance: None,
         down_rate: None,
         program: "test".into(),
         program_version: "1".into(),

@@ -32,6 +32,8 @@ pub struct Config {
     pub generation: u64,
     /// What [`JoinInfo::resume`](super::JoinInfo::resume) of an earlier run said, if that run did not leave.
     pub resume: Option<String>,
+    /// Random for every start of the program: by it the relay knows a member whose welcome was lost.
+    pub instance: u128,
     /// What a gateway does whose room has one already.
     pub standby: Standby,
     /// Random bits, for jitter.

@@ -76,6 +76,7 @@ impl Session {
             },
             generation: self.generation,
             resume: self.resume.clone(),
+            instance: Some(format!("{:032x}", config.instance)),
             down_rate: config.down_rate,
             program: config.program.clone(),
             program_version: config.program_version.clone(),

@@ -226,6 +226,7 @@ fn start(relay: &Relay, number: usize, counts: &Arc<Counts>) -> Result<Running> 
         program_version: "1".into(),
         generation: 1,
         resume: None,
+        instance: seed.into(),
         standby: Standby::Never,
         seed,
     });

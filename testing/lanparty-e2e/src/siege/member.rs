@@ -102,6 +102,7 @@ impl Member {
             capabilities: vec![Capability::FullFrame],
             generation: 1,
             resume: None,
+            instance: None,
             down_rate: None,
             program: "siege".into(),
             program_version: "1".into(),
