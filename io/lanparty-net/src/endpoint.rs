@@ -343,10 +343,9 @@ impl Endpoint {
             let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
                 continue;
             };
-            if link.armed != Some(deadline) {
+            if !link.alarm.ring(deadline) {
                 continue;
             }
-            link.armed = None;
             if link.conn.poll_timeout().is_some_and(|due| due <= now) {
                 link.conn.handle_timeout(now);
             }

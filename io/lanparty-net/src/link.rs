@@ -15,6 +15,7 @@ use crate::black_hole::{BASE, BlackHole, Finding};
 use crate::gate::Guest;
 use crate::outgoing::Outgoing;
 use crate::sensor::{Report, Reports, tell_delays};
+use crate::timers::Alarm;
 
 pub use event::{CloseCause, LinkEvent, LinkFacts, LinkId};
 
@@ -38,7 +39,7 @@ pub(crate) struct Link {
     pub(crate) guest: Guest,
     pub(crate) outlet: Outlet<Outgoing>,
     pub(crate) budget: usize,
-    pub(crate) armed: Option<Instant>,
+    pub(crate) alarm: Alarm,
     pub(crate) is_dirty: bool,
     pub(crate) is_readable: bool,
     /// The owner was told that the link is gone, or ended it; only the library still needs it.
@@ -83,7 +84,7 @@ impl Link {
             guest,
             outlet,
             budget: 0,
-            armed: None,
+            alarm: Alarm::default(),
             is_dirty: false,
             is_readable: false,
             is_over: false,

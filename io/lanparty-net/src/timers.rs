@@ -6,25 +6,64 @@ use std::time::Instant;
 
 /// Deadlines of many links, of which each changes with every packet.
 ///
-/// Moving a deadline back costs nothing: the old entry stays, and when it comes up the link is asked again. So a busy link has one
-/// entry most of the time, and the heap at most one for each time that a deadline moved forward.
+/// Moving a deadline back costs nothing: the old entry stays until it is the next, and only then makes way ([`Timers::settle`]). So a busy
+/// link has one entry most of the time, and the heap at most one for each time that a deadline moved forward; and nobody is woken by the
+/// timer of an acknowledgement that has left meanwhile with a frame.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(BinaryHeap<Reverse<(Instant, usize)>>);
 
+/// A link's own memory of its deadline.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    /// When it wants to be woken.
+    due: Option<Instant>,
+    /// Its entry, never later than that.
+    armed: Option<Instant>,
+}
+
+impl Alarm {
+    /// An entry came up. Returns whether it is the link's, and not one that an earlier one replaced.
+    pub(crate) fn ring(&mut self, deadline: Instant) -> bool {
+        let is_ours = self.armed == Some(deadline);
+        if is_ours {
+            *self = Self::default();
+        }
+
+        is_ours
+    }
+}
+
 impl Timers {
-    /// Makes sure that `slot` comes up at `deadline` or earlier; `armed` is the slot's own memory.
-    pub(crate) fn arm(
-        &mut self,
-        slot: usize,
-        deadline: Option<Instant>,
-        armed: &mut Option<Instant>,
-    ) {
+    /// Makes sure that `slot` comes up at `deadline` or earlier.
+    pub(crate) fn arm(&mut self, slot: usize, deadline: Option<Instant>, alarm: &mut Alarm) {
+        alarm.due = deadline;
         let Some(deadline) = deadline else {
             return;
         };
-        if armed.is_none_or(|armed| deadline < armed) {
-            *armed = Some(deadline);
+        if alarm.armed.is_none_or(|armed| deadline < armed) {
+            alarm.armed = Some(deadline);
             self.0.push(Reverse((deadline, slot)));
+        }
+    }
+
+    /// Lets the next entry be one that its link still wants; call it before [`Timers::next`] is waited for. `alarm` finds a slot's alarm.
+    pub(crate) fn settle<L>(
+        &mut self,
+        slots: &mut [L],
+        alarm: impl Fn(&mut L) -> Option<&mut Alarm>,
+    ) {
+        while let Some(Reverse((deadline, slot))) = self.0.peek().copied() {
+            let alarm = (slots.get_mut(slot).and_then(&alarm))
+                .filter(|alarm| alarm.armed == Some(deadline));
+            let due = alarm.as_ref().and_then(|alarm| alarm.due);
+            if due.is_some_and(|due| due <= deadline) {
+                return;
+            }
+            self.0.pop();
+            if let Some(alarm) = alarm {
+                alarm.armed = None;
+                self.arm(slot, due, alarm);
+            }
         }
     }
 
@@ -42,5 +81,96 @@ impl Timers {
         self.0.pop();
 
         Some((slot, deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Some links, and the time that their deadlines count from.
+    struct Bench {
+        timers: Timers,
+        alarms: [Alarm; 3],
+        start: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self {
+                timers: Timers::default(),
+                alarms: <[Alarm; 3]>::default(),
+                start: Instant::now(),
+            }
+        }
+
+        fn at(&self, after: u64) -> Instant {
+            self.start + Duration::from_millis(after)
+        }
+
+        fn arm(&mut self, slot: usize, after: Option<u64>) {
+            let deadline = after.map(|after| self.at(after));
+            self.timers.arm(slot, deadline, &mut self.alarms[slot]);
+        }
+
+        fn next(&mut self) -> Option<u128> {
+            self.timers.settle(&mut self.alarms, |alarm| Some(alarm));
+            let next = self.timers.next()?;
+
+            Some((next - self.start).as_millis())
+        }
+
+        /// Who is woken until then.
+        fn woken(&mut self, until: u64) -> Vec<usize> {
+            let now = self.at(until);
+            std::iter::from_fn(|| self.timers.pop_due(now))
+                .filter_map(|(slot, at)| self.alarms[slot].ring(at).then_some(slot))
+                .collect()
+        }
+    }
+
+    #[test]
+    fn the_earliest_comes_first() {
+        let mut bench = Bench::new();
+        bench.arm(0, Some(5));
+        bench.arm(1, Some(3));
+        assert_eq!(bench.next(), Some(3));
+        bench.arm(0, Some(1));
+        assert_eq!(bench.next(), Some(1));
+        assert_eq!(bench.woken(4), [0, 1]);
+        assert_eq!(bench.next(), None, "the old entry is nobody's");
+    }
+
+    #[test]
+    fn nobody_is_woken_by_a_deadline_that_moved_back_or_went() {
+        let mut bench = Bench::new();
+        bench.arm(0, Some(5));
+        bench.arm(0, Some(50));
+        bench.arm(1, Some(6));
+        bench.arm(1, None);
+        bench.arm(2, Some(60));
+        assert_eq!(bench.next(), Some(50));
+        assert_eq!(bench.woken(49), [0; 0]);
+        assert_eq!(bench.woken(100), [0, 2]);
+    }
+
+    #[test]
+    fn a_deadline_that_moves_all_the_time_has_one_entry() {
+        let mut bench = Bench::new();
+        for after in 5..1000 {
+            bench.arm(0, Some(after));
+            assert_eq!(bench.next(), Some(after.into()));
+        }
+        assert_eq!(bench.timers.0.len(), 1);
+    }
+
+    #[test]
+    fn a_slot_that_is_gone_wakes_nobody() {
+        let mut bench = Bench::new();
+        bench.arm(0, Some(5));
+        bench.alarms[0] = Alarm::default();
+        assert_eq!(bench.next(), None);
     }
 }

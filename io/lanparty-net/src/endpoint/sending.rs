@@ -18,6 +18,9 @@ impl Endpoint {
             }
             self.settle(slot, now);
         }
+        self.timers.settle(&mut self.links, |link| {
+            link.as_deref_mut().map(|link| &mut link.alarm)
+        });
     }
 
     /// Sends the train that was stuck.
@@ -79,7 +82,7 @@ impl Endpoint {
             .into_iter()
             .flatten()
             .min();
-        self.timers.arm(slot, deadline, &mut link.armed);
+        self.timers.arm(slot, deadline, &mut link.alarm);
         self.digest_link(slot, now);
     }
 }
