@@ -1,36 +1,34 @@
 //! Who may connect, before a handshake costs anything.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+mod group;
+mod share;
+mod table;
+
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lanparty_net::{Decision, Gatekeeper, Guest};
 use lanparty_queue::Pace;
-use lanparty_switch::Rate;
 
+use self::group::Group;
+use self::share::Over;
+pub(crate) use self::share::Quota;
+use self::table::{Known, Table};
 use crate::directory::lock;
 use crate::limit::{Limit, Reached};
-
-/// The most addresses that are remembered. With 100 bytes each this is 6.4 MiB.
-const MAX_ADDRESSES: usize = 65_536;
 
 /// Connections that are a crowd: they leave 5 MiB behind when they go.
 const CROWD: usize = 256;
 
-/// How often the table is searched for addresses that can be forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
 /// What strangers may do.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DoorLimits {
-    /// New connections of one address.
-    pub(crate) connects: Rate,
-    /// Connections of one address at a time; zero is no limit.
-    pub(crate) connections: usize,
-    /// Handshakes of one address at a time that it has not proved; beyond, it has to.
-    pub(crate) address_handshakes: usize,
+    /// What one address may have.
+    pub(crate) address: Quota,
+    /// What one network may have.
+    pub(crate) network: Quota,
     /// For how long an address is refused whose member was thrown out for malformed datagrams.
     pub(crate) penalty: Duration,
     /// Handshakes at a time beyond which strangers prove their address first (RFC 9000, 8.1.2).
@@ -52,7 +50,7 @@ pub(crate) struct Door {
 
 #[derive(Debug, Default)]
 struct State {
-    addresses: BTreeMap<IpAddr, Address>,
+    table: Table,
     connections: usize,
     /// The most connections since [`Door::has_emptied`] said so last.
     most: usize,
@@ -60,27 +58,9 @@ struct State {
     in_second: u32,
     /// Connections that were let in and whose handshake is not complete.
     handshakes: usize,
-    swept: Option<Instant>,
     counts: DoorCounts,
     reached: Reached,
 }
-
-/// What is known of an address.
-///
-/// What it has not proved is counted apart: whoever writes somebody else's address on packets must not use up what that one may do.
-#[derive(Debug, Default)]
-struct Address {
-    /// Connections, but for handshakes that are not proved.
-    connections: usize,
-    /// Handshakes of which it is not proved that they are its own.
-    unproved: usize,
-    spent: Spent,
-    refused_until: Option<Instant>,
-}
-
-/// Until when a rate is used up.
-#[derive(Debug, Default, Clone, Copy)]
-struct Spent(Option<Instant>);
 
 /// What the door did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -128,7 +108,7 @@ impl Door {
     /// Refuses an address for a while.
     pub(crate) fn punish(&self, remote: SocketAddr, now: Instant) {
         let mut state = lock(&self.state);
-        if let Some(address) = state.addresses.get_mut(&group(remote.ip())) {
+        if let Some(address) = state.table.get_mut(Group::address(remote.ip())) {
             address.refused_until = now.checked_add(self.limits.penalty);
         }
     }
@@ -196,16 +176,15 @@ impl Door {
         if self.is_full() {
             return Err((Decision::Refuse, Limit::Memory));
         }
-        let address = state.address(group(remote.ip()), now)?;
-        if address.refused_until.is_some_and(|until| now < until) {
+        let is_refused = |known: &Known| known.is_refused(now);
+        if state
+            .table
+            .get(Group::address(remote.ip()))
+            .is_some_and(is_refused)
+        {
             return Ok(Decision::Refuse);
         }
-        let entered = if validated {
-            address.enter(limits, now)
-        } else {
-            address.enter_unproved(limits, may_retry, now)
-        };
-        entered?;
+        self.enter(&mut state.table, remote, validated, may_retry, now)?;
         state.handshakes += 1;
         state.connections += 1;
         state.most = state.most.max(state.connections);
@@ -213,15 +192,54 @@ impl Door {
         Ok(Decision::Accept { pace: Pace::Auto })
     }
 
+    /// Counts a connection with its address and its network, if both have room for it.
+    fn enter(
+        &self,
+        table: &mut Table,
+        remote: SocketAddr,
+        validated: bool,
+        may_retry: bool,
+        now: Instant,
+    ) -> Result<(), (Decision, Limit)> {
+        let groups = self.groups(remote);
+        for (group, quota) in groups {
+            if let Some(known) = table.get(group)
+                && let Err(over) = known.share.check(quota, validated, now)
+            {
+                let decision = match over {
+                    _ if !validated && may_retry => Decision::Retry,
+                    Over::Connections if validated => Decision::Refuse,
+                    // QUIC asks again by itself.
+                    Over::Connections | Over::Connects | Over::Handshakes => Decision::Ignore,
+                };
+                return Err((decision, group.limit(over)));
+            }
+        }
+        if !table.has_room(&groups.map(|(group, _)| group), now) {
+            return Err((Decision::Ignore, Limit::Addresses));
+        }
+        for (group, quota) in groups {
+            table.remember(group).share.enter(quota, validated, now);
+        }
+
+        Ok(())
+    }
+
+    /// Returns whom an address belongs to, with what they may have.
+    fn groups(&self, remote: SocketAddr) -> [(Group, &Quota); 2] {
+        [
+            (Group::address(remote.ip()), &self.limits.address),
+            (Group::network(remote.ip()), &self.limits.network),
+        ]
+    }
+
     fn connected(&self, guest: Guest, now: Instant) {
         let mut state = lock(&self.state);
         state.handshakes = state.handshakes.saturating_sub(1);
-        if let Some(address) = state.addresses.get_mut(&group(guest.remote.ip()))
-            && !guest.was_validated
-        {
-            address.unproved = address.unproved.saturating_sub(1);
-            address.connections += 1;
-            address.spent.take(self.limits.connects, now);
+        for (group, quota) in self.groups(guest.remote) {
+            if let Some(known) = state.table.get_mut(group) {
+                known.share.handle_connected(quota, guest, now);
+            }
         }
     }
 
@@ -230,13 +248,10 @@ impl Door {
         if !guest.is_connected {
             state.handshakes = state.handshakes.saturating_sub(1);
         }
-        if let Some(address) = state.addresses.get_mut(&group(guest.remote.ip())) {
-            let count = if guest.is_connected || guest.was_validated {
-                &mut address.connections
-            } else {
-                &mut address.unproved
-            };
-            *count = count.saturating_sub(1);
+        for (group, _) in self.groups(guest.remote) {
+            if let Some(known) = state.table.get_mut(group) {
+                known.share.leave(guest);
+            }
         }
         state.connections = state.connections.saturating_sub(1);
     }
@@ -255,126 +270,6 @@ impl State {
         self.in_second = self.in_second.saturating_add(1);
 
         self.in_second
-    }
-
-    /// Returns what is known of `group`, if there is room to know it.
-    fn address(&mut self, group: IpAddr, now: Instant) -> Result<&mut Address, (Decision, Limit)> {
-        if !self.addresses.contains_key(&group) && self.addresses.len() >= MAX_ADDRESSES {
-            self.sweep(now);
-            if self.addresses.len() >= MAX_ADDRESSES {
-                return Err((Decision::Ignore, Limit::Addresses));
-            }
-        }
-
-        Ok(self.addresses.entry(group).or_default())
-    }
-
-    /// Forgets addresses that have no connection and nothing against them.
-    fn sweep(&mut self, now: Instant) {
-        let is_due = self
-            .swept
-            .is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_INTERVAL);
-        if is_due {
-            self.swept = Some(now);
-            self.addresses.retain(|_, address| address.is_needed(now));
-        }
-    }
-}
-
-impl Address {
-    /// Lets a connection in whose address is proved. One over the rate is not answered: QUIC asks again by itself.
-    fn enter(&mut self, limits: &DoorLimits, now: Instant) -> Result<(), (Decision, Limit)> {
-        if limits.connections > 0 && self.connections >= limits.connections {
-            return Err((Decision::Refuse, Limit::AddressConnections));
-        }
-        if !self.spent.has_room(limits.connects, 1, now) {
-            return Err((Decision::Ignore, Limit::AddressConnects));
-        }
-        self.spent.take(limits.connects, now);
-        self.connections += 1;
-
-        Ok(())
-    }
-
-    /// Lets a connection in whose address may be anybody's, as long as there are few. Then it is asked for a proof.
-    fn enter_unproved(
-        &mut self,
-        limits: &DoorLimits,
-        may_retry: bool,
-        now: Instant,
-    ) -> Result<(), (Decision, Limit)> {
-        let otherwise = if may_retry {
-            Decision::Retry
-        } else {
-            Decision::Ignore
-        };
-        if limits.connections > 0 && self.connections >= limits.connections {
-            return Err((otherwise, Limit::AddressConnections));
-        }
-        if self.unproved >= limits.address_handshakes {
-            return Err((otherwise, Limit::AddressHandshakes));
-        }
-        // What becomes a connection is taken off the rate then; what never does costs the address nothing.
-        let coming = self.unproved.saturating_add(1);
-        if !self.spent.has_room(limits.connects, coming, now) {
-            return Err((otherwise, Limit::AddressConnects));
-        }
-        self.unproved = coming;
-
-        Ok(())
-    }
-
-    fn is_needed(&self, now: Instant) -> bool {
-        let is_ahead = |time: Option<Instant>| time.is_some_and(|time| now < time);
-
-        self.connections > 0
-            || self.unproved > 0
-            || is_ahead(self.spent.0)
-            || is_ahead(self.refused_until)
-    }
-}
-
-impl Spent {
-    /// Returns whether `count` more are within the rate.
-    fn has_room(&self, rate: Rate, count: usize, now: Instant) -> bool {
-        let Some(one) = interval(rate) else {
-            return true;
-        };
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let until = self.from(now) + one.saturating_mul(count);
-
-        until.saturating_duration_since(now) <= one.saturating_mul(u32_of(rate.burst))
-    }
-
-    /// Takes one off the rate.
-    fn take(&mut self, rate: Rate, now: Instant) {
-        if let Some(one) = interval(rate) {
-            self.0 = Some(self.from(now) + one);
-        }
-    }
-
-    fn from(&self, now: Instant) -> Instant {
-        self.0.map_or(now, |until| until.max(now))
-    }
-}
-
-/// Returns the time in which one of `rate` is earned, unless there is no limit.
-fn interval(rate: Rate) -> Option<Duration> {
-    Duration::from_secs(1).checked_div(u32_of(rate.per_second))
-}
-
-fn u32_of(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// Returns whom an address belongs to: an IPv4 address is one line's, an IPv6 line has at least a /56 (RFC 6177).
-fn group(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX << (128 - 56);
-            Ipv6Addr::from_bits(v6.to_bits() & mask).into()
-        }
     }
 }
 
@@ -404,15 +299,28 @@ impl Gatekeeper for Doorkeeper {
 
 #[cfg(test)]
 mod tests {
+    use lanparty_switch::Rate;
+
+    use super::table::MAX_GROUPS;
     use super::*;
 
     const LIMITS: DoorLimits = DoorLimits {
-        connects: Rate {
-            per_second: 20,
-            burst: 40,
+        address: Quota {
+            connects: Rate {
+                per_second: 20,
+                burst: 40,
+            },
+            connections: 60,
+            handshakes: 16,
         },
-        connections: 60,
-        address_handshakes: 16,
+        network: Quota {
+            connects: Rate {
+                per_second: 1000,
+                burst: 1000,
+            },
+            connections: 1000,
+            handshakes: 1000,
+        },
         penalty: Duration::from_mins(1),
         handshakes: 1000,
         retry_above: 200,
@@ -488,7 +396,10 @@ mod tests {
     #[test]
     fn a_handshake_becomes_a_connection_or_is_forgotten() {
         let door = Door::new(DoorLimits {
-            connections: 1,
+            address: Quota {
+                connections: 1,
+                ..LIMITS.address
+            },
             ..LIMITS
         });
         let now = Instant::now();
@@ -576,19 +487,81 @@ mod tests {
             door.leave(guest(number, true, true));
         }
 
-        assert!(lock(&door.state).addresses.len() <= MAX_ADDRESSES);
+        assert!(lock(&door.state).table.len() <= MAX_GROUPS);
         assert!(is_accepted(door.decide(from(80_000), true, false, now)));
     }
 
-    #[test]
-    fn one_ipv6_line_is_one_address() {
-        let one: IpAddr = "2001:db8:0:1::1".parse().unwrap();
-        let same: IpAddr = "2001:db8:0:ff::2".parse().unwrap();
-        let other: IpAddr = "2001:db8:0:100::1".parse().unwrap();
-        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+    /// A door that lets four from one network in at a time, of which two need not prove their addresses.
+    fn narrow() -> Door {
+        Door::new(DoorLimits {
+            network: Quota {
+                connects: Rate {
+                    per_second: 1,
+                    burst: 5,
+                },
+                connections: 4,
+                handshakes: 2,
+            },
+            ..LIMITS
+        })
+    }
 
-        assert_eq!(group(one), group(same));
-        assert_ne!(group(one), group(other));
-        assert_eq!(group(mapped), "192.0.2.1".parse::<IpAddr>().unwrap());
+    fn times(door: &Door, limit: Limit) -> u64 {
+        let mut reached = door.reached().into_iter();
+
+        reached.find(|(found, _)| *found == limit).unwrap().1
+    }
+
+    #[test]
+    fn one_network_holds_so_many_and_another_is_not_concerned() {
+        let door = narrow();
+        let mut now = Instant::now();
+        let come = |number, now| door.decide(from(number), true, false, now);
+        for number in 0..4 {
+            assert!(is_accepted(come(number, now)));
+        }
+
+        assert_eq!(come(4, now), Decision::Refuse);
+        assert_eq!(times(&door, Limit::NetworkConnections), 1);
+        assert!(is_accepted(come(256, now)), "another network");
+
+        door.leave(guest(0, true, true));
+        assert!(is_accepted(come(4, now)));
+        door.leave(guest(1, true, true));
+        assert_eq!(come(5, now), Decision::Ignore, "five at once");
+        assert_eq!(times(&door, Limit::NetworkConnects), 1);
+        now += Duration::from_secs(1);
+        assert!(is_accepted(come(5, now)), "one a second");
+    }
+
+    #[test]
+    fn many_handshakes_of_one_network_have_it_prove_its_addresses() {
+        let door = narrow();
+        let now = Instant::now();
+        let come = |number| door.decide(from(number), false, true, now);
+
+        assert!(is_accepted(come(0)) && is_accepted(come(1)));
+        assert_eq!(come(2), Decision::Retry);
+        assert_eq!(times(&door, Limit::NetworkHandshakes), 1);
+        assert!(is_accepted(come(256)), "another network");
+        assert!(is_accepted(door.decide(from(2), true, false, now)));
+        door.connected(guest(0, false, true), now);
+        door.leave(guest(1, false, false));
+        assert!(is_accepted(come(3)));
+    }
+
+    #[test]
+    fn who_is_not_let_in_is_not_remembered() {
+        let door = narrow();
+        let now = Instant::now();
+        for number in 0..100 {
+            door.decide(from(number), false, true, now);
+        }
+
+        assert_eq!(
+            lock(&door.state).table.len(),
+            3,
+            "two addresses, one network"
+        );
     }
 }

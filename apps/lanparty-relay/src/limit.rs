@@ -59,6 +59,14 @@ limits! {
     AddressConnections => "address_connections", "--address-connections";
     /// Handshakes of one address that it has not proved.
     AddressHandshakes => "address_handshakes", "--address-handshakes";
+    /// New connections of one network.
+    NetworkConnects => "network_connects", "--network-connects";
+    /// Connections of one network.
+    NetworkConnections => "network_connections", "--network-connections";
+    /// Handshakes of one network whose addresses are not proved.
+    NetworkHandshakes => "network_handshakes", "--network-handshakes";
+    /// Connections that have not said hello.
+    SilentConnections => "silent_connections", "--silent-connections";
     /// Addresses that are remembered; it has no option.
     Addresses => "addresses", "";
 }

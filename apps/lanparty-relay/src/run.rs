@@ -162,6 +162,7 @@ impl Relay {
             directory: Arc::new(Directory::new(ports.workers, run.limits.max_rooms)),
             door: Arc::new(Door::new(run.door.to_limits())),
             patience: run.door.patience(),
+            silent: run.door.silent(ports.workers),
         };
         let mut relay = Self {
             mailboxes: Vec::new(),

@@ -9,6 +9,7 @@ mod deadlines;
 mod departure;
 mod frames;
 mod report;
+mod silent;
 mod standby;
 
 use std::os::fd::OwnedFd;
@@ -30,6 +31,7 @@ use self::deadlines::Deadlines;
 use self::departure::Departure;
 pub(crate) use self::frames::Losses;
 pub(crate) use self::report::{MemberReport, RoomReport, WorkerReport};
+use self::silent::Silent;
 use crate::directory::Directory;
 use crate::door::Door;
 
@@ -111,6 +113,8 @@ pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
     pub(crate) door: Arc<Door>,
     pub(crate) patience: Patience,
+    /// How many connections of one worker may not have said hello; zero is no limit.
+    pub(crate) silent: usize,
 }
 
 /// How long workers wait for messages.
@@ -130,6 +134,7 @@ pub(crate) struct Worker {
     shared: Shared,
     conns: Conns,
     deadlines: Deadlines,
+    silent: Silent,
     hasher: FlowHasher,
     requests: Receiver<Request>,
     bell: Arc<OwnedFd>,
@@ -164,6 +169,7 @@ impl Worker {
             number,
             endpoint,
             switch,
+            silent: Silent::new(shared.silent),
             shared,
             conns: Conns::default(),
             deadlines: Deadlines::default(),

@@ -16,6 +16,7 @@ mod settings;
 mod socket;
 mod timers;
 mod tls;
+mod tokens;
 mod transport;
 
 pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};

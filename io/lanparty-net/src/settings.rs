@@ -8,7 +8,7 @@ use lanparty_queue::Pace;
 use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn_proto::{
     ClientConfig, ConnectionId, EndpointConfig, RandomConnectionIdGenerator, ServerConfig,
-    TransportConfig,
+    TokenStore, TransportConfig,
 };
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::{hkdf, hmac};
@@ -16,6 +16,7 @@ use ring::{hkdf, hmac};
 use crate::cid::{CID_LEN, WorkerCids};
 use crate::sensor::Reports;
 use crate::tls::{self, Identity, TlsError, Trust};
+use crate::tokens::{self, UsedTokens};
 use crate::transport::{self, End};
 
 /// Bytes of a member's own connection ids: enough to tell a handful of links of one socket apart.
@@ -43,12 +44,13 @@ const MIN_RESET_INTERVAL: Duration = Duration::from_millis(1);
 /// never completes one costs nothing for longer.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a member's endpoint needs.
+/// What a member's endpoint needs. Clones share what the relay gave to come back with.
 #[derive(Clone)]
 pub struct MemberSettings {
     pub(crate) server_name: String,
     pub(crate) pace: Pace,
     crypto: Arc<QuicClientConfig>,
+    tokens: Arc<dyn TokenStore>,
     random: SystemRandom,
 }
 
@@ -72,6 +74,7 @@ impl MemberSettings {
             server_name,
             pace,
             crypto: Arc::new(tls::client(trust)?),
+            tokens: tokens::purse(),
             random: SystemRandom::new(),
         })
     }
@@ -103,7 +106,9 @@ impl MemberSettings {
     ) -> ClientConfig {
         let crypto: Arc<QuicClientConfig> = Arc::clone(&self.crypto);
         let mut config = ClientConfig::new(crypto);
-        config.transport_config(Arc::new(transport));
+        config
+            .transport_config(Arc::new(transport))
+            .token_store(Arc::clone(&self.tokens));
         if let Some(worker) = worker {
             let random = self.random.clone();
             config.initial_dst_cid_provider(Arc::new(move || {
@@ -167,6 +172,7 @@ impl RelayKeys {
 pub struct RelaySettings {
     crypto: Arc<QuicServerConfig>,
     keys: RelayKeys,
+    used_tokens: Arc<UsedTokens>,
     worker: u8,
     pub(crate) handshake: Duration,
 }
@@ -189,6 +195,7 @@ impl RelaySettings {
         Ok(Self {
             crypto: Arc::new(tls::server(identity)?),
             keys,
+            used_tokens: Arc::default(),
             worker: 0,
             handshake: HANDSHAKE_PATIENCE,
         })
@@ -236,6 +243,7 @@ impl RelaySettings {
                 false,
                 Reports::default(),
             )))
+            .validation_token_config(tokens::config(&self.used_tokens))
             .max_incoming(MAX_INCOMING)
             .incoming_buffer_size(INCOMING_BUFFER)
             .incoming_buffer_size_total(INCOMING_BUFFER_TOTAL);

@@ -224,6 +224,76 @@ fn a_refused_member_learns_it_at_once() {
     assert!(matches!(at_member.closed, Some(CloseCause::Transport(_))));
 }
 
+/// Asks everybody to prove its address, and counts how often.
+struct Strict(Arc<Mutex<u32>>);
+
+impl Gatekeeper for Strict {
+    fn decide(
+        &mut self,
+        _remote: SocketAddr,
+        validated: bool,
+        _may_retry: bool,
+        _now: Instant,
+    ) -> Decision {
+        if validated {
+            return OPEN;
+        }
+        *self.0.lock().unwrap() += 1;
+
+        Decision::Retry
+    }
+
+    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+
+    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
+}
+
+#[test]
+fn who_was_here_lately_need_not_prove_its_address_again() {
+    let (identity, trust) = identity();
+    let asked = Arc::new(Mutex::new(0));
+    let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap()).unwrap();
+    let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = socket.local_addr().unwrap();
+    let gatekeeper = Strict(Arc::clone(&asked));
+    let mut relay = Endpoint::relay(socket, &settings, Box::new(gatekeeper)).unwrap();
+    let settings = MemberSettings::new(NAME.to_owned(), &trust, Pace::Off).unwrap();
+    let mut connect = |settings: &MemberSettings| {
+        // A socket of its own each time: another port is the same address.
+        let socket = member_socket(address).unwrap();
+        let mut member = Endpoint::member(socket, settings.clone()).unwrap();
+        let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+        let link = member.connect(address, None, Instant::now()).unwrap();
+        turn_until(
+            (&mut relay, &mut at_relay),
+            (&mut member, &mut at_member),
+            |_, m| m.link.is_some(),
+        );
+        // Tokens go with the first packets after the handshake; an answer comes behind them.
+        assert!(member.send_control(link, b"hello".to_vec()));
+        turn_until(
+            (&mut relay, &mut at_relay),
+            (&mut member, &mut at_member),
+            |r, _| r.control == b"hello",
+        );
+        assert!(relay.send_control(at_relay.link.unwrap(), b"welcome".to_vec()));
+        turn_until(
+            (&mut relay, &mut at_relay),
+            (&mut member, &mut at_member),
+            |_, m| m.control == b"welcome",
+        );
+
+        *asked.lock().unwrap()
+    };
+
+    assert_eq!(connect(&settings), 1);
+    for _ in 0..3 {
+        assert_eq!(connect(&settings), 1, "it has tokens");
+    }
+    let stranger = MemberSettings::new(NAME.to_owned(), &trust, Pace::Off).unwrap();
+    assert_eq!(connect(&stranger), 2);
+}
+
 #[test]
 fn a_relay_with_another_certificate_is_not_the_relay() {
     let mut relay = relay(OPEN);

@@ -1,6 +1,6 @@
 //! Members of a relay by the thousand, at little cost: real QUIC links and control messages, a hundred links on one socket, one thread.
 //!
-//! Each socket has an address of its own in 127.0.0.0/8, because a relay limits what one address may do.
+//! Each socket has an address of its own in 127.0.0.0/8, in a network of its own, because a relay limits what one may do.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -289,8 +289,8 @@ struct News {
 
 impl Socket {
     fn open(number: usize, settings: MemberSettings) -> Result<Self> {
-        let (third, last) = (u8::try_from(number / 250)?, u8::try_from(number % 250 + 1)?);
-        let from = Ipv4Addr::new(127, 2, third, last);
+        let (second, third) = (u8::try_from(2 + number / 250)?, u8::try_from(number % 250)?);
+        let from = Ipv4Addr::new(127, second, third, 1);
         let socket = UdpSocket::bind((from, 0)).context("no such address on loopback")?;
 
         Ok(Self {

@@ -6,6 +6,7 @@
 mod member;
 mod relay;
 mod returning;
+mod silent;
 mod strangers;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -14,11 +15,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use lanparty_ctrl::Role;
 use lanparty_proto::{MacAddr, overlay};
+use lanparty_schedule::Precedence;
+use rustix::process::{getpriority_process, setpriority_process};
 
 pub use self::member::Member;
-pub use self::relay::Relay;
+pub use self::relay::{Relay, end_all};
 pub use self::returning::{Returned, returning};
-pub use self::strangers::{Silence, flood, retry, scarce, silent};
+pub use self::silent::{Silence, silent};
+pub use self::strangers::{flood, known, network, retry, scarce};
 use crate::impair::Rng;
 
 /// What an attack did to the relay and to a room that has nothing to do with it.
@@ -48,6 +52,9 @@ const INTERVAL: Duration = Duration::from_millis(2);
 /// The longest that anything honest may take before the siege has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The worker that keeps the quiet room.
+pub const WITNESS_WORKER: u8 = 0;
+
 /// Two members whose frames go on while others attack.
 struct Witness {
     speaker: Member,
@@ -61,8 +68,8 @@ impl Witness {
         let two = MacAddr([2, 0, 0, 0, 0, 2]);
 
         Ok(Self {
-            speaker: Member::join(relay, address(0, 1), Role::Client, "QUIET", Some(one))?,
-            listener: Member::join(relay, address(0, 2), Role::Client, "QUIET", Some(two))?,
+            speaker: Member::join_at(relay, WITNESS_WORKER, address(0, 1), "QUIET", one)?,
+            listener: Member::join_at(relay, WITNESS_WORKER, address(0, 2), "QUIET", two)?,
             latencies: Vec::new(),
         })
     }
@@ -104,6 +111,10 @@ fn measure(
     relay: &mut Relay,
     attack: impl FnOnce(&Relay) -> Result<u64> + Send,
 ) -> Result<Outcome> {
+    // As a member's data path does. Attackers are ordinary: they share this machine, but what they take of it is not the relay's doing.
+    let niceness = getpriority_process(None)?;
+    let precedence = Precedence::secure(true);
+    let _enlisted = precedence.enlist();
     let mut witness = Witness::join(relay)?;
     let begin = Instant::now();
     while begin.elapsed() < LISTENING {
@@ -114,7 +125,12 @@ fn measure(
     let start = Instant::now();
     let shared = &*relay;
     let arrived = std::thread::scope(|scope| {
-        let attacker = scope.spawn(move || attack(shared));
+        let attacker = scope.spawn(move || {
+            // As it was started; what a thread of the real-time class starts is ordinary otherwise.
+            setpriority_process(None, niceness)?;
+
+            attack(shared)
+        });
         while !attacker.is_finished() {
             witness.exchange()?;
         }
@@ -165,15 +181,15 @@ pub fn threshold(relay: &mut Relay) -> Result<()> {
 
 /// Mutated, truncated and empty datagrams from a client, at a relay that was told to bear any number of them.
 ///
-/// It goes on until the relay has counted `count` of them: what queues on the way lose does not.
+/// It goes on until the relay has counted `count` of them: what queues on the way lose does not. The client's room is kept by `worker`.
 ///
 /// # Errors
 ///
 /// Returns an error if the relay crashes, or ends the connection.
-pub fn datagrams(relay: &mut Relay, count: u64) -> Result<Outcome> {
+pub fn datagrams(relay: &mut Relay, worker: u8, count: u64) -> Result<Outcome> {
     measure(relay, |relay| {
         let mac = MacAddr([2, 0, 0, 0, 0, 4]);
-        let mut client = Member::join(relay, address(0, 4), Role::Client, "LOUD", Some(mac))?;
+        let mut client = Member::join_at(relay, worker, address(0, 4), "LOUD", mac)?;
         let mut rng = Rng::new(count);
         loop {
             let heard = relay.heard("LOUD")?;

@@ -1,6 +1,6 @@
 //! The relay under attack, in short. `cargo run -p lanparty-e2e --bin siege` is the same in full, with figures.
 
-use lanparty_e2e::siege::{self, Relay};
+use lanparty_e2e::siege::{self, Relay, WITNESS_WORKER};
 
 /// By how much a relay may grow under attack, in bytes.
 const MAX_GROWTH: u64 = 16 << 20;
@@ -19,7 +19,7 @@ fn garbage_of_an_admitted_client_ends_it_at_the_threshold() {
 fn mutated_datagrams_crash_nothing_and_take_no_memory() {
     let mut relay = Relay::start("datagrams", &PATIENT).unwrap();
 
-    let outcome = siege::datagrams(&mut relay, 200_000).unwrap();
+    let outcome = siege::datagrams(&mut relay, WITNESS_WORKER, 200_000).unwrap();
 
     assert!(outcome.growth < MAX_GROWTH, "{outcome:?}");
 }
@@ -35,9 +35,37 @@ fn random_packets_crash_nothing_and_take_no_memory() {
 
 #[test]
 fn connections_that_never_say_hello_are_gone() {
-    let mut relay = Relay::start("silent", &[]).unwrap();
+    let mut relay = Relay::start("silent", &["--hello-deadline", "6"]).unwrap();
 
-    siege::silent(&mut relay, 300).unwrap();
+    let (_, silence) = siege::silent(&mut relay, 300).unwrap();
+
+    assert_eq!(silence.most, 300, "{silence:?}");
+    assert_eq!(silence.crowded_out, 0, "{silence:?}");
+}
+
+#[test]
+fn of_many_that_never_say_hello_those_that_are_silent_for_longest_go() {
+    let mut relay = Relay::start("crowded", &["--silent-connections", "100"]).unwrap();
+
+    let (_, silence) = siege::silent(&mut relay, 300).unwrap();
+
+    assert!(silence.crowded_out > 0, "{silence:?}");
+    assert_eq!(silence.connected, 300, "{silence:?}");
+}
+
+#[test]
+fn one_network_gets_no_more_than_its_share() {
+    let relay = Relay::start("network", &["--network-connections", "40"]).unwrap();
+
+    siege::network(&relay, 40).unwrap();
+}
+
+#[test]
+fn who_was_here_lately_need_not_prove_its_address_again() {
+    // No handshake without a proof: as if strangers were at the door all the time.
+    let relay = Relay::start("known", &["--handshakes", "0"]).unwrap();
+
+    siege::known(&relay).unwrap();
 }
 
 #[test]

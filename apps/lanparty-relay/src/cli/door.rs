@@ -5,17 +5,17 @@ use std::time::Duration;
 use lanparty_switch::Rate;
 
 use super::parse_rate;
-use crate::door::DoorLimits;
+use crate::door::{DoorLimits, Quota};
 use crate::worker::Patience;
 
 /// Whom the relay lets in.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "The door")]
 pub(crate) struct DoorOptions {
-    /// New connections of one address (IPv6: one /56): so many a second, and so many at once.
+    /// New connections of one address (IPv6: one /64): so many a second, and so many at once.
     #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_ADDRESS_CONNECTS", default_value = "20/64", value_parser = parse_rate)]
     pub(crate) address_connects: Rate,
-    /// Most connections of one address (IPv6: one /56) at a time; 0 is no limit.
+    /// Most connections of one address (IPv6: one /64) at a time; 0 is no limit.
     #[arg(
         long,
         value_name = "COUNT",
@@ -31,6 +31,25 @@ pub(crate) struct DoorOptions {
         default_value_t = 16
     )]
     pub(crate) address_handshakes: usize,
+    /// New connections of one network (IPv4: one /24; IPv6: one /48): so many a second, and so many at once.
+    #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_NETWORK_CONNECTS", default_value = "100/512", value_parser = parse_rate)]
+    pub(crate) network_connects: Rate,
+    /// Most connections of one network (IPv4: one /24; IPv6: one /48) at a time; 0 is no limit.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "SOFTLAN_NETWORK_CONNECTIONS",
+        default_value_t = 1024
+    )]
+    pub(crate) network_connections: usize,
+    /// Handshakes of one network at a time beyond which its addresses must prove that they are there.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "SOFTLAN_NETWORK_HANDSHAKES",
+        default_value_t = 32
+    )]
+    pub(crate) network_handshakes: usize,
     /// How many seconds an address is refused whose member was thrown out for malformed datagrams.
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_ADDRESS_PENALTY", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
@@ -67,6 +86,14 @@ pub(crate) struct DoorOptions {
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_HELLO_DEADLINE", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) hello_deadline: u32,
+    /// Connections at a time that have not said hello; beyond, the one that is silent for longest goes. 0 is no limit.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "SOFTLAN_SILENT_CONNECTIONS",
+        default_value_t = 2048
+    )]
+    pub(crate) silent_connections: usize,
     /// How many seconds a member has for a control message that it has begun.
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_MESSAGE_DEADLINE", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=60))]
@@ -85,9 +112,16 @@ impl DoorOptions {
     /// Returns what the door is told.
     pub(crate) const fn to_limits(&self) -> DoorLimits {
         DoorLimits {
-            connects: self.address_connects,
-            connections: self.address_connections,
-            address_handshakes: self.address_handshakes,
+            address: Quota {
+                connects: self.address_connects,
+                connections: self.address_connections,
+                handshakes: self.address_handshakes,
+            },
+            network: Quota {
+                connects: self.network_connects,
+                connections: self.network_connections,
+                handshakes: self.network_handshakes,
+            },
             penalty: Duration::from_secs(self.address_penalty as u64),
             handshakes: self.handshakes,
             retry_above: self.retry_above,
@@ -98,6 +132,12 @@ impl DoorOptions {
     /// Returns how long a handshake may take.
     pub(crate) const fn handshake(&self) -> Duration {
         Duration::from_secs(self.handshake_deadline as u64)
+    }
+
+    /// Returns how many connections of each worker may not have said hello. The system spreads them evenly.
+    pub(crate) fn silent(&self, workers: u8) -> usize {
+        self.silent_connections
+            .div_ceil(usize::from(workers.max(1)))
     }
 
     /// Returns how long workers wait for messages.

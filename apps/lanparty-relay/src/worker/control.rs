@@ -35,6 +35,7 @@ impl Worker {
         self.conns.insert(Conn::new(link, facts.remote, now));
         self.deadlines
             .set(now + self.shared.patience.hello, link, Due::Hello);
+        self.expect_hello(link, now);
         if self.ends_at.is_some() {
             self.turn_away(link, shutting_down(), now);
         }

@@ -281,7 +281,16 @@ pub fn renewals(thousands: usize) -> Result<Report> {
     let size = thousands.clamp(50, 1000);
     let mut relay = Relay::start(
         "crowd",
-        &["--address-connects", "0", "--address-connections", "0"],
+        &[
+            "--address-connects",
+            "0",
+            "--address-connections",
+            "0",
+            "--network-connects",
+            "0",
+            "--network-connections",
+            "0",
+        ],
     )?;
     let counts = Arc::new(Counts::default());
     let mut crowd = Vec::new();

@@ -27,7 +27,17 @@ pub struct Member {
     welcome: Option<Welcome>,
     cause: Option<CloseCause>,
     is_connected: bool,
-    dribbled: usize,
+}
+
+/// Returns what a member must know about the relay.
+pub(super) fn settings(relay: &Relay) -> Result<MemberSettings> {
+    let trust = Trust::Pinned(relay.certificate().to_vec().into());
+
+    Ok(MemberSettings::new(
+        DEVELOPMENT_NAME.into(),
+        &trust,
+        Pace::Off,
+    )?)
 }
 
 /// Builds an IPX frame, which the safety policy lets pass.
@@ -53,17 +63,15 @@ impl Member {
     ///
     /// Returns an error if the address cannot be used.
     pub fn dial_to(relay: &Relay, to: SocketAddr, from: Ipv4Addr) -> Result<Self> {
-        Self::dial_worker(relay, to, from, None)
+        Self::dial_worker(settings(relay)?, to, from, None)
     }
 
     fn dial_worker(
-        relay: &Relay,
+        settings: MemberSettings,
         to: SocketAddr,
         from: Ipv4Addr,
         worker: Option<u8>,
     ) -> Result<Self> {
-        let trust = Trust::Pinned(relay.certificate().to_vec().into());
-        let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Off)?;
         let socket = UdpSocket::bind(bound(from)).context("no such address on loopback")?;
         let mut endpoint = Endpoint::member(socket, settings)?;
         let link = endpoint.connect(to, worker, Instant::now())?;
@@ -77,7 +85,6 @@ impl Member {
             welcome: None,
             cause: None,
             is_connected: false,
-            dribbled: 0,
         })
     }
 
@@ -88,6 +95,48 @@ impl Member {
     /// Returns an error if the relay does not let it in.
     pub fn join(
         relay: &Relay,
+        from: Ipv4Addr,
+        role: Role,
+        room: &str,
+        mac: Option<MacAddr>,
+    ) -> Result<Self> {
+        Self::join_with(relay, &settings(relay)?, None, from, role, room, mac)
+    }
+
+    /// Joins a room, which is kept by this worker if it is a new one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the relay does not let it in.
+    pub fn join_at(
+        relay: &Relay,
+        worker: u8,
+        from: Ipv4Addr,
+        room: &str,
+        mac: MacAddr,
+    ) -> Result<Self> {
+        let settings = settings(relay)?;
+
+        Self::join_with(
+            relay,
+            &settings,
+            Some(worker),
+            from,
+            Role::Client,
+            room,
+            Some(mac),
+        )
+    }
+
+    /// Joins a room as somebody whom the relay may know: clones of settings share what it gave to come back with.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the relay does not let it in.
+    pub fn join_with(
+        relay: &Relay,
+        settings: &MemberSettings,
+        mut worker: Option<u8>,
         from: Ipv4Addr,
         role: Role,
         room: &str,
@@ -107,9 +156,8 @@ impl Member {
             program: "siege".into(),
             program_version: "1".into(),
         };
-        let mut worker = None;
         loop {
-            let mut member = Self::dial_worker(relay, relay.address(), from, worker)?;
+            let mut member = Self::dial_worker(settings.clone(), relay.address(), from, worker)?;
             member.wait(|member| member.is_connected)?;
             let hello = encode(&Message::Hello(hello.clone()));
             member.endpoint.send_control(member.link, hello);
@@ -191,18 +239,6 @@ impl Member {
     /// Returns why the connection ended, if it did.
     pub const fn cause(&self) -> Option<&CloseCause> {
         self.cause.as_ref()
-    }
-
-    /// Says one more byte of a hello that it never completes.
-    pub(super) fn dribble(&mut self) {
-        /// The length of a message of 1024 bytes, which a hello may have.
-        const BEGINNING: [u8; 4] = [0, 0, 4, 0];
-        if self.is_connected && self.cause.is_none() {
-            let byte = BEGINNING.get(self.dribbled).copied().unwrap_or(b' ');
-            self.dribbled += 1;
-            // A link that is gone takes nothing, and says so by its end.
-            let _taken = self.endpoint.send_control(self.link, vec![byte]);
-        }
     }
 
     /// Returns whether it was told to go, or its connection ended.

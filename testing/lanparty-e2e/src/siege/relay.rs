@@ -2,12 +2,31 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::{output, tool};
 use crate::program::{Program, binary};
+
+/// Relays that run, with their folders, for [`end_all`].
+static RUNNING: Mutex<Vec<(u32, PathBuf)>> = Mutex::new(Vec::new());
+
+/// Ends every relay that this process has started, and removes its folder: for who is told to end before the siege is over.
+pub fn end_all() {
+    for (pid, folder) in running().drain(..) {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        // It may have crashed, which is what a siege finds out; nobody waits for it but us, so the number is still its own.
+        let _ended = pid.map(|pid| kill_process(pid, Signal::KILL));
+        drop(std::fs::remove_dir_all(folder));
+    }
+}
+
+fn running() -> MutexGuard<'static, Vec<(u32, PathBuf)>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A relay on loopback, with its folder; both go when dropped.
 #[derive(Debug)]
@@ -36,6 +55,7 @@ impl Relay {
             .args(["--log", "warn"])
             .args(options);
         let mut program = Program::start(&folder, "relay", command)?;
+        running().push((program.pid(), folder.clone()));
         let line = program.wait_line("relay ready")?;
         let address = line
             .split_whitespace()
@@ -156,6 +176,7 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        running().retain(|(_, folder)| *folder != self.folder);
         // It may have crashed, which is what a siege finds out.
         drop(self.program.kill());
         drop(std::fs::remove_dir_all(&self.folder));

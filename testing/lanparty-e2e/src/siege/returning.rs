@@ -36,8 +36,9 @@ pub fn returning(relay: &mut Relay, count: u32) -> Result<(Outcome, Returned)> {
         let mut rng = Rng::new(count.into());
         let mac = MacAddr([2, 0, 0, 0, 0, 5]);
         for number in 0..count {
-            let [_, _, third, last] = number.to_be_bytes();
-            let from = Ipv4Addr::new(127, 3, third, last);
+            // From one network after the other: none may come again all the time.
+            let [_, _, third, second] = number.to_be_bytes();
+            let from = Ipv4Addr::new(127, second, third, 3);
             attack(relay, from, mac, &mut rng)?;
             returned.thrown_out += 1;
             returned.tried_again += 1;

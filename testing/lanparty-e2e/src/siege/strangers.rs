@@ -1,4 +1,4 @@
-//! Those who have no place in a room and never get one: silent, many, or both.
+//! Those who have no place in a room and never get one, because they are many.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -7,70 +7,7 @@ use anyhow::{Result, ensure};
 use lanparty_ctrl::Role;
 use lanparty_proto::MacAddr;
 
-use super::{Member, Outcome, PATIENCE, Relay, address, measure};
-
-/// What became of connections that never said hello.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silence {
-    /// How many the relay had at a time at most, as far as it was asked.
-    pub most: u64,
-    /// How long after the last one was there the relay was rid of all.
-    pub rid: Duration,
-}
-
-/// Connections from many addresses that finish their handshake and never finish their hello: every second one says nothing, the
-/// others a byte now and then. All are gone, and the room they leave is whole.
-///
-/// # Errors
-///
-/// Returns an error if the relay keeps any.
-pub fn silent(relay: &mut Relay, count: usize) -> Result<(Outcome, Silence)> {
-    let mut silence = Silence::default();
-    let outcome = measure(relay, |relay| {
-        let mut members = Vec::with_capacity(count);
-        for number in 0..count {
-            members.push(Member::dial(relay, many(number)?)?);
-            for member in members.iter_mut().rev().take(32) {
-                member.turn(Duration::ZERO)?;
-            }
-            if number % 250 == 0 {
-                silence.most = silence.most.max(connections(relay)?);
-                dribble(&mut members)?;
-            }
-        }
-        silence.most = silence.most.max(connections(relay)?);
-        let last = Instant::now();
-        while members.iter().any(|member| member.cause().is_none()) {
-            dribble(&mut members)?;
-            ensure!(last.elapsed() < PATIENCE, "silent connections are kept");
-        }
-        silence.rid = last.elapsed();
-
-        Ok(u64::try_from(count)?)
-    })?;
-    let status = relay.status()?;
-    ensure!(status["members_admitted"] == 2, "{status}");
-
-    Ok((outcome, silence))
-}
-
-/// Gives every member a turn, and lets every second one say the next byte of its hello.
-fn dribble(members: &mut [Member]) -> Result<()> {
-    for pair in members.chunks_mut(2) {
-        for member in &mut *pair {
-            member.turn(Duration::ZERO)?;
-        }
-        if let Some(member) = pair.first_mut() {
-            member.dribble();
-        }
-    }
-
-    Ok(())
-}
-
-fn connections(relay: &Relay) -> Result<u64> {
-    Ok(relay.status()?["connections"].as_u64().unwrap_or(0))
-}
+use super::{Member, PATIENCE, Relay, address, member};
 
 /// Returns the address of one of many: fifty connections each.
 fn many(number: usize) -> Result<Ipv4Addr> {
@@ -135,6 +72,70 @@ pub fn scarce(relay: &Relay) -> Result<()> {
     while let Err(error) = Member::join(relay, address(250, 3), Role::Client, "AFTER", Some(mac)) {
         ensure!(start.elapsed() < PATIENCE, "the door stays closed: {error}");
         std::thread::sleep(Duration::from_millis(500));
+    }
+
+    Ok(())
+}
+
+/// Connections of one network, each from another address: so many are let in at a time, and another network still finds its way.
+///
+/// # Errors
+///
+/// Returns an error if the relay, which was told to let `most` in, does not keep to it or does not name the limit.
+pub fn network(relay: &Relay, most: u8) -> Result<()> {
+    let mut members = (0..2 * most)
+        .map(|last| Member::dial(relay, address(248, last)))
+        .collect::<Result<Vec<_>>>()?;
+    let limit = |name: &str| -> Result<u64> {
+        let reached = relay.status()?["limits_reached"][name].as_u64();
+
+        Ok(reached.unwrap_or(0))
+    };
+    let start = Instant::now();
+    while limit("network_connections")? == 0 {
+        for member in &mut members {
+            member.turn(Duration::ZERO)?;
+        }
+        let connections = relay.status()?["connections"].as_u64().unwrap_or(0);
+        ensure!(connections <= most.into(), "{connections} of one network");
+        ensure!(start.elapsed() < PATIENCE, "no limit is reached");
+    }
+    let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+    Member::join(relay, address(249, 1), Role::Client, "OTHER", Some(mac))?;
+
+    Ok(())
+}
+
+/// Who was here lately joins again while every stranger has to prove its address, and is not asked to.
+///
+/// # Errors
+///
+/// Returns an error if it is asked, or a stranger is not.
+pub fn known(relay: &Relay) -> Result<()> {
+    let retried =
+        || -> Result<u64> { Ok(relay.status()?["door"]["retried"].as_u64().unwrap_or(0)) };
+    let settings = member::settings(relay)?;
+    let come = |last| -> Result<u64> {
+        let (from, mac) = (address(250, 5), MacAddr([2, 0, 0, 0, 1, last]));
+        let before = retried()?;
+        Member::join_with(
+            relay,
+            &settings,
+            None,
+            from,
+            Role::Client,
+            "AGAIN",
+            Some(mac),
+        )?;
+
+        Ok(retried()? - before)
+    };
+    ensure!(come(0)? > 0, "a stranger need not prove its address");
+    for last in 1..6 {
+        ensure!(
+            come(last)? == 0,
+            "who was here lately has to prove its address"
+        );
     }
 
     Ok(())
