@@ -5,7 +5,7 @@ use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use lanparty_client_core::JoinInfo;
-use lanparty_client_tap::{RouteGuard, Tap};
+use lanparty_client_tap::{LinkState, RouteGuard, Tap};
 use lanparty_member::unix::{self, WakeFd};
 use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
@@ -21,6 +21,8 @@ pub(crate) struct TapPort {
     dhcp: Option<DhcpClient>,
     routes: Option<RouteGuard>,
     tap: Tap,
+    /// Whether the device is switched on, and took a frame when it was last given one.
+    is_up: bool,
     wake: WakeFd,
     /// What the loop was told of drops.
     told: PortDrops,
@@ -32,6 +34,7 @@ impl TapPort {
             dhcp,
             routes: None,
             tap,
+            is_up: false,
             wake,
             told: PortDrops::default(),
         }
@@ -63,7 +66,7 @@ impl Port for TapPort {
 
     fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
         // What was not taken is in the counters.
-        let _state = self.tap.send(vnet, pieces);
+        self.is_up = self.tap.send(vnet, pieces) == LinkState::Up;
     }
 
     fn flush(&mut self) {
@@ -86,6 +89,7 @@ impl Port for TapPort {
         let configure = |error| PortError::new("cannot switch on the TAP device", error);
         self.tap.set_mtu(info.mtu).map_err(configure)?;
         self.tap.set_up(true).map_err(configure)?;
+        self.is_up = true;
         if self.routes.is_none() {
             match RouteGuard::add(self.tap.index()) {
                 Ok(routes) => self.routes = Some(routes),
@@ -102,6 +106,7 @@ impl Port for TapPort {
     }
 
     fn handle_away(&mut self) {
+        self.is_up = false;
         self.routes = None;
         if let Err(error) = self.tap.set_up(false) {
             tracing::warn!(%error, "cannot switch off the TAP device");
@@ -120,6 +125,10 @@ impl Port for TapPort {
     fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
 
     fn facts(&mut self) -> PortFacts {
-        PortFacts::of(self.tap.addresses().unwrap_or_default())
+        PortFacts {
+            is_up: self.is_up,
+            has_routes: Some(self.routes.is_some()),
+            ..PortFacts::of(self.tap.addresses().unwrap_or_default())
+        }
     }
 }

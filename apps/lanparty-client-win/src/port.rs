@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lanparty_client_core::JoinInfo;
-use lanparty_client_tap::Tap;
+use lanparty_client_tap::{LinkState, Tap};
 use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
@@ -22,6 +22,8 @@ use crate::warden::{Order, Orders, Ways};
 #[derive(Debug)]
 pub(crate) struct TapPort {
     tap: Tap,
+    /// Whether the cable is plugged in, and the adapter took a frame when it was last given one.
+    is_up: bool,
     sockets: SocketsEvent,
     wake: Arc<Event>,
     orders: Orders,
@@ -43,6 +45,7 @@ impl TapPort {
     ) -> io::Result<Self> {
         Ok(Self {
             tap,
+            is_up: false,
             sockets: SocketsEvent::new().map_err(io::Error::other)?,
             wake,
             orders,
@@ -155,7 +158,7 @@ impl Port for TapPort {
 
     fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
         // What was not taken is in the counters.
-        let _state = self.tap.send(vnet, pieces);
+        self.is_up = self.tap.send(vnet, pieces) == LinkState::Up;
     }
 
     fn flush(&mut self) {
@@ -178,12 +181,14 @@ impl Port for TapPort {
         self.tap
             .set_up(true)
             .map_err(|error| PortError::new("cannot plug in the TAP adapter", error))?;
+        self.is_up = true;
         self.orders.send(Order::Joined { mtu: info.mtu });
 
         Ok(())
     }
 
     fn handle_away(&mut self) {
+        self.is_up = false;
         if let Err(error) = self.tap.set_up(false) {
             tracing::warn!(%error, "cannot unplug the TAP adapter");
         }
@@ -197,6 +202,14 @@ impl Port for TapPort {
     }
 
     fn facts(&mut self) -> PortFacts {
-        PortFacts::of(self.tap.addresses().unwrap_or_default())
+        PortFacts {
+            is_up: self.is_up,
+            has_routes: Some(
+                [Family::V4, Family::V6]
+                    .into_iter()
+                    .any(|family| self.ways.index(family) != 0),
+            ),
+            ..PortFacts::of(self.tap.addresses().unwrap_or_default())
+        }
     }
 }

@@ -9,7 +9,7 @@ use lanparty_member::unix::{self, WakeFd};
 use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_offload::coalesce::CoalesceOptions;
-use lanparty_packet::PacketSocket;
+use lanparty_packet::{LinkState, PacketSocket};
 use lanparty_proto::MacAddr;
 
 /// The LAN's side of a gateway.
@@ -17,6 +17,8 @@ use lanparty_proto::MacAddr;
 pub(crate) struct LanPort {
     socket: PacketSocket,
     wake: WakeFd,
+    /// Whether the card took frames when it was last given some.
+    is_up: bool,
     /// What the loop was told of drops.
     told: PortDrops,
 }
@@ -26,6 +28,7 @@ impl LanPort {
         Self {
             socket,
             wake,
+            is_up: true,
             told: PortDrops::default(),
         }
     }
@@ -60,7 +63,7 @@ impl Port for LanPort {
     }
 
     fn flush(&mut self) {
-        let _state = self.socket.flush();
+        self.is_up = self.socket.flush() == LinkState::Up;
     }
 
     fn take_drops(&mut self) -> PortDrops {
@@ -99,6 +102,8 @@ impl Port for LanPort {
         PortFacts {
             address: None,
             kernel_drops: self.socket.statistics().kernel_drops,
+            is_up: self.is_up,
+            has_routes: None,
         }
     }
 }

@@ -322,6 +322,11 @@ impl Session {
         self.config.role
     }
 
+    /// Returns the LAN interface of a gateway or the TAP of a client, for sentences.
+    pub fn interface(&self) -> &str {
+        &self.config.interface
+    }
+
     /// Returns whether the room has a gateway whose connection works.
     pub fn has_gateway(&self) -> bool {
         self.peers.has_gateway()

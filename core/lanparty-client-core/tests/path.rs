@@ -362,6 +362,32 @@ fn events_exist_only_for_a_listener() {
     assert!(std::iter::from_fn(|| path.poll_event()).count() <= 1024);
 }
 
+#[test]
+fn what_does_not_fit_is_told_with_its_own_length_and_what_is_cut_with_each_piece_s() {
+    let mut path = path(Mode::Native, 1500);
+    path.set_events(true);
+    let mut told = |frame: &[u8]| -> Vec<(Action, usize)> {
+        send(&mut path, frame);
+        let events = std::iter::from_fn(|| path.poll_event());
+        events.map(|event| (event.action, event.len)).collect()
+    };
+
+    let too_long = Action::Dropped(DropReason::DatagramBudget);
+    assert_eq!(told(&ipx(LAN, MAC, 1400)), [(too_long, 1400)]);
+    let mut may_be_cut = ipv4(LAN, MAC, 17, &udp(1400));
+    may_be_cut[20] = 0;
+    let pieces = told(&may_be_cut);
+    assert_eq!(pieces.len(), 2);
+    // The second piece repeats the header.
+    let together: usize = pieces.iter().map(|(_, len)| len).sum();
+    assert_eq!(together, may_be_cut.len() + 14 + 20);
+    assert!(
+        pieces
+            .iter()
+            .all(|(action, _)| *action == Action::Forwarded(1))
+    );
+}
+
 proptest! {
     #[test]
     fn what_is_encapsulated_comes_out_again(len in 14usize..=split::MAX_FRAME_LEN, budget in 800usize..1600, byte: u8) {

@@ -59,6 +59,8 @@ pub struct GatewayPath {
     memory: Memory,
     /// Kept for its memory.
     probe_frames: Vec<[u8; MIN_WIRE_LEN]>,
+    /// Kept for its memory.
+    refreshed: Vec<MacAddr>,
     have_macs_changed: bool,
     neighbor: Option<Neighbor>,
 }
@@ -77,6 +79,7 @@ impl GatewayPath {
             notices: Notices::default(),
             memory: Memory::default(),
             probe_frames: Vec::new(),
+            refreshed: Vec::new(),
             have_macs_changed: false,
             neighbor: None,
         }
@@ -124,9 +127,27 @@ impl GatewayPath {
         }
     }
 
-    fn refresh_one(&mut self, mac: MacAddr, out: &mut Outbox) {
+    /// Has the LAN's switches learn, or remember, that a client is behind this port (SPEC G7).
+    fn refresh_one(&mut self, mac: MacAddr, occasion: &'static str, out: &mut Outbox) {
         let frame = refresh::frame(mac, self.config.interface);
         out.local.push(self.tunnel.pool.copy(&frame));
+        let peer = self.tunnel.members.owner_of(mac);
+        self.tunnel.sent_down(peer, &frame, occasion);
+    }
+
+    fn refresh_peer(&mut self, peer: &Peer, occasion: &'static str, out: &mut Outbox) {
+        if let Some(mac) = peer.mac {
+            self.refresh_one(mac, occasion, out);
+        }
+    }
+
+    fn refresh_all(&mut self, out: &mut Outbox) {
+        let mut macs = std::mem::take(&mut self.refreshed);
+        macs.extend(self.tunnel.members.macs());
+        for mac in macs.drain(..) {
+            self.refresh_one(mac, refresh::PERIODIC, out);
+        }
+        self.refreshed = macs;
     }
 
     /// Sends the probes and notices of a round.
@@ -246,11 +267,8 @@ impl DataPath for GatewayPath {
         self.tunnel.handle_session(output);
         self.loops.set_active(self.tunnel.is_joined(), now);
         match output {
-            Output::PeerJoined(peer) | Output::PeerResumed(peer) => {
-                if let Some(mac) = peer.mac {
-                    self.refresh_one(mac, out);
-                }
-            }
+            Output::PeerJoined(peer) => self.refresh_peer(peer, refresh::PEER_JOINED, out),
+            Output::PeerResumed(peer) => self.refresh_peer(peer, refresh::PEER_RESUMED, out),
             Output::Joined(_) | Output::PeerLeft(..) => {}
             Output::Detached => {
                 // Whoever has the place meanwhile has the clients behind its own port of the switch.
@@ -366,10 +384,7 @@ impl DataPath for GatewayPath {
             self.notices.guard(event, now);
         }
         if self.refresh.take_due(now) {
-            for mac in self.tunnel.members.macs() {
-                let frame = refresh::frame(mac, self.config.interface);
-                out.local.push(self.tunnel.pool.copy(&frame));
-            }
+            self.refresh_all(out);
         }
     }
 

@@ -9,6 +9,15 @@ use lanparty_proto::{EtherType, MacAddr};
 /// four refreshes may be lost.
 pub const REFRESH_INTERVAL: Duration = Duration::from_mins(1);
 
+/// What logs call the occasion of a frame for somebody who just came (SPEC G7).
+pub(crate) const PEER_JOINED: &str = "peer_joined";
+
+/// The same for somebody who came back after a broken connection.
+pub(crate) const PEER_RESUMED: &str = "peer_resumed";
+
+/// The same for those that are due every [`REFRESH_INTERVAL`] (SPEC G7).
+pub(crate) const PERIODIC: &str = "periodic";
+
 /// When remote MACs are due.
 #[derive(Debug, Default)]
 pub(crate) struct Refresh {

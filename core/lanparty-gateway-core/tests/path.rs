@@ -14,7 +14,7 @@ use lanparty_client_core::{
 };
 use lanparty_ctrl::{LeaveReason, Mode, Role};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys, REFRESH_INTERVAL};
-use lanparty_obs::DropReason;
+use lanparty_obs::{Action, DropReason};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::probe::{self, Probe};
@@ -204,9 +204,13 @@ fn last_boundary_before_the_lan_believes_nobody() {
 #[test]
 fn switches_are_taught_a_remote_mac_at_once_and_every_minute() {
     let mut bench = Bench::alone(Mode::Full, 1500);
+    bench.path.set_events(true);
     let first = bench.tell(&Output::PeerJoined(CLIENT));
     assert_eq!(first[0].len(), 60);
     assert_eq!(first[0][..14], frame(NIC, REMOTE, 0x88b5, 14));
+    let logged = bench.path.poll_event().unwrap();
+    assert_eq!(logged.action, Action::Sent("peer_joined"));
+    assert_eq!((logged.peer, logged.len), (Some(CLIENT.id), 60));
 
     for _ in 0..3 {
         bench.now += REFRESH_INTERVAL;
@@ -215,6 +219,11 @@ fn switches_are_taught_a_remote_mac_at_once_and_every_minute() {
         bench.path.handle_timeout(bench.now, &mut out);
         out.local.retain(|frame| !is_probe(frame));
         assert_eq!(out.local, first);
+        let occasions: Vec<_> = std::iter::from_fn(|| bench.path.poll_event())
+            .map(|event| event.action)
+            .filter(|action| matches!(action, Action::Sent(_)))
+            .collect();
+        assert_eq!(occasions, [Action::Sent("periodic")]);
     }
 
     bench.tell(&Output::PeerDetached(CLIENT));

@@ -1,5 +1,7 @@
 //! What happened to one frame, for logs that ask for it.
 
+use std::fmt;
+
 use lanparty_proto::{Frame, MacAddr, PeerId};
 
 use crate::DropReason;
@@ -31,19 +33,52 @@ impl Way {
 pub enum Action {
     /// It went to so many targets.
     Forwarded(usize),
+    /// It is a frame of our own, sent on this occasion.
+    Sent(&'static str),
     /// It went nowhere.
     Dropped(DropReason),
 }
 
 impl Action {
-    /// Returns the value of the `action` field: `forwarded`, `filtered`, `rate_limited` or `dropped`.
+    /// Returns the value of the `action` field: `forwarded`, `sent`, `filtered`, `rate_limited` or `dropped`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Forwarded(_) => "forwarded",
+            Self::Sent(_) => "sent",
             Self::Dropped(reason) if reason.is_safety() => "filtered",
             Self::Dropped(reason) if reason.is_rate() => "rate_limited",
             Self::Dropped(_) => "dropped",
         }
+    }
+
+    /// Returns the value of the `reason` field: why it was dropped, or on which occasion a frame of our own was sent.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Forwarded(_) => "",
+            Self::Sent(occasion) => occasion,
+            Self::Dropped(reason) => reason.as_str(),
+        }
+    }
+}
+
+/// What a log says of a frame's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderFields {
+    /// The source MAC.
+    pub source: MacAddr,
+    /// The destination MAC.
+    pub destination: MacAddr,
+    /// EtherType, or the length of an 802.3 frame.
+    pub ether_type: TypeOrLength,
+}
+
+/// An EtherType, or the length of an 802.3 frame (IEEE 802.3, 3.2.6), as logs write it: `0x0800`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TypeOrLength(pub u16);
+
+impl fmt::Display for TypeOrLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{:04x}", self.0)
     }
 }
 
@@ -56,8 +91,8 @@ pub struct FrameEvent {
     pub way: Way,
     /// The member it came from or was for, where that is known.
     pub peer: Option<PeerId>,
-    /// Source MAC, destination MAC, and EtherType or length, if the frame could be read.
-    pub header: Option<(MacAddr, MacAddr, u16)>,
+    /// Its header, if it could be read.
+    pub header: Option<HeaderFields>,
     /// Bytes without FCS.
     pub len: usize,
     /// What was done with it.
@@ -67,9 +102,11 @@ pub struct FrameEvent {
 impl FrameEvent {
     /// Describes `bytes`, which may be no frame at all.
     pub fn new(way: Way, peer: Option<PeerId>, bytes: &[u8], action: Action) -> Self {
-        let header = Frame::parse(bytes)
-            .ok()
-            .map(|frame| (frame.source(), frame.destination(), frame.type_or_length()));
+        let header = Frame::parse(bytes).ok().map(|frame| HeaderFields {
+            source: frame.source(),
+            destination: frame.destination(),
+            ether_type: TypeOrLength(frame.type_or_length()),
+        });
 
         Self {
             way,

@@ -7,5 +7,5 @@ mod status;
 
 pub use counters::{Counters, Drops, Traffic};
 pub use drop_reason::DropReason;
-pub use event::{Action, FrameEvent, Way};
-pub use status::StatusLine;
+pub use event::{Action, FrameEvent, HeaderFields, TypeOrLength, Way};
+pub use status::{PortLoss, StatusLine};

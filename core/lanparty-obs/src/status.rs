@@ -92,6 +92,15 @@ pub enum StatusLine {
         /// The largest IP packet that passes.
         mtu: u16,
     },
+    /// Frames are lost between this program and the system, more than a game would not notice.
+    PortLoss {
+        /// The TAP, or the LAN interface.
+        interface: String,
+        /// How.
+        loss: PortLoss,
+        /// How many, within the last minute or since the last such line.
+        count: u64,
+    },
     /// A client closed a loop through the tunnel and is blocked.
     LoopBlocked {
         /// Its tunnel MAC.
@@ -126,6 +135,19 @@ pub enum StatusLine {
     },
     /// A clean end.
     Left,
+}
+
+/// How frames are lost between a program and the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortLoss {
+    /// The system has no room for more.
+    Busy,
+    /// The interface is down.
+    Down,
+    /// The system cannot express them, or does not want them.
+    Refused,
+    /// They came faster than this program could read.
+    Missed,
 }
 
 impl StatusLine {
@@ -164,13 +186,7 @@ impl fmt::Display for StatusLine {
                 interface,
                 mtu,
                 waited,
-            } => {
-                let waited = waited.as_secs_f64();
-                write!(
-                    f,
-                    "took over: room {room} is on {interface} now (MTU {mtu}), after {waited:.1} s as standby"
-                )
-            }
+            } => write_took_over(f, room, interface, *mtu, *waited),
             Self::GatewayJoined => f.write_str("the LAN gateway is here"),
             Self::GatewayLeft { reason } => {
                 write!(f, "the LAN gateway left ({reason}); waiting for it")
@@ -191,6 +207,11 @@ impl fmt::Display for StatusLine {
                 "packets over {mtu} bytes cannot pass this room and are dropped; \
                  where their protocol can say so, senders were told to send smaller ones"
             ),
+            Self::PortLoss {
+                interface,
+                loss,
+                count,
+            } => write_port_loss(f, interface, *loss, *count),
             Self::LoopBlocked { mac, lasting } => write_blocked(f, *mac, *lasting),
             Self::LoopHere { lasting } => write!(
                 f,
@@ -263,6 +284,47 @@ fn write_standby(f: &mut fmt::Formatter<'_>, room: &str, neighbor: Option<MacAdd
         "standby: room {room} has a gateway on this LAN (its card's MAC ends in {x:02x}:{y:02x}:{z:02x}); \
          this one bridges nothing and takes over when that one is gone"
     )
+}
+
+fn write_took_over(
+    f: &mut fmt::Formatter<'_>,
+    room: &str,
+    interface: &str,
+    mtu: u16,
+    waited: Duration,
+) -> fmt::Result {
+    let waited = waited.as_secs_f64();
+
+    write!(
+        f,
+        "took over: room {room} is on {interface} now (MTU {mtu}), after {waited:.1} s as standby"
+    )
+}
+
+fn write_port_loss(
+    f: &mut fmt::Formatter<'_>,
+    interface: &str,
+    loss: PortLoss,
+    count: u64,
+) -> fmt::Result {
+    match loss {
+        PortLoss::Busy => write!(
+            f,
+            "{count} frames were lost because {interface} did not take them fast enough; is this machine busy with something else?"
+        ),
+        PortLoss::Down => write!(
+            f,
+            "{count} frames were lost because somebody switched {interface} off; switch it on again"
+        ),
+        PortLoss::Refused => write!(
+            f,
+            "{count} frames were lost because the system refuses them on {interface}; do its MTU and its driver fit the room?"
+        ),
+        PortLoss::Missed => write!(
+            f,
+            "{count} frames were lost because {interface} brings them faster than this machine reads them; is it busy with something else?"
+        ),
+    }
 }
 
 fn write_blocked(f: &mut fmt::Formatter<'_>, mac: MacAddr, lasting: Duration) -> fmt::Result {

@@ -40,9 +40,20 @@ pub(crate) struct Room {
 /// What is done with a datagram.
 #[derive(Debug)]
 pub(crate) enum Decision {
-    Drop(DropReason),
+    Drop(DropReason, Found),
     Hold { lost: bool },
     Go(Going),
+}
+
+/// Where the frame is that was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// There is none, or nobody looked.
+    Nothing,
+    /// Behind the datagram's header.
+    Payload,
+    /// In the scratch space, where its halves were joined.
+    Joined,
 }
 
 /// A frame that goes somewhere.
@@ -77,27 +88,27 @@ impl Room {
         now: Instant,
     ) -> Decision {
         let Some(member) = self.roster.get_mut(seat) else {
-            return Decision::Drop(DropReason::UnknownPeer);
+            return Decision::Drop(DropReason::UnknownPeer, Found::Nothing);
         };
         member.last_seen = now;
         if datagram.len() > member.agreed {
-            return Decision::Drop(DropReason::DatagramBudget);
+            return Decision::Drop(DropReason::DatagramBudget, Found::Nothing);
         }
 
         let overlay = match Overlay::parse(datagram, self.mode == Mode::Full) {
             Ok(overlay) => overlay,
-            Err(error) => return Decision::Drop(error.into()),
+            Err(error) => return Decision::Drop(error.into(), Found::Nothing),
         };
         if overlay.room != self.id {
-            return Decision::Drop(DropReason::ForeignRoom);
+            return Decision::Drop(DropReason::ForeignRoom, Found::Nothing);
         }
         if overlay.source != member.identity.peer() {
-            return Decision::Drop(DropReason::ForeignSource);
+            return Decision::Drop(DropReason::ForeignSource, Found::Nothing);
         }
 
         let (bytes, held) = if overlay.is_part {
             let Some(part) = Part::parse(overlay.payload) else {
-                return Decision::Drop(DropReason::MalformedPart);
+                return Decision::Drop(DropReason::MalformedPart, Found::Nothing);
             };
             match member.halves.pair(&part, datagram, frame, now) {
                 Paired::Both(held) => (frame.as_slice(), Some(held)),
@@ -107,13 +118,18 @@ impl Room {
             (overlay.payload, None)
         };
 
+        let found = if held.is_some() {
+            Found::Joined
+        } else {
+            Found::Payload
+        };
         match self.decide(seat, bytes, limits, now) {
             Ok(to) => Decision::Go(Going {
                 to,
                 held,
                 frame_len: bytes.len(),
             }),
-            Err(reason) => Decision::Drop(reason),
+            Err(reason) => Decision::Drop(reason, found),
         }
     }
 

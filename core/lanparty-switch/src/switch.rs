@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
-use lanparty_proto::{MacAddr, RoomId, overlay};
+use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{Attachment, ConnId, Member};
 use crate::narrow::RELAY_SEQUENCE;
-use crate::room::{Decision, Going, Room};
+use crate::room::{Decision, Found, Going, Room};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
-use crate::verdict::{Forward, Verdict};
+use crate::verdict::{Dropped, Forward, Verdict};
 
 /// Something that has to be sent or done.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +56,7 @@ pub enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
     /// Who.
-    pub member: lanparty_proto::PeerId,
+    pub member: PeerId,
     /// What it was.
     pub role: lanparty_ctrl::Role,
     /// A client's MAC, which is free again.
@@ -122,10 +122,10 @@ impl Switch {
     ) -> Verdict<'a> {
         if self.member(from).is_none() {
             self.totals.drops.add(DropReason::UnknownPeer);
-            return Verdict::Drop(DropReason::UnknownPeer);
+            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
         }
         let Some(room) = self.rooms.get_mut(from.room) else {
-            return Verdict::Drop(DropReason::UnknownPeer);
+            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
         };
 
         let decision =
@@ -143,12 +143,17 @@ impl Switch {
                 }
                 Verdict::Hold
             }
-            Decision::Drop(reason) => {
+            Decision::Drop(reason, found) => {
                 self.count_drop(from, reason);
                 if reason.is_malformed() {
                     self.strike(from, now);
                 }
-                Verdict::Drop(reason)
+                let frame = match found {
+                    Found::Nothing => None,
+                    Found::Payload => datagram.get(overlay::HEADER_LEN..),
+                    Found::Joined => Some(self.frame.as_slice()),
+                };
+                Verdict::Drop(Dropped { reason, frame })
             }
         }
     }
@@ -262,6 +267,13 @@ impl Switch {
         }
     }
 
+    /// Returns the room and the peer id of whoever holds `place`.
+    pub fn whereabouts(&self, place: Attachment) -> Option<(RoomId, PeerId)> {
+        let peer = self.member(place)?.identity.peer();
+
+        Some((self.rooms.get(place.room)?.id, peer))
+    }
+
     /// Returns how many malformed datagrams the connection that holds `place` has sent.
     pub fn strikes(&self, place: Attachment) -> u32 {
         self.member(place).map_or(0, |member| member.strikes)
@@ -361,7 +373,7 @@ impl Switch {
     ) -> Verdict<'a> {
         let len = datagram.len();
         let Some(room) = self.rooms.get_mut(from.room) else {
-            return Verdict::Drop(DropReason::UnknownPeer);
+            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
         };
         let can_split = room.can_split(&going);
         let counted = room.count(from.seat, &going, len);

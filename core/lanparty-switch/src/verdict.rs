@@ -12,11 +12,30 @@ use crate::roster::Roster;
 #[derive(Debug)]
 pub enum Verdict<'a> {
     /// Nowhere. The switch has counted it.
-    Drop(DropReason),
+    Drop(Dropped<'a>),
     /// It is half a frame, and the switch keeps it until the other half comes.
     Hold,
     /// To the targets, unchanged.
     Forward(Forward<'a>),
+}
+
+/// What goes nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped<'a> {
+    /// Why.
+    pub reason: DropReason,
+    /// The whole frame, joined if it came in halves; `None` if there was none to be read.
+    pub frame: Option<&'a [u8]>,
+}
+
+impl Dropped<'_> {
+    /// Something without a frame.
+    pub(crate) const fn unread(reason: DropReason) -> Self {
+        Self {
+            reason,
+            frame: None,
+        }
+    }
 }
 
 /// A datagram, or two halves, and who gets them.

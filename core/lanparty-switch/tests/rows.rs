@@ -118,7 +118,7 @@ impl Party {
     fn send_raw(&mut self, from: &Seat, datagram: &[u8]) -> Result<Vec<ConnId>, DropReason> {
         let verdict = self.switch.handle_datagram(from.at, datagram, self.now);
         let result = match verdict {
-            Verdict::Drop(reason) => Err(reason),
+            Verdict::Drop(dropped) => Err(dropped.reason),
             Verdict::Hold => Ok(Vec::new()),
             Verdict::Forward(forward) => Ok(forward
                 .targets()

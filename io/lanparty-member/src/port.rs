@@ -106,6 +106,17 @@ pub struct PortDrops {
 }
 
 impl PortDrops {
+    /// Returns the sum of both.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            busy: self.busy.saturating_add(other.busy),
+            down: self.down.saturating_add(other.down),
+            refused: self.refused.saturating_add(other.refused),
+            missed: self.missed.saturating_add(other.missed),
+        }
+    }
+
     /// Takes sums since the start, and returns by how much they are more than the last ones, which they replace.
     #[must_use]
     pub const fn since(self, last: &mut Self) -> Self {
@@ -127,6 +138,10 @@ pub struct PortFacts {
     pub address: Option<IpAddr>,
     /// Frames that the system dropped before we could read them.
     pub kernel_drops: u64,
+    /// Whether the port is on and takes frames.
+    pub is_up: bool,
+    /// Whether the system's routes are as the party needs them (on Windows: the relay's is pinned); `None` where none are needed.
+    pub has_routes: Option<bool>,
 }
 
 impl PortFacts {
@@ -141,7 +156,7 @@ impl PortFacts {
 
         Self {
             address: addresses.into_iter().min_by_key(rank),
-            kernel_drops: 0,
+            ..Self::default()
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod diagnose;
 mod obey;
+mod port_losses;
 mod too_large;
 mod traffic;
 mod watch;
@@ -23,6 +24,7 @@ use lanparty_queue::Tempo;
 
 use self::diagnose::Diagnosis;
 use self::obey::cause_of;
+use self::port_losses::PortLosses;
 use self::too_large::TooLarge;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
@@ -87,6 +89,7 @@ pub struct Member<P, D> {
     coalescer: Coalescer,
     drops: LoopDrops,
     too_large: TooLarge,
+    port_losses: PortLosses,
     joined: Option<JoinInfo>,
     end: Option<End>,
     /// Since when there is no place; the port goes down when that takes too long.
@@ -123,6 +126,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             coalescer,
             drops: LoopDrops::default(),
             too_large: TooLarge::default(),
+            port_losses: PortLosses::default(),
             joined: None,
             end: None,
             away_since: None,

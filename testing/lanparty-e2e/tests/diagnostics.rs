@@ -98,6 +98,8 @@ fn frames_are_logged_one_by_one_where_that_is_asked_for_and_nowhere_else() {
         "budget=",
         "rtt_us=",
         "broadcasts_down=",
+        "port_up=true",
+        "routes=true",
         "new_drops=",
     ] {
         assert!(line.contains(word), "no {word} in {line}");

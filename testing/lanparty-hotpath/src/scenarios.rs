@@ -212,7 +212,7 @@ fn relay(switch: &mut Switch, sender: Attachment, datagram: &Bytes, now: Instant
     let forward = match switch.handle_datagram(sender, datagram, now) {
         Verdict::Forward(forward) => forward,
         Verdict::Hold => return,
-        Verdict::Drop(reason) => panic!("the relay drops a frame: {reason}"),
+        Verdict::Drop(dropped) => panic!("the relay drops a frame: {}", dropped.reason),
     };
     let flow = Flow {
         id: 1,

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use lanparty_net::{Endpoint, LinkId};
 use lanparty_obs::{Action, DropReason, FrameEvent, Way};
 use lanparty_offload::flow::{self, FlowClass};
-use lanparty_proto::{PeerId, overlay};
+use lanparty_proto::{PeerId, RoomId, overlay};
 use lanparty_queue::Class;
-use lanparty_switch::{Attachment, Fit, Forward, Target, Verdict, split_datagram};
+use lanparty_switch::{Attachment, Dropped, Fit, Forward, Target, Verdict, split_datagram};
 use lanparty_telemetry::Throttle;
 
 use super::Worker;
@@ -29,6 +29,9 @@ pub(crate) struct Losses {
     /// Because the path shrank while they waited.
     pub(crate) oversize: u64,
 }
+
+/// The room and the peer that a connection is.
+type Sender = (RoomId, PeerId);
 
 /// Everything that sending one frame needs beside the frame.
 struct Sending<'a> {
@@ -75,16 +78,24 @@ impl Worker {
     }
 
     fn handle_datagram(&mut self, link: LinkId, place: Attachment, datagram: &Bytes, now: Instant) {
+        // Asked before the switch is: with its last malformed datagram a member is gone.
+        let logged = tracing::enabled!(target: "frames", tracing::Level::TRACE);
+        let sender = logged.then(|| self.switch.whereabouts(place)).flatten();
         match self.switch.handle_datagram(place, datagram, now) {
             Verdict::Hold => {}
-            Verdict::Drop(reason) => {
-                log_drop(datagram, reason);
+            Verdict::Drop(dropped) => {
+                let reason = dropped.reason;
+                if let Some(sender) = sender {
+                    log_drop(sender, datagram, dropped);
+                }
                 if reason.is_malformed() {
                     self.log_malformed(link, place, reason, now);
                 }
             }
             Verdict::Forward(forward) => {
-                log_forward(&forward, datagram);
+                if let Some(sender) = sender {
+                    log_forward(sender, &forward);
+                }
                 let class = match flow::classify(forward.frame) {
                     FlowClass::Control => Class::Control,
                     FlowClass::Normal => Class::Normal,
@@ -181,50 +192,52 @@ fn fold(hash: u64) -> u32 {
     u32::try_from(mixed & u64::from(u32::MAX)).unwrap_or(u32::MAX)
 }
 
-/// Logs a frame that went nowhere, if anybody listens.
-fn log_drop(datagram: &[u8], reason: DropReason) {
-    if tracing::enabled!(target: "frames", tracing::Level::TRACE) {
-        let frame = datagram.get(overlay::HEADER_LEN..).unwrap_or_default();
-        log_frame(datagram, frame, Action::Dropped(reason));
-    }
-}
-
-/// Logs a frame that went somewhere, if anybody listens.
-fn log_forward(forward: &Forward<'_>, datagram: &[u8]) {
-    if tracing::enabled!(target: "frames", tracing::Level::TRACE) {
-        let targets = forward
-            .targets()
-            .filter(|target| target.fit != Fit::TooLarge);
-        let action = match targets.count() {
-            0 if forward.targets().next().is_some() => Action::Dropped(DropReason::TargetBudget),
-            count => Action::Forwarded(count),
-        };
-        log_frame(datagram, forward.frame, action);
-    }
-}
-
+/// Logs what went nowhere; a datagram without a frame that could be read is told by its length alone.
 #[cold]
-fn log_frame(datagram: &[u8], frame: &[u8], action: Action) {
-    const ROOM_AT: usize = 4;
-    let room = datagram.get(ROOM_AT..).and_then(|rest| rest.first_chunk());
-    let room = room.copied().map_or(0, u32::from_be_bytes);
-    let event = FrameEvent::new(Way::Across, Some(sender(datagram)), frame, action);
-    let (source, destination, kind) = event.header.unwrap_or_default();
-    let (targets, reason) = match action {
-        Action::Forwarded(targets) => (targets, ""),
-        Action::Dropped(reason) => (0, reason.as_str()),
+fn log_drop(sender: Sender, datagram: &[u8], dropped: Dropped<'_>) {
+    let frame = dropped.frame.unwrap_or_default();
+    let mut event = event(sender, frame, Action::Dropped(dropped.reason));
+    if dropped.frame.is_none() {
+        event.len = datagram.len().saturating_sub(overlay::HEADER_LEN);
+    }
+    log_frame(sender, &event);
+}
+
+/// Logs a frame that went somewhere, or was too large for everybody it was for.
+#[cold]
+fn log_forward(sender: Sender, forward: &Forward<'_>) {
+    let fitting = forward
+        .targets()
+        .filter(|target| target.fit != Fit::TooLarge);
+    let action = match fitting.count() {
+        0 if forward.targets().next().is_some() => Action::Dropped(DropReason::TargetBudget),
+        count => Action::Forwarded(count),
     };
+    log_frame(sender, &event(sender, forward.frame, action));
+}
+
+fn event((_, peer): Sender, frame: &[u8], action: Action) -> FrameEvent {
+    FrameEvent::new(Way::Across, Some(peer), frame, action)
+}
+
+/// Writes the line (SPEC R16). Room and peer are those of the connection, not what the datagram says (SPEC D3).
+fn log_frame((room, peer): Sender, event: &FrameEvent) {
+    let targets = match event.action {
+        Action::Forwarded(targets) => targets,
+        Action::Sent(_) | Action::Dropped(_) => 0,
+    };
+    let header = event.header;
     tracing::trace!(
         target: "frames",
         direction = event.way.as_str(),
-        room,
-        peer = sender(datagram).0,
-        %source,
-        %destination,
-        ether_type = format_args!("0x{kind:04x}"),
+        room = room.0,
+        peer = peer.0,
+        source = header.map(|header| display(header.source)),
+        destination = header.map(|header| display(header.destination)),
+        ether_type = header.map(|header| display(header.ether_type)),
         len = event.len,
-        action = action.as_str(),
-        reason,
+        action = event.action.as_str(),
+        reason = event.action.reason(),
         targets,
         "frame"
     );
@@ -232,8 +245,6 @@ fn log_frame(datagram: &[u8], frame: &[u8], action: Action) {
 
 #[cfg(test)]
 mod tests {
-    use lanparty_proto::RoomId;
-
     use super::*;
 
     #[test]

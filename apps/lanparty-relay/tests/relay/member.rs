@@ -10,6 +10,7 @@ use lanparty_ctrl::{
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, member_socket,
 };
+use lanparty_proto::split::{first_half_len, part_header};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_queue::{Class, Pace};
 
@@ -85,6 +86,16 @@ impl Member {
         Self::say_hello(relay, &hello(role, room, mac))
     }
 
+    /// Joins as a client that takes datagrams of up to `budget` bytes.
+    pub(crate) fn join_with_budget(relay: &Relay, room: &str, mac: MacAddr, budget: u16) -> Self {
+        let hello = Hello {
+            budget,
+            ..hello(Role::Client, room, Some(mac))
+        };
+
+        Self::say_hello(relay, &hello).unwrap()
+    }
+
     /// Takes up the place that `welcome` gave.
     pub(crate) fn resume(relay: &Relay, room: &str, mac: MacAddr, welcome: &Welcome) -> Self {
         let token = welcome.resume.as_ref().map(|Resume { token, .. }| token);
@@ -129,11 +140,32 @@ impl Member {
     }
 
     pub(crate) fn send(&mut self, frame: &[u8]) {
-        let welcome = self.welcome();
-        let length = u16::try_from(frame.len()).unwrap();
-        let header = overlay::header(welcome.room, welcome.peer, false, length);
-        let datagram = [&header[..], frame].concat();
+        let datagram = self.datagram(frame);
         self.send_raw(&datagram);
+    }
+
+    /// Returns the datagram by which this member would send `frame`.
+    pub(crate) fn datagram(&self, frame: &[u8]) -> Vec<u8> {
+        self.framed(frame, false)
+    }
+
+    /// Sends `frame` as two halves.
+    pub(crate) fn send_halves(&mut self, frame: &[u8]) {
+        let total = u16::try_from(frame.len()).unwrap();
+        let (first, second) = frame.split_at(first_half_len(frame.len()));
+        for (half, is_second) in [(first, false), (second, true)] {
+            let part = [&part_header(7, total, is_second)[..], half].concat();
+            let datagram = self.framed(&part, true);
+            self.send_raw(&datagram);
+        }
+    }
+
+    fn framed(&self, payload: &[u8], is_part: bool) -> Vec<u8> {
+        let welcome = self.welcome();
+        let length = u16::try_from(payload.len()).unwrap();
+        let header = overlay::header(welcome.room, welcome.peer, is_part, length);
+
+        [&header[..], payload].concat()
     }
 
     pub(crate) fn send_raw(&mut self, datagram: &[u8]) {

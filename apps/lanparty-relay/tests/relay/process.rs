@@ -1,5 +1,6 @@
 //! The relay as a process.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lanparty-relay");
+
+/// The file with its log, in its folder.
+const LOG: &str = "log";
 
 /// A relay that is gone, with its files, when the test is over.
 pub(crate) struct Relay {
@@ -64,6 +68,11 @@ impl Relay {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// Returns what it has logged since the test began.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join(LOG)).unwrap_or_default()
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -106,10 +115,14 @@ impl Relay {
 }
 
 impl Drop for Relay {
+    #[expect(clippy::print_stderr, reason = "shown with the test's output")]
     fn drop(&mut self) {
         // It may have ended by itself, which is what some tests are about.
         let _killed = self.child.kill();
         let _ended = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the relay's log:\n{}", self.log());
+        }
         let _removed = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -122,6 +135,11 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAddr) {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(LOG))
+        .unwrap();
     let mut child = Command::new(PROGRAM)
         .args(["--listen", listen, "--state-dir"])
         .arg(folder.join("state"))
@@ -130,6 +148,7 @@ fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAdd
         .args(arguments)
         .env("SOFTLAN_LOG", "warn")
         .stdout(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut line = String::new();

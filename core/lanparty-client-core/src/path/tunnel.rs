@@ -168,21 +168,24 @@ impl Tunnel {
     /// Sends a frame whose headers were checked; super-frames are cut, and what does not fit is answered or fragmented.
     pub fn send(&mut self, vnet: &VnetHeader, frame: &Frame<'_>, now: Instant, out: &mut Outbox) {
         let sent = self.try_send(vnet, frame, now, out);
-        if let Err(reason) = sent {
-            self.drop_up(reason, frame.bytes());
+        if let Err((reason, len)) = sent {
+            self.counters.drops_up.add(reason);
+            self.note(Way::Up, None, frame.bytes(), len, Action::Dropped(reason));
         }
     }
 
+    /// Returns why nothing, or not everything, of the frame went, and how long it or the segment was.
     fn try_send(
         &mut self,
         vnet: &VnetHeader,
         frame: &Frame<'_>,
         now: Instant,
         out: &mut Outbox,
-    ) -> Result<(), DropReason> {
+    ) -> Result<(), (DropReason, usize)> {
         let fit = self.fit(frame.tags());
-        let whole = Super::parse(vnet, frame.bytes()).map_err(cannot_segment)?;
-        let segments = whole.segments(Some(fit.into())).map_err(cannot_segment)?;
+        let refusal = |refusal| (cannot_segment(refusal), frame.bytes().len());
+        let whole = Super::parse(vnet, frame.bytes()).map_err(refusal)?;
+        let segments = whole.segments(Some(fit.into())).map_err(refusal)?;
         let flow = self.flow_of(frame.bytes());
         let most = frame.max_len(self.mtu.into());
         let mut refused = None;
@@ -204,9 +207,9 @@ impl Tunnel {
                         segment.write(buffer);
                     });
                     let passed = self.shrink(&bytes, fit, flow, now, out);
-                    refused = refused.or_else(|| (!passed).then_some(reason));
+                    refused = refused.or_else(|| (!passed).then_some((reason, len)));
                 }
-                Err(reason) => refused = refused.or(Some(reason)),
+                Err(reason) => refused = refused.or(Some((reason, len))),
             }
         }
 
@@ -325,7 +328,7 @@ impl Tunnel {
 
     fn forwarded_up(&mut self, frame: &[u8], len: usize) {
         self.counters.up.add(len);
-        self.note(Way::Up, None, frame, Action::Forwarded(1));
+        self.note(Way::Up, None, frame, len, Action::Forwarded(1));
     }
 
     /// Counts a frame that went down to the port.
@@ -334,25 +337,32 @@ impl Tunnel {
         if frame.first().is_some_and(|byte| byte & 1 != 0) {
             self.counters.broadcast_down = self.counters.broadcast_down.wrapping_add(1);
         }
-        self.note(Way::Down, Some(peer.id), frame, Action::Forwarded(1));
+        let action = Action::Forwarded(1);
+        self.note(Way::Down, Some(peer.id), frame, frame.len(), action);
     }
 
     /// Counts a frame that went nowhere on its way up.
     pub fn drop_up(&mut self, reason: DropReason, frame: &[u8]) {
         self.counters.drops_up.add(reason);
-        self.note(Way::Up, None, frame, Action::Dropped(reason));
+        self.note(Way::Up, None, frame, frame.len(), Action::Dropped(reason));
     }
 
     /// Counts a frame that went nowhere on its way down.
     pub fn drop_down(&mut self, reason: DropReason, peer: Option<PeerId>, frame: &[u8]) {
         self.counters.drops_down.add(reason);
-        self.note(Way::Down, peer, frame, Action::Dropped(reason));
+        self.note(Way::Down, peer, frame, frame.len(), Action::Dropped(reason));
     }
 
-    fn note(&mut self, way: Way, peer: Option<PeerId>, frame: &[u8], action: Action) {
+    /// Tells a listener of a frame of our own that goes to the port because of `peer`, and of its occasion.
+    pub fn sent_down(&mut self, peer: Option<PeerId>, frame: &[u8], occasion: &'static str) {
+        self.note(Way::Down, peer, frame, frame.len(), Action::Sent(occasion));
+    }
+
+    /// Tells a listener what became of `frame`, or of a segment of it that has `len` bytes.
+    fn note(&mut self, way: Way, peer: Option<PeerId>, frame: &[u8], len: usize, action: Action) {
         if self.has_listener && self.events.len() < MAX_EVENTS {
             let event = FrameEvent::new(way, peer, frame, action);
-            self.events.push_back(event);
+            self.events.push_back(FrameEvent { len, ..event });
         }
     }
 

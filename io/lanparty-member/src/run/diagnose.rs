@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use lanparty_client_core::DataPath;
 use lanparty_ctrl::Role;
-use lanparty_obs::{Action, FrameEvent, StatusLine};
+use lanparty_obs::{Action, DropReason, FrameEvent, StatusLine};
+use lanparty_proto::overlay;
 use tracing::Level;
 
 use super::Member;
@@ -48,8 +49,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
     /// Logs what became of the frames of this turn.
     pub(super) fn log_frames(&mut self) {
         if self.diagnosis.logs_frames {
+            let budget = self.config.session.budget();
             while let Some(event) = self.path.poll_event() {
-                log_frame(&event);
+                log_frame(&event, budget);
             }
         }
     }
@@ -106,7 +108,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
             gateway = self.config.session.has_gateway(),
             budget = stats.budget,
             rtt_us = stats.rtt_us,
-            address = port.address.map(tracing::field::display),
+            address = port.address.map(display),
+            port_up = port.is_up,
+            routes = port.has_routes,
             frames_up = stats.frames_up,
             bytes_up = stats.bytes_up,
             frames_down = stats.frames_down,
@@ -143,22 +147,23 @@ fn grown(old: &BTreeMap<String, u64>, new: &BTreeMap<String, u64>) -> String {
 }
 
 #[cold]
-fn log_frame(event: &FrameEvent) {
-    let (source, destination, kind) = event.header.unwrap_or_default();
-    let reason = match event.action {
-        Action::Forwarded(_) => "",
-        Action::Dropped(reason) => reason.as_str(),
-    };
+fn log_frame(event: &FrameEvent, budget: usize) {
+    let header = event.header;
+    // What does not fit is told with both sizes (SPEC D4).
+    let sizes = (event.action == Action::Dropped(DropReason::DatagramBudget))
+        .then(|| (overlay::HEADER_LEN.saturating_add(event.len), budget));
     tracing::trace!(
         target: "frames",
         direction = event.way.as_str(),
         peer = event.peer.map(|peer| peer.0),
-        %source,
-        %destination,
-        ether_type = format_args!("0x{kind:04x}"),
+        source = header.map(|header| display(header.source)),
+        destination = header.map(|header| display(header.destination)),
+        ether_type = header.map(|header| display(header.ether_type)),
         len = event.len,
         action = event.action.as_str(),
-        reason,
+        reason = event.action.reason(),
+        encoded_len = sizes.map(|(encoded, _)| encoded),
+        budget = sizes.map(|(_, budget)| budget),
         "frame"
     );
 }

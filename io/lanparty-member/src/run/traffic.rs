@@ -53,7 +53,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                     self.config.session.handle_budget(attempt, budget, now);
                 }
                 Some(LinkEvent::Closed { cause, .. }) => {
-                    if let Some(attempt) = self.lines.handle_closed(id, now) {
+                    if let Some((attempt, cause)) = self.lines.handle_closed(id, cause, now) {
                         self.config
                             .session
                             .handle_closed(attempt, cause_of(cause), now);

@@ -24,7 +24,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.check_sleep(now);
             self.check_away(now);
             self.remember(now);
-            self.collect_losses();
+            self.collect_losses(now);
             self.check_too_large(now);
             self.diagnose(now);
             let stats = self.stats();
@@ -114,13 +114,17 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     /// Counts what links and port gave up by themselves.
-    fn collect_losses(&mut self) {
+    fn collect_losses(&mut self, now: Instant) {
         let port = self.port.take_drops();
         self.drops.up.add_many(DropReason::PortMissed, port.missed);
         let down = &mut self.drops.down;
         down.add_many(DropReason::PortBusy, port.busy);
         down.add_many(DropReason::PortDown, port.down);
         down.add_many(DropReason::PortRefused, port.refused);
+        let interface = self.config.session.interface();
+        if let Some(line) = self.port_losses.check(port, interface, now) {
+            (self.config.status)(&line);
+        }
         for line in self.lines.open.iter_mut().filter(|line| line.is_connected) {
             let losses = line.endpoint.take_losses(line.link);
             let up = &mut self.drops.up;
