@@ -10,6 +10,10 @@ use lanparty_net::{CloseCause, Endpoint, LinkId, MemberSettings, member_socket};
 /// How long one address may be silent before the next is tried beside it (RFC 8305, 5: 250 ms).
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
+/// How long other addresses have to answer once one has answered with a certificate that is not the relay's: a round trip around the
+/// world and the loss of a packet (RFC 9002, 6.2.2: 1 s).
+const OTHERS_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How many links may exist at a time: the one in use, one beside it, and the addresses tried for that.
 pub(crate) const MAX_LINES: usize = 8;
 
@@ -37,12 +41,21 @@ struct Dial {
     next: Instant,
 }
 
+/// An address that answered and is not the relay: the reason why the attempt failed, unless another address is.
+#[derive(Debug)]
+struct Impostor {
+    attempt: Attempt,
+    due: Instant,
+    cause: CloseCause,
+}
+
 /// All lines of a member, and the attempts that open more.
 #[derive(Debug)]
 pub(crate) struct Lines {
     settings: MemberSettings,
     addresses: Vec<SocketAddr>,
     dials: Vec<Dial>,
+    impostors: Vec<Impostor>,
     next_id: u64,
     pub(crate) open: Vec<Line>,
 }
@@ -53,6 +66,7 @@ impl Lines {
             settings,
             addresses,
             dials: Vec::new(),
+            impostors: Vec::new(),
             next_id: 0,
             open: Vec::new(),
         }
@@ -102,7 +116,7 @@ impl Lines {
         if let Some(facts) = line.endpoint.facts(line.link) {
             self.prefer(facts.remote);
         }
-        self.dials.retain(|dial| dial.attempt != attempt);
+        self.forget(attempt);
         for other in &mut self.open {
             if other.attempt == attempt && other.id != id && !other.is_closing {
                 other.close(0, "another address answered first", now);
@@ -114,7 +128,7 @@ impl Lines {
 
     /// Ends the lines of an attempt, with a code and text for the relay.
     pub(crate) fn close(&mut self, attempt: Attempt, code: u32, text: &str, now: Instant) {
-        self.dials.retain(|dial| dial.attempt != attempt);
+        self.forget(attempt);
         for line in self
             .open
             .iter_mut()
@@ -132,7 +146,12 @@ impl Lines {
             .iter()
             .filter_map(|line| line.endpoint.poll_timeout());
 
-        dials.chain(links).min()
+        let impostors = self.impostors.iter();
+        let impostors = impostors
+            .filter(|impostor| !self.is_dialling(impostor.attempt))
+            .map(|impostor| impostor.due);
+
+        dials.chain(links).chain(impostors).min()
     }
 
     /// Opens lines whose time has come. Gives attempts of which nothing is left, with the reason.
@@ -151,8 +170,33 @@ impl Lines {
         for line in &mut self.open {
             line.endpoint.handle_timeout(now);
         }
+        while let Some(failure) = self.expose(now) {
+            failed.push(failure);
+        }
 
         failed
+    }
+
+    /// Ends an attempt of which one address was an impostor and no other has answered in time.
+    fn expose(&mut self, now: Instant) -> Option<(Attempt, CloseCause)> {
+        let is_due =
+            |impostor: &Impostor| impostor.due <= now && !self.is_dialling(impostor.attempt);
+        let found = self.impostors.iter().position(is_due)?;
+        let Impostor { attempt, cause, .. } = self.impostors.swap_remove(found);
+        self.close(attempt, 0, "another address has a wrong certificate", now);
+
+        Some((attempt, cause))
+    }
+
+    fn is_dialling(&self, attempt: Attempt) -> bool {
+        self.dials.iter().any(|dial| dial.attempt == attempt)
+    }
+
+    /// Tries no further address of an attempt, and forgets why earlier ones were none.
+    fn forget(&mut self, attempt: Attempt) {
+        self.dials.retain(|dial| dial.attempt != attempt);
+        self.impostors
+            .retain(|impostor| impostor.attempt != attempt);
     }
 
     /// Tries the next addresses whose time has come. Returns `false` once there are none left: what is open decides then.
@@ -161,6 +205,11 @@ impl Lines {
             let Some(address) = dial.rest.pop_front() else {
                 return false;
             };
+            if !self.make_room(dial.attempt, now) {
+                dial.rest.push_front(address);
+                dial.next = now + NEXT_ADDRESS_AFTER;
+                return true;
+            }
             match self.open_line(dial.attempt, address, dial.worker, now) {
                 Ok(line) => {
                     self.open.push(line);
@@ -173,23 +222,59 @@ impl Lines {
         true
     }
 
-    /// A line ended without our doing. Returns its attempt if that has nothing left.
-    pub(crate) fn handle_closed(&mut self, id: u64, now: Instant) -> Option<Attempt> {
+    /// Returns whether there is room for one more line. If need be, the address of the attempt that has been silent for longest makes
+    /// way, so that each of many has its turn (SPEC N2).
+    fn make_room(&mut self, attempt: Attempt, now: Instant) -> bool {
+        if self.open.len() < MAX_LINES {
+            return true;
+        }
+        let is_dispensable =
+            |line: &Line| line.is_closing || line.attempt == attempt && !line.is_connected;
+        let Some(oldest) = self.open.iter().position(is_dispensable) else {
+            return false;
+        };
+        let mut line = self.open.remove(oldest);
+        if !line.is_closing {
+            line.close(0, "other addresses are to be tried", now);
+        }
+
+        true
+    }
+
+    /// A line ended without our doing. Returns its attempt if that has nothing left, with what says most about why.
+    pub(crate) fn handle_closed(
+        &mut self,
+        id: u64,
+        cause: CloseCause,
+        now: Instant,
+    ) -> Option<(Attempt, CloseCause)> {
         let line = self.open.iter_mut().find(|line| line.id == id)?;
         line.is_closing = true;
         let attempt = line.attempt;
         if let Some(dial) = self.dials.iter_mut().find(|dial| dial.attempt == attempt) {
             dial.next = now;
-            if !dial.rest.is_empty() {
-                return None;
-            }
         }
-        if self.has_open(attempt) {
+        let is_waiting = self
+            .dials
+            .iter()
+            .any(|dial| dial.attempt == attempt && !dial.rest.is_empty());
+        if is_waiting || self.has_open(attempt) {
+            if let CloseCause::Certificate(_) = cause {
+                let due = now + OTHERS_PATIENCE;
+                self.impostors.push(Impostor {
+                    attempt,
+                    due,
+                    cause,
+                });
+            }
             return None;
         }
-        self.dials.retain(|dial| dial.attempt != attempt);
+        let mut impostors = self.impostors.iter();
+        let impostor = impostors.find(|impostor| impostor.attempt == attempt);
+        let cause = impostor.map_or(cause, |impostor| impostor.cause.clone());
+        self.forget(attempt);
 
-        Some(attempt)
+        Some((attempt, cause))
     }
 
     /// Forgets lines that are closed and have nothing more to send.
@@ -211,7 +296,6 @@ impl Lines {
         worker: Option<u8>,
         now: Instant,
     ) -> anyhow::Result<Line> {
-        anyhow::ensure!(self.open.len() < MAX_LINES, "too many attempts at a time");
         let mut endpoint = Endpoint::member(member_socket(address)?, self.settings.clone())?;
         let link = endpoint.connect(address, worker, now)?;
         endpoint.flush(now);
@@ -233,5 +317,45 @@ impl Line {
         self.endpoint.close(self.link, code, text, now);
         self.endpoint.flush(now);
         self.is_closing = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use lanparty_net::{DEVELOPMENT_NAME, Identity, Trust};
+    use lanparty_queue::Pace;
+
+    use super::*;
+
+    fn settings() -> MemberSettings {
+        let identity = Identity::development(&[DEVELOPMENT_NAME.to_owned()]).unwrap();
+        let trust = Trust::Pinned(identity.chain.first().unwrap().clone());
+
+        MemberSettings::new(DEVELOPMENT_NAME.to_owned(), &trust, Pace::Off).unwrap()
+    }
+
+    #[test]
+    fn every_address_of_a_name_with_many_is_tried() {
+        let silent: Vec<UdpSocket> = (0..3 * MAX_LINES)
+            .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let addresses = silent.iter().map(|socket| socket.local_addr().unwrap());
+        let mut lines = Lines::new(settings(), addresses.collect());
+        let mut now = Instant::now();
+        lines.dial(Attempt(1), None, now);
+
+        for _ in &silent {
+            assert_eq!(lines.handle_timeout(now), []);
+            lines.sweep();
+            assert!(lines.open.len() <= MAX_LINES);
+            now += NEXT_ADDRESS_AFTER;
+        }
+
+        for socket in silent {
+            socket.set_nonblocking(true).unwrap();
+            socket.recv(&mut [0; 2048]).unwrap();
+        }
     }
 }

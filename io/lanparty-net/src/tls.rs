@@ -61,6 +61,10 @@ fn provider() -> Arc<CryptoProvider> {
 ///
 /// Returns an error if chain and key do not belong together.
 pub(crate) fn server(identity: Identity) -> Result<QuicServerConfig, TlsError> {
+    QuicServerConfig::try_from(server_config(identity)?).map_err(TlsError::Suite)
+}
+
+fn server_config(identity: Identity) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])
         .map_err(TlsError::Config)?
@@ -70,7 +74,7 @@ pub(crate) fn server(identity: Identity) -> Result<QuicServerConfig, TlsError> {
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.max_early_data_size = 0;
 
-    QuicServerConfig::try_from(config).map_err(TlsError::Suite)
+    Ok(config)
 }
 
 /// Returns the TLS side of a member.
@@ -79,6 +83,10 @@ pub(crate) fn server(identity: Identity) -> Result<QuicServerConfig, TlsError> {
 ///
 /// Returns an error if the pinned certificate cannot be read or the system's roots cannot be used.
 pub(crate) fn client(trust: &Trust) -> Result<QuicClientConfig, TlsError> {
+    QuicClientConfig::try_from(client_config(trust)?).map_err(TlsError::Suite)
+}
+
+fn client_config(trust: &Trust) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13])
         .map_err(TlsError::Config)?;
@@ -98,7 +106,7 @@ pub(crate) fn client(trust: &Trust) -> Result<QuicClientConfig, TlsError> {
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
 
-    QuicClientConfig::try_from(config).map_err(TlsError::Suite)
+    Ok(config)
 }
 
 /// Why there is no TLS configuration.
@@ -122,4 +130,43 @@ pub enum TlsError {
     /// The provider lacks the suite for QUIC's first packets.
     #[error("no cipher suite for QUIC")]
     Suite(#[source] quinn_proto::crypto::rustls::NoInitialCipherSuite),
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::quic::{ClientConnection, ServerConnection, Version};
+
+    use super::*;
+
+    /// Lets a relay read the first words of a program that speaks `protocols`.
+    fn greet(protocols: Option<&[u8]>) -> Result<(), rustls::Error> {
+        let identity = Identity::development(&[DEVELOPMENT_NAME.to_owned()]).unwrap();
+        let trust = Trust::Pinned(identity.chain.first().unwrap().clone());
+        let mut config = client_config(&trust).unwrap();
+        if let Some(protocol) = protocols {
+            config.alpn_protocols = vec![protocol.to_vec()];
+        }
+        let name = DEVELOPMENT_NAME.try_into().unwrap();
+        let mut client =
+            ClientConnection::new(Arc::new(config), Version::V1, name, Vec::new()).unwrap();
+        let server = Arc::new(server_config(identity).unwrap());
+        let mut server = ServerConnection::new(server, Version::V1, Vec::new()).unwrap();
+        let mut hello = Vec::new();
+        client.write_hs(&mut hello);
+
+        server.read_hs(&hello)
+    }
+
+    /// One token, on both sides (SPEC C6).
+    #[test]
+    fn only_programs_of_our_protocol_get_a_connection() {
+        assert_eq!(greet(None), Ok(()));
+        assert_eq!(greet(Some(ALPN)), Ok(()));
+        for other in [&b"h3"[..], b"softlan/0", b"softlan"] {
+            assert_eq!(
+                greet(Some(other)),
+                Err(rustls::Error::NoApplicationProtocol)
+            );
+        }
+    }
 }
