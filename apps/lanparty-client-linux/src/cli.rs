@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use lanparty_member::JoinArgs;
 use lanparty_member::program::LogArgs;
+use lanparty_member::{JoinArgs, identity_mac};
 use lanparty_proto::MacAddr;
 
 /// Joins a LAN party from far away: gives this PC an Ethernet interface on the party's LAN.
@@ -22,20 +22,22 @@ pub(crate) struct Cli {
         long,
         env = "SOFTLAN_TAP_NAME",
         value_name = "NAME",
-        default_value = "lanparty0"
+        default_value = "lanparty0",
+        value_parser = interface_name
     )]
     pub(crate) tap_name: String,
 
     /// Use this MAC address instead of the one kept in the identity file; locally administered, like 02:1a:2b:3c:4d:5e
-    #[arg(long, env = "SOFTLAN_VIRTUAL_MAC", value_name = "MAC")]
+    #[arg(long, env = "SOFTLAN_VIRTUAL_MAC", value_name = "MAC", value_parser = identity_mac)]
     pub(crate) virtual_mac: Option<MacAddr>,
 
     /// Where this PC's identity is kept [default: lanparty-client-identity.json in the state directory]
     #[arg(long, env = "SOFTLAN_IDENTITY_FILE", value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
 
-    /// Start a DHCP client on the interface once the room is joined, instead of leaving that to the system: dhcpcd, dhclient or udhcpc
-    #[arg(long, env = "SOFTLAN_DHCP", value_name = "PROGRAM", num_args = 0..=1, default_missing_value = "auto")]
+    /// Start a DHCP client on the interface once the room is joined, instead of leaving that to the system
+    #[arg(long, env = "SOFTLAN_DHCP", value_name = "PROGRAM", num_args = 0..=1, default_missing_value = "auto",
+          value_parser = ["auto", "dhcpcd", "dhclient", "udhcpc"])]
     pub(crate) dhcp: Option<String>,
 
     /// Do without the kernel's offloads on the interface: slower, for finding out whether they are to blame
@@ -44,4 +46,17 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+/// Takes what the kernel takes as a new interface's name (`dev_valid_name`, net/core/dev.c; IFNAMSIZ is 16 with the final zero).
+fn interface_name(text: &str) -> Result<String, String> {
+    let is_name = (1..=15).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && !text.contains(|c: char| c.is_whitespace() || matches!(c, '/' | ':' | '%'));
+
+    if is_name {
+        Ok(text.to_owned())
+    } else {
+        Err("an interface has a name of 1 to 15 characters, without blanks, /, : and %".to_owned())
+    }
 }

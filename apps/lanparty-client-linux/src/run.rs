@@ -1,10 +1,11 @@
 //! From the command line to the end of the session.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use lanparty_client_core::{ClientPath, ClientPathConfig, Standby};
-use lanparty_client_tap::{Tap, TapOptions};
+use lanparty_client_tap::{OpenError, Tap, TapOptions};
 use lanparty_ctrl::Role;
 use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::unix::WakeFd;
@@ -32,7 +33,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         mtu: FULL_IP_MTU,
         offload: !cli.no_offload,
     })
-    .map_err(|error| Refused(sentence(&error)))?;
+    .map_err(|error| cannot_open(&error))?;
     let dhcp = cli.dhcp.as_deref().map(DhcpClient::find).transpose()?;
 
     let path = ClientPath::new(ClientPathConfig {
@@ -64,10 +65,6 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
 
 /// Returns who this computer is, and the place that it had.
 fn identity(cli: &Cli, writer: &Writer) -> anyhow::Result<(Identity, Place)> {
-    if let Some(mac) = cli.virtual_mac {
-        mac.check_identity()
-            .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
-    }
     let path = match &cli.identity_file {
         Some(path) => path.clone(),
         None => StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())?
@@ -84,9 +81,21 @@ fn identity(cli: &Cli, writer: &Writer) -> anyhow::Result<(Identity, Place)> {
     Ok((identity, place))
 }
 
-/// Says what failed and why in one sentence.
-fn sentence(error: &dyn std::error::Error) -> String {
-    error
-        .source()
-        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+/// Says why there is no TAP device and what to do.
+fn cannot_open(error: &OpenError) -> Refused {
+    let (OpenError::Driver(source)
+    | OpenError::Attach { source, .. }
+    | OpenError::Configure { source, .. }) = error
+    else {
+        return Refused(error.to_string());
+    };
+
+    Refused(match (error, source.kind()) {
+        (_, ErrorKind::PermissionDenied) => "no permission to make a network interface; run the client as root (sudo), or give it CAP_NET_ADMIN (`setcap cap_net_admin+ep`)".to_owned(),
+        (OpenError::Driver(_), ErrorKind::NotFound) => "the kernel's TAP driver is not there; load it with `modprobe tun`".to_owned(),
+        (OpenError::Attach { name, .. }, ErrorKind::ResourceBusy) => format!(
+            "the interface {name} is in use, by another client perhaps; choose another name with --tap-name"
+        ),
+        _ => format!("{error}: {source}"),
+    })
 }

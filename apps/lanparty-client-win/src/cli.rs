@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use lanparty_client_tap::AdapterId;
-use lanparty_member::JoinArgs;
 use lanparty_member::program::LogArgs;
+use lanparty_member::{JoinArgs, identity_mac};
 use lanparty_net::RelayAddress;
 use lanparty_proto::MacAddr;
 
@@ -36,7 +36,7 @@ pub(crate) struct Cli {
     pub(crate) list_tap_adapters: bool,
 
     /// Use this MAC address instead of the one kept in the identity file; locally administered, like 02:1a:2b:3c:4d:5e
-    #[arg(long, env = "SOFTLAN_VIRTUAL_MAC", value_name = "MAC")]
+    #[arg(long, env = "SOFTLAN_VIRTUAL_MAC", value_name = "MAC", value_parser = identity_mac)]
     pub(crate) virtual_mac: Option<MacAddr>,
 
     /// Where this PC's identity is kept [default: lanparty-client-identity.json in the state directory]

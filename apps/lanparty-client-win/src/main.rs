@@ -25,5 +25,15 @@ fn main() -> ExitCode {
 
 #[cfg(not(windows))]
 fn main() -> ExitCode {
-    ExitCode::FAILURE
+    use std::io::Write as _;
+    /// Refused by the world.
+    const REFUSED: u8 = 2;
+
+    // Nobody is left to tell if the terminal is gone.
+    let _told = writeln!(
+        std::io::stderr(),
+        "this client runs on Windows alone; on Linux use lanparty-client-linux"
+    );
+
+    ExitCode::from(REFUSED)
 }

@@ -198,10 +198,6 @@ fn identity(
     state: &StateDir,
     writer: &Writer,
 ) -> anyhow::Result<(Identity, Place)> {
-    if let Some(mac) = cli.virtual_mac {
-        mac.check_identity()
-            .map_err(|error| Refused(format!("--virtual-mac {mac} cannot be used: {error}")))?;
-    }
     let kept = state.file(IDENTITY_FILE_NAME);
     let path = cli
         .identity_file

@@ -7,7 +7,7 @@ use lanparty_member::program::LogArgs;
 /// Puts remote players on the LAN of a party: they get addresses from its DHCP server, see its games, and are seen.
 ///
 /// It needs a wired network card on the LAN and the right to read and write its frames (root, or CAP_NET_RAW). The card keeps its address and
-/// goes on working for this box.
+/// goes on working for this box. `lanparty-gateway doctor --interface eth0` tells beforehand whether the box is fit for it.
 #[derive(clap::Parser, Debug)]
 #[command(name = "lanparty-gateway", version)]
 pub(crate) struct Cli {

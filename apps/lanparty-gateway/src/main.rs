@@ -37,5 +37,12 @@ fn main() -> ExitCode {
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
-    ExitCode::FAILURE
+    use std::io::Write as _;
+    /// Refused by the world.
+    const REFUSED: u8 = 2;
+
+    // Nobody is left to tell if the terminal is gone.
+    let _told = writeln!(std::io::stderr(), "the gateway runs on Linux alone");
+
+    ExitCode::from(REFUSED)
 }

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use lanparty_net::DEVELOPMENT_NAME;
 use lanparty_proto::{budget, policy};
 use lanparty_switch::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, Rate, RoomMode};
-use lanparty_telemetry::Format;
+use lanparty_telemetry::{Filter, Format};
+use rustls_pki_types::ServerName;
 
 pub(crate) use self::door::DoorOptions;
 use crate::listen::Listen;
@@ -61,7 +63,8 @@ pub(crate) struct Run {
         long,
         value_name = "NAME",
         env = "SOFTLAN_CERT_NAME",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = parse_name
     )]
     pub(crate) cert_name: Vec<String>,
     /// The certificate chain (PEM) that a public authority issued, leaf first.
@@ -100,7 +103,7 @@ pub(crate) struct Run {
         env = "SOFTLAN_LOG",
         default_value = "info"
     )]
-    pub(crate) log: String,
+    pub(crate) log: Filter,
     /// How log lines look: text or json.
     #[arg(
         long,
@@ -129,7 +132,8 @@ pub(crate) struct LimitOptions {
         long,
         value_name = "COUNT",
         env = "SOFTLAN_MAX_ROOMS",
-        default_value_t = 1024
+        default_value_t = 1024,
+        value_parser = at_least_one()
     )]
     pub(crate) max_rooms: usize,
     /// Most members (clients and gateways) at a time.
@@ -137,7 +141,8 @@ pub(crate) struct LimitOptions {
         long,
         value_name = "COUNT",
         env = "SOFTLAN_MAX_MEMBERS",
-        default_value_t = 10_000
+        default_value_t = 10_000,
+        value_parser = at_least_one()
     )]
     pub(crate) max_members: usize,
     /// Most clients of one room.
@@ -145,7 +150,8 @@ pub(crate) struct LimitOptions {
         long,
         value_name = "COUNT",
         env = "SOFTLAN_MAX_CLIENTS_PER_ROOM",
-        default_value_t = 64
+        default_value_t = 64,
+        value_parser = at_least_one()
     )]
     pub(crate) max_clients_per_room: usize,
     /// How rooms carry frames larger than a datagram: auto (in two parts when the first member can), native (not at all), full (always in two parts).
@@ -242,6 +248,19 @@ pub(crate) fn certificate_names(asked: &[String]) -> Vec<String> {
     names
 }
 
+/// Takes what a certificate can carry and a member can ask for.
+fn parse_name(text: &str) -> Result<String, String> {
+    match ServerName::try_from(text) {
+        Ok(ServerName::DnsName(_)) => Ok(text.to_owned()),
+        _ => Err("a name is a DNS name, like relay.example.org".to_owned()),
+    }
+}
+
+/// A relay that lets nobody in is a mistake.
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
+}
+
 fn parse_mode(text: &str) -> Result<RoomMode, String> {
     match text {
         "auto" => Ok(RoomMode::Auto),
@@ -318,6 +337,21 @@ mod tests {
 
         assert!(refused("quake").contains("the kinds are ipv4, arp"));
         assert!(refused("dhcp_server").contains("no option opens it"));
+    }
+
+    #[test]
+    fn a_name_that_no_certificate_has_and_a_limit_that_lets_nobody_in_are_refused() {
+        for arguments in [
+            ["--cert-name", "two words"],
+            ["--cert-name", "192.0.2.1"],
+            ["--max-rooms", "0"],
+            ["--max-members", "0"],
+            ["--max-clients-per-room", "0"],
+            ["--log", "frames=loud"],
+        ] {
+            let words = [&["lanparty-relay"][..], &arguments].concat();
+            assert!(Cli::try_parse_from(words).is_err(), "{arguments:?}");
+        }
     }
 
     #[test]

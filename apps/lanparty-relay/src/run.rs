@@ -131,11 +131,14 @@ fn ready(run: &Run, ports: &Ports, word: &str) -> String {
         (Some(cert), _) => format!("certificate {}", cert.display()),
         (None, Some(out)) => format!("development certificate in {}", out.display()),
         (None, None) => {
-            "a development certificate; --dev-cert-der-out writes it to a file".to_owned()
+            "development certificate in no file (--dev-cert-der-out FILE writes it)".to_owned()
         }
     };
     let names = if run.cert.is_none() {
-        format!(" for {}", cli::certificate_names(&run.cert_name).join(", "))
+        format!(
+            ", for {}",
+            cli::certificate_names(&run.cert_name).join(", ")
+        )
     } else {
         String::new()
     };

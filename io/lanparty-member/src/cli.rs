@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use lanparty_ctrl::RoomCode;
 use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
-use lanparty_proto::policy;
+use lanparty_proto::mac::ParseMacError;
+use lanparty_proto::{MacAddr, policy};
 use lanparty_queue::{Pace, Rate};
 use rustls_pki_types::CertificateDer;
 
@@ -83,6 +84,20 @@ pub struct JoinArgs {
     /// Share the processor like any other program, instead of carrying frames first while others wait for it
     #[arg(long, env = "SOFTLAN_NO_REALTIME")]
     pub no_realtime: bool,
+}
+
+/// Reads a client's tunnel MAC from an option.
+///
+/// # Errors
+///
+/// Returns a sentence if it is none, or none that a client may have.
+pub fn identity_mac(text: &str) -> Result<MacAddr, String> {
+    let mac: MacAddr = text
+        .parse()
+        .map_err(|error: ParseMacError| error.to_string())?;
+    mac.check_identity().map_err(|error| error.to_string())?;
+
+    Ok(mac)
 }
 
 /// How frames over one datagram travel.

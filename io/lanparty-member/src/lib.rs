@@ -14,7 +14,7 @@ mod start;
 pub mod unix;
 mod writer;
 
-pub use cli::{Frames, JoinArgs};
+pub use cli::{Frames, JoinArgs, identity_mac};
 pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
 pub use mailbox::{Command, Handle};
 pub use place::{Place, PlaceKeeper};

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use lanparty_client_core::{End, Exit};
 use lanparty_obs::StatusLine;
-use lanparty_telemetry::Format;
+use lanparty_telemetry::{Filter, Format};
 
 use crate::PortError;
 
@@ -34,14 +34,14 @@ pub struct Refused(pub String);
 /// How logs look.
 #[derive(clap::Args, Debug, Clone)]
 pub struct LogArgs {
-    /// What to log to standard error: error, warn, info, debug, trace, or a filter by module
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter like `info,frames=trace` (every frame)
     #[arg(
         long = "log",
         env = "SOFTLAN_LOG",
         value_name = "FILTER",
         default_value = "info"
     )]
-    pub filter: String,
+    pub filter: Filter,
 
     /// How log lines look: text or json
     #[arg(

@@ -89,6 +89,10 @@ impl FromStr for RelayAddress {
     /// Reads `name`, `name:port`, `192.0.2.1`, `192.0.2.1:port`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:port`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
+        // A link has a scheme, and what follows its colon is no port.
+        if text.contains('/') {
+            return Err(ParseAddressError::Host);
+        }
         if let Ok(ip) = text.parse::<Ipv6Addr>() {
             return Ok(Self {
                 host: Host::Ip(ip.into()),
@@ -156,7 +160,7 @@ impl fmt::Display for RelayAddress {
 pub enum ParseAddressError {
     /// The host is neither a name nor an address.
     #[error(
-        "a relay is a name or an IP address, with a port if it is not {DEFAULT_PORT}: party.example, 192.0.2.1:4433, [2001:db8::1]:4433"
+        "a relay is a name or an IP address and no link, with a port if it is not {DEFAULT_PORT}: party.example, 192.0.2.1:4433, [2001:db8::1]:4433"
     )]
     Host,
     /// The port is no number from 1 to 65535.
@@ -218,6 +222,13 @@ mod tests {
             "name:",
         ] {
             assert!(text.parse::<RelayAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_is_answered_with_what_a_relay_looks_like() {
+        for link in ["https://party.example", "party.example/room"] {
+            assert_eq!(link.parse::<RelayAddress>(), Err(ParseAddressError::Host));
         }
     }
 

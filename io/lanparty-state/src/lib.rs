@@ -211,7 +211,7 @@ pub enum StateError {
         source: io::Error,
     },
     /// The file cannot be written.
-    #[error("cannot write {}; is the disk full or the directory read-only?", path.display())]
+    #[error("cannot write {}; is the disk full, or is its directory missing or read-only?", path.display())]
     Write {
         /// Which file.
         path: PathBuf,

@@ -7,7 +7,7 @@ mod supervisor;
 mod throttle;
 
 pub use exposition::{Exposition, Kind};
-pub use logs::{Format, InitError, ParseFormatError, init};
+pub use logs::{Filter, Format, InitError, ParseFilterError, ParseFormatError, init};
 #[cfg(unix)]
 pub use supervisor::Supervisor;
 pub use throttle::Throttle;

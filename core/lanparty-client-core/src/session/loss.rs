@@ -250,7 +250,10 @@ impl Session {
     pub(super) fn give_up(&mut self) {
         let cause = self.last_failure.take();
         let cause = cause.unwrap_or_else(|| self.describe(&Cause::TimedOut));
-        let sentence = format!("{cause}; gave up after {} s", super::FIRST_JOIN.as_secs());
+        let sentence = format!(
+            "{cause}; gave up after {} s. Is the relay running, and its UDP port open in every firewall on the way?",
+            super::FIRST_JOIN.as_secs()
+        );
         self.end(Exit::Refused, sentence);
     }
 }
