@@ -10,11 +10,12 @@ use std::process::{Child, Command, Stdio};
 
 use lanparty_member::program::Refused;
 
-/// The programs to look for, best first, and how each stays in the foreground on one interface.
-const KNOWN: [(&str, &[&str]); 3] = [
-    ("dhcpcd", &["--nobackground", "--nogateway", "--waitip"]),
-    ("dhclient", &["-d"]),
-    ("udhcpc", &["-f", "-R", "-i"]),
+/// The programs to look for, best first, how each stays in the foreground on one interface, and how it leaves the default route alone
+/// where that is not up to its script.
+const KNOWN: [(&str, &[&str], &[&str]); 3] = [
+    ("dhcpcd", &["--nobackground", "--waitip"], &["--nogateway"]),
+    ("dhclient", &["-d"], &[]),
+    ("udhcpc", &["-f", "-R", "-i"], &[]),
 ];
 
 /// Where system programs are, also for a user whose PATH leaves out the administrator's.
@@ -24,21 +25,21 @@ const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 #[derive(Debug)]
 pub(crate) struct DhcpClient {
     program: PathBuf,
-    arguments: &'static [&'static str],
+    arguments: Vec<&'static str>,
     child: Option<Child>,
 }
 
 impl DhcpClient {
-    /// Finds the program `wanted`, or the best that is there for `auto`.
+    /// Finds the program `wanted`, or the best that is there for `auto`. It takes a default route only if `takes_routes`.
     ///
     /// # Errors
     ///
     /// Returns an error if the program is not known or not installed.
-    pub(crate) fn find(wanted: &str) -> Result<Self, Refused> {
+    pub(crate) fn find(wanted: &str, takes_routes: bool) -> Result<Self, Refused> {
         let found = KNOWN
             .iter()
-            .filter(|(name, _)| wanted == "auto" || wanted == *name)
-            .find_map(|(name, arguments)| {
+            .filter(|(name, ..)| wanted == "auto" || wanted == *name)
+            .find_map(|(name, arguments, no_route)| {
                 let program = FOLDERS
                     .iter()
                     .map(|folder| Path::new(folder).join(name))
@@ -46,7 +47,12 @@ impl DhcpClient {
 
                 Some(Self {
                     program,
-                    arguments,
+                    arguments: no_route
+                        .iter()
+                        .filter(|_| !takes_routes)
+                        .chain(*arguments)
+                        .copied()
+                        .collect(),
                     child: None,
                 })
             });
@@ -73,7 +79,7 @@ impl DhcpClient {
             return;
         }
         let started = Command::new(&self.program)
-            .args(self.arguments)
+            .args(&self.arguments)
             .arg(interface)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -11,7 +11,6 @@ use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::unix::WakeFd;
 use lanparty_member::{IDENTITY_FILE_NAME, Identity, Place, Reach, Start, Who, Writer};
 use lanparty_proto::budget::FULL_IP_MTU;
-use lanparty_proto::player::PlayerPolicy;
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 
@@ -32,14 +31,18 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         mac: identity.mac,
         mtu: FULL_IP_MTU,
         offload: !cli.no_offload,
+        accept_router: cli.join.keep.ipv6_router,
     })
     .map_err(|error| cannot_open(&error))?;
-    let dhcp = cli.dhcp.as_deref().map(DhcpClient::find).transpose()?;
+    let player = cli.join.keep.player();
+    let dhcp = (cli.dhcp.as_deref())
+        .map(|wanted| DhcpClient::find(wanted, player.takes_routes()))
+        .transpose()?;
 
     let path = ClientPath::new(ClientPathConfig {
         mac: identity.mac,
         policy: cli.join.policy(),
-        player: PlayerPolicy::default(),
+        player,
         seed: random_seed()?,
     });
     let who = Who {

@@ -16,7 +16,6 @@ use lanparty_member::{
     Command, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Place, Reach, Start, Who, Writer,
 };
 use lanparty_proto::budget::FULL_IP_MTU;
-use lanparty_proto::player::PlayerPolicy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_win32::{
     Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
@@ -139,7 +138,7 @@ impl Run {
         let path = ClientPath::new(ClientPathConfig {
             mac: self.identity.mac,
             policy: join.policy(),
-            player: PlayerPolicy::default(),
+            player: join.keep.player(),
             seed: random_seed()?,
         });
         let waker = Arc::new(move || wake.set());

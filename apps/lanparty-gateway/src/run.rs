@@ -34,6 +34,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
         policy: cli.join.policy(),
+        player: cli.join.keep.player(),
         probes: keys(cli.join.room.as_str())?,
         seed: random_seed()?,
     });

@@ -304,7 +304,7 @@ impl Worker {
                 }
                 Request::Stay => self.stay(),
                 Request::MoveOut => self.move_out(now),
-                Request::Settle => self.switch.settle(),
+                Request::Settle => self.switch.settle(now),
                 Request::Shutdown => self.shut_down(now),
             }
         }

@@ -108,9 +108,14 @@ pub trait DataPath {
             .map_err(DropReason::from)
             .and_then(|frame| self.check_local(&frame, now).map(|()| frame));
         match checked {
-            Ok(frame) => self.tunnel_mut().send(&vnet, &frame, now, out),
+            Ok(frame) => self.send_up(&vnet, &frame, now, out),
             Err(reason) => self.tunnel_mut().drop_up(reason, bytes),
         }
+    }
+
+    /// Sends a frame, or a super-frame, that [`DataPath::check_local`] let pass.
+    fn send_up(&mut self, vnet: &VnetHeader, frame: &Frame<'_>, now: Instant, out: &mut Outbox) {
+        self.tunnel_mut().send(vnet, frame, now, out);
     }
 
     /// Takes a datagram from the relay.

@@ -198,6 +198,11 @@ impl Session {
                     line.room_budget = room.budget.map(usize::from);
                 }
             }
+            (Some(Phase::Joined | Phase::Waiting), Message::ForeignSource(foreign))
+                if self.config.role == Role::Gateway =>
+            {
+                self.outputs.push_back(Output::ForeignSource(foreign));
+            }
             // Others come to the successor later than we did; by the old relay they are still there.
             (Some(Phase::Waiting), Message::PeerDetached(_)) => {}
             (
@@ -213,7 +218,8 @@ impl Session {
                 | Message::PeerLeft(_)
                 | Message::PeerDetached(_)
                 | Message::PeerResumed(_)
-                | Message::RoomBudget(_),
+                | Message::RoomBudget(_)
+                | Message::ForeignSource(_),
             ) => self.misunderstood(attempt, "a control message came out of turn"),
         }
     }

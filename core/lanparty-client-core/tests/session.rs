@@ -14,9 +14,9 @@ use lanparty_client_core::{
     Attempt, Cause, Config, Exit, JoinInfo, Neighbor, Output, Session, Standby, session,
 };
 use lanparty_ctrl::{
-    Decoder, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Mode, PeerInfo, PeerLeft,
-    PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role, RoomBudget, Stats, Welcome,
-    close_code, encode,
+    Capability, Decoder, Disconnect, ForeignSource, Hello, LeaveReason, MAX_ADMITTED, Message,
+    Mode, PeerInfo, PeerLeft, PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role,
+    RoomBudget, Stats, Welcome, close_code, encode,
 };
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
@@ -959,4 +959,45 @@ fn a_gateway_that_is_not_heard_on_this_lan_is_waited_for_only_if_asked_for() {
         "{outputs:?}"
     );
     assert!(end(&Bench::gateway(Standby::Never).turned_away()).is_some());
+}
+
+#[test]
+fn a_standby_asks_on_while_the_relay_is_renewed() {
+    let mut bench = Bench::gateway(Standby::SameLan);
+    bench.turned_away();
+    bench.beside(3);
+    bench.outputs();
+
+    let attempt = bench.next_attempt();
+    bench.connected(attempt);
+    bench.say(attempt, reject(RejectCode::ShuttingDown));
+    let outputs = bench.outputs();
+    assert_eq!(end(&outputs), None);
+    assert!(joins(&outputs).is_none());
+
+    let (_, asked) = bench.beside(60);
+    assert!(asked >= 8, "{asked} times in a minute");
+}
+
+#[test]
+fn a_gateway_and_nobody_else_hears_of_frames_that_are_not_a_clients_own() {
+    let foreign = ForeignSource {
+        peer: PeerId(6),
+        mac: OTHER,
+    };
+    let told = |mut bench: Bench| {
+        let attempt = bench.next_attempt();
+        bench.connected(attempt);
+        let can = hello(&bench.outputs()).can(Capability::ForeignSource);
+        bench.say(attempt, Message::Welcome(welcome(5)));
+        bench.outputs();
+        bench.say(attempt, Message::ForeignSource(foreign));
+
+        (can, bench.outputs())
+    };
+
+    let gateway = told(Bench::gateway(Standby::Never));
+    assert_eq!(gateway, (true, vec![Output::ForeignSource(foreign)]));
+    let (can, outputs) = told(Bench::new());
+    assert!(!can && end(&outputs).is_some(), "{outputs:?}");
 }

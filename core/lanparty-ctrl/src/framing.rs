@@ -143,7 +143,9 @@ mod tests {
     use lanparty_proto::{MacAddr, PeerId, RoomId};
 
     use super::*;
-    use crate::{Capability, Hello, LeaveReason, Mode, PeerLeft, Role, RoomBudget, Welcome};
+    use crate::{
+        Capability, ForeignSource, Hello, LeaveReason, Mode, PeerLeft, Role, RoomBudget, Welcome,
+    };
 
     fn hello() -> Message {
         Message::Hello(Hello {
@@ -214,6 +216,13 @@ mod tests {
             let message = Message::RoomBudget(RoomBudget { budget });
             assert_eq!(&encode(&message)[..], framed(json));
         }
+        let foreign = Message::ForeignSource(ForeignSource {
+            peer: PeerId(6),
+            mac: MacAddr([0, 0x1b, 0x21, 0, 0, 9]),
+        });
+        let json = r#"{"type":"foreign_source","peer":6,"mac":"00:1b:21:00:00:09"}"#;
+        assert_eq!(&encode(&foreign)[..], framed(json));
+        assert_eq!(decode(&framed(json)).unwrap(), Some(foreign));
     }
 
     #[test]
@@ -254,6 +263,8 @@ mod tests {
             error(&framed(&"[".repeat(4000))),
             "a control message cannot be read"
         );
+        let group = r#"{"type":"foreign_source","peer":6,"mac":"01:00:00:00:00:01"}"#;
+        assert_eq!(error(&framed(group)), "a control message is not valid");
         let nobody = r#"{"type":"peer_left","peer":0,"reason":"timeout"}"#;
         assert_eq!(error(&framed(nobody)), "a control message is not valid");
     }

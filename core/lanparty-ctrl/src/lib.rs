@@ -10,9 +10,9 @@ mod room;
 
 pub use framing::{ControlError, Decoder, LENGTH_PREFIX, MAX_ADMITTED, MAX_UNADMITTED, encode};
 pub use message::{
-    Capability, Disconnect, Hello, LeaveReason, MAX_CAPABILITIES, MAX_REASONS, MAX_TEXT, Message,
-    Mode, PeerInfo, PeerLeft, PeerRef, Redirect, Reject, RejectCode, Restarting, Resume, Role,
-    RoomBudget, Stats, ValidationError, Welcome,
+    Capability, Disconnect, ForeignSource, Hello, LeaveReason, MAX_CAPABILITIES, MAX_REASONS,
+    MAX_TEXT, Message, Mode, PeerInfo, PeerLeft, PeerRef, Redirect, Reject, RejectCode, Restarting,
+    Resume, Role, RoomBudget, Stats, ValidationError, Welcome,
 };
 pub use room::{MAX_LEN as MAX_ROOM_CODE, MIN_LEN as MIN_ROOM_CODE, RoomCode, RoomCodeError};
 

@@ -1,5 +1,6 @@
 //! The messages and what makes them valid.
 
+mod foreign_source;
 mod json;
 mod valid;
 
@@ -12,6 +13,7 @@ use self::json::{mac_text, peer_number, room_number};
 use self::valid::{check_peer, check_text};
 use crate::RoomCode;
 
+pub use self::foreign_source::ForeignSource;
 pub use self::valid::ValidationError;
 
 /// The most characters of any text that a peer writes for people: program names, sentences.
@@ -45,6 +47,8 @@ pub enum Message {
     PeerResumed(PeerRef),
     /// What fits the paths of all members of a native room changed; for members with [`Capability::RoomBudget`].
     RoomBudget(RoomBudget),
+    /// A client sent a frame that is not its own, and the relay dropped it; for gateways with [`Capability::ForeignSource`].
+    ForeignSource(ForeignSource),
     /// A member's own counters.
     Stats(Stats),
     /// The relay is about to restart; connect again after a while.
@@ -59,7 +63,7 @@ pub enum Message {
 
 impl Message {
     /// The `type` of every message.
-    pub const TYPES: [&'static str; 14] = [
+    pub const TYPES: [&'static str; 15] = [
         "hello",
         "welcome",
         "reject",
@@ -69,6 +73,7 @@ impl Message {
         "peer_detached",
         "peer_resumed",
         "room_budget",
+        "foreign_source",
         "stats",
         "restarting",
         "arrived",
@@ -89,6 +94,7 @@ impl Message {
             Self::PeerJoined(info) => info.validate(),
             Self::PeerLeft(left) => check_peer(left.peer),
             Self::PeerDetached(peer) | Self::PeerResumed(peer) => check_peer(peer.peer),
+            Self::ForeignSource(foreign) => foreign.validate(),
             Self::Stats(stats) => stats.validate(),
             Self::Disconnect(disconnect) => check_text("message", &disconnect.message),
             Self::Redirect(_)
@@ -128,6 +134,8 @@ pub enum Capability {
     FullFrame,
     /// Understands [`Message::RoomBudget`].
     RoomBudget,
+    /// Understands [`Message::ForeignSource`].
+    ForeignSource,
     /// A capability that this version does not know.
     #[serde(other)]
     Unknown,

@@ -10,6 +10,7 @@ use lanparty_client_core::{Attempt, DataPath as _, JoinInfo, Outbox, Output, Pee
 use lanparty_ctrl::{Mode, Role};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_offload::VnetHeader;
+use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 
@@ -27,6 +28,7 @@ fn path(now: Instant) -> GatewayPath {
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: CARD,
         policy: Policy::DEFAULT,
+        player: PlayerPolicy::default(),
         probes: ProbeKeys::new([7; 2], 1, "ROOM1"),
         seed: 1,
     });

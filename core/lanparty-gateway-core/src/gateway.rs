@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lanparty_client_core::path::Tunnel;
 use lanparty_client_core::{DataPath, Neighbor, Outbox, Output, Peer};
-use lanparty_ctrl::Role;
+use lanparty_ctrl::{ForeignSource, Role};
 use lanparty_guard::{Denial, Guard};
 use lanparty_obs::{DropReason, StatusLine};
 use lanparty_offload::too_big::RateLimit;
 use lanparty_offload::{FlowClass, VnetHeader, flow};
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
+use lanparty_proto::player::{self, PlayerPolicy};
 use lanparty_proto::policy::{self, Direction, Policy};
 use lanparty_proto::probe::{self, ProbeKind};
 use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
 
+use crate::clean;
 use crate::inquiry;
 use crate::loops::{Heard, Loops, Presence, ProbeKeys};
 use crate::memory::Memory;
@@ -39,6 +41,8 @@ pub struct GatewayPathConfig {
     pub interface: MacAddr,
     /// What clients may say to the LAN.
     pub policy: Policy,
+    /// What players take from the LAN.
+    pub player: PlayerPolicy,
     /// The keys of loop probes.
     pub probes: ProbeKeys,
     /// Random bits, for hashing flows.
@@ -118,6 +122,7 @@ impl GatewayPath {
             Output::Joined(_)
             | Output::PeerDetached(_)
             | Output::PeerResumed(_)
+            | Output::ForeignSource(_)
             | Output::Detached
             | Output::Connect { .. }
             | Output::Send { .. }
@@ -206,6 +211,16 @@ impl GatewayPath {
         }
     }
 
+    /// Takes that a client sent another machine's frame. If that machine is on this LAN, the client joins the LAN to itself by another way.
+    fn hear_foreign(&mut self, foreign: ForeignSource, now: Instant) {
+        let client = self.tunnel.members.get(foreign.peer);
+        if let Some(mac) = client.and_then(|client| client.mac)
+            && (foreign.mac == self.config.interface || self.guard.is_station(foreign.mac, now))
+        {
+            self.block(mac, now);
+        }
+    }
+
     /// Blocks a client that closes a loop, and has everybody told at once.
     fn block(&mut self, mac: MacAddr, now: Instant) {
         if let Some(lasting) = self.loops.block(mac, now) {
@@ -275,6 +290,10 @@ impl DataPath for GatewayPath {
                 self.refresh.set_active(false, now);
                 return;
             }
+            Output::ForeignSource(foreign) => {
+                self.hear_foreign(*foreign, now);
+                return;
+            }
             Output::PeerDetached(_)
             | Output::Connect { .. }
             | Output::Send { .. }
@@ -337,6 +356,18 @@ impl DataPath for GatewayPath {
         }
 
         Ok(())
+    }
+
+    fn send_up(&mut self, vnet: &VnetHeader, frame: &Frame<'_>, now: Instant, out: &mut Outbox) {
+        let tunnel = &mut self.tunnel;
+        let sent = match player::needs_rewrite(frame) {
+            Ok(false) => return tunnel.send(vnet, frame, now, out),
+            Ok(true) => clean::send(self.config.player, vnet, frame, tunnel, now, out),
+            Err(refusal) => Err(refusal.into()),
+        };
+        if let Err(reason) = sent {
+            tunnel.drop_up(reason, frame.bytes());
+        }
     }
 
     fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use lanparty_client_core::{
     Attempt, ClientPath, ClientPathConfig, DataPath, JoinInfo, Outbox, Output, Peer,
 };
-use lanparty_ctrl::{Mode, Role};
+use lanparty_ctrl::{ForeignSource, Mode, Role};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, PROBE_INTERVAL, ProbeKeys};
 use lanparty_obs::{DropReason, StatusLine};
 use lanparty_offload::VnetHeader;
@@ -154,6 +154,7 @@ fn gateway(instance: u64) -> GatewayPath {
     GatewayPath::new(GatewayPathConfig {
         interface: NIC,
         policy: Policy::DEFAULT,
+        player: PlayerPolicy::default(),
         probes: ProbeKeys::new([7; 2], instance, "ROOM1"),
         seed: 1,
     })
@@ -281,6 +282,7 @@ fn gateways_notice_each_other() {
     let mut stranger = GatewayPath::new(GatewayPathConfig {
         interface: NIC,
         policy: Policy::DEFAULT,
+        player: PlayerPolicy::default(),
         probes: ProbeKeys::new([8; 2], 3, "OTHER"),
         seed: 1,
     });
@@ -317,4 +319,82 @@ fn frames_of_other_machines_out_of_the_tap_are_told_once() {
     }
 
     assert_eq!(lines(&mut bench.bridged), [StatusLine::Bridged]);
+}
+
+/// A PC of the LAN, as it says by ARP that it has an address.
+const STATION: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
+
+impl Bench {
+    fn hear_station(&mut self) {
+        let mut arp = [&[0xff; 6][..], &STATION.0, &[8, 6]].concat();
+        arp.extend([0, 1, 8, 0, 6, 4, 0, 1]);
+        arp.extend(STATION.0);
+        arp.extend([10, 0, 0, 9, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1]);
+        arp.resize(60, 0);
+        self.hear(&arp);
+    }
+
+    /// The relay says that client 6 sent a frame of another machine.
+    fn hear_foreign(&mut self, mac: MacAddr) {
+        let foreign = ForeignSource {
+            peer: PeerId(6),
+            mac,
+        };
+        let mut out = Outbox::default();
+        self.gateway
+            .handle_session(&Output::ForeignSource(foreign), self.now, &mut out);
+        assert!(out.is_empty());
+    }
+}
+
+#[test]
+fn a_lan_station_s_frame_from_a_client_blocks_it_for_a_minute_and_tells_everybody() {
+    for station in [STATION, NIC] {
+        let mut bench = Bench::new();
+        bench.hear_station();
+        bench.pass(PROBE_INTERVAL);
+
+        bench.hear_foreign(station);
+        bench.hear_foreign(station);
+
+        let lasting = Duration::from_mins(1);
+        let told = StatusLine::LoopBlocked {
+            mac: BRIDGED,
+            lasting,
+        };
+        assert_eq!(lines(&mut bench.gateway), [told]);
+        assert_eq!(bench.drop_of(6, BRIDGED), Some(DropReason::LoopBlocked));
+        let (up, _) = bench.pass(Duration::from_millis(100));
+        bench.relay(&up);
+        assert!(matches!(
+            lines(&mut bench.bridged)[..],
+            [StatusLine::LoopHere { .. }]
+        ));
+        assert!(matches!(
+            lines(&mut bench.good)[..],
+            [StatusLine::LoopBlocked { mac: BRIDGED, .. }]
+        ));
+
+        bench.pass(Duration::from_mins(1));
+        assert_ne!(bench.drop_of(6, BRIDGED), Some(DropReason::LoopBlocked));
+        assert!(lines(&mut bench.gateway).contains(&StatusLine::LoopOver(BRIDGED)));
+    }
+}
+
+#[test]
+fn frames_of_machines_that_are_not_on_the_lan_block_nobody() {
+    let mut bench = Bench::new();
+    let elsewhere = MacAddr([0, 0x1b, 0x21, 0, 0, 10]);
+    bench.hear_foreign(STATION);
+    bench.hear_station();
+    bench.hear_foreign(elsewhere);
+    bench.hear_foreign(GOOD);
+
+    assert!(lines(&mut bench.gateway).is_empty());
+    assert_ne!(bench.drop_of(6, BRIDGED), Some(DropReason::LoopBlocked));
+
+    // A station that has not been heard for long is none any more.
+    bench.pass(Duration::from_mins(16));
+    bench.hear_foreign(STATION);
+    assert!(lines(&mut bench.gateway).is_empty());
 }

@@ -16,6 +16,7 @@ use lanparty_ctrl::{LeaveReason, Mode, Role};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys, REFRESH_INTERVAL};
 use lanparty_obs::{Action, DropReason};
 use lanparty_offload::VnetHeader;
+use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::probe::{self, Probe};
 use lanparty_proto::{Frame, MacAddr, PeerId, Refusal, RoomId, overlay};
@@ -48,6 +49,7 @@ impl Bench {
             path: GatewayPath::new(GatewayPathConfig {
                 interface: NIC,
                 policy: Policy::DEFAULT,
+                player: PlayerPolicy::default(),
                 probes: ProbeKeys::new([7; 2], 1, "ROOM1"),
                 seed: 1,
             }),
@@ -307,6 +309,7 @@ fn without_a_place_nothing_passes_and_only_the_rooms_other_gateway_is_heard() {
         path: GatewayPath::new(GatewayPathConfig {
             interface: LAN,
             policy: Policy::DEFAULT,
+            player: PlayerPolicy::default(),
             probes: ProbeKeys::new([8; 2], 2, "ROOM1"),
             seed: 2,
         }),

@@ -83,6 +83,13 @@ impl Lan {
             .insert(address, (station, now + STATION_LIFETIME));
     }
 
+    /// Returns whether a station that was heard has that MAC. Walks all of them: at most a few times a second.
+    pub(crate) fn has(&self, mac: MacAddr, now: Instant) -> bool {
+        let mut stations = self.stations.values();
+
+        stations.any(|&(station, until)| station == mac && until > now)
+    }
+
     /// Forgets who uses an address, because the DHCP server gave it to somebody else.
     pub(crate) fn forget(&mut self, address: IpAddr) {
         self.stations.remove(&address);

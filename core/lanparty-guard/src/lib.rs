@@ -192,6 +192,11 @@ impl Guard {
         }
     }
 
+    /// Returns whether a station of the LAN has that MAC, as far as it said so lately by ARP, neighbour discovery or DHCP.
+    pub fn is_station(&self, mac: MacAddr, now: Instant) -> bool {
+        self.lan.has(mac, now)
+    }
+
     /// Notes a station on the LAN. It wins over a member that came first, but not over a lease.
     fn hear(&mut self, address: IpAddr, station: MacAddr, now: Instant) {
         if self.members.contains_key(&station) {

@@ -17,7 +17,7 @@ mod router;
 mod tests;
 
 pub use checksum::Checksum;
-pub use options::PlayerPolicy;
+pub use options::{DhcpOption, PlayerPolicy};
 
 use crate::policy::ipv4::{self, protocol};
 use crate::policy::ipv6::{self, Chain, Upper, next};

@@ -12,6 +12,7 @@ use lanparty_proto::policy::Fragments;
 
 use crate::admission::{self, reject};
 use crate::blocks::Blocks;
+use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
 use crate::member::{Attachment, Buckets, ConnId, Identity, Member, Token};
@@ -131,7 +132,9 @@ impl Switch {
             return Ok(None);
         };
         if !member.is_owned_by(hello) {
-            if member.conn.is_some() {
+            let is_awaited = hello.role == Role::Gateway
+                && room.gateway_awaited.is_some_and(|until| now < until);
+            if member.conn.is_some() || is_awaited {
                 return Err(admission::place_taken(hello.role));
             }
             // Whoever comes without the token but with the MAC of somebody whose connection broke is most likely the same computer
@@ -171,12 +174,18 @@ impl Switch {
         member.origin = joiner.origin;
         member.agreed = agreed;
         member.hears_budget = hello.can(Capability::RoomBudget);
+        member.hears_foreign = hello.can(Capability::ForeignSource);
         member.budget = joiner.budget.min(agreed);
         member.last_seen = now;
         member.strikes = 0;
         member.halves.clear();
         self.totals.resumed += 1;
 
+        if hello.role == Role::Gateway
+            && let Some(room) = self.rooms.get_mut(place.room)
+        {
+            room.gateway_awaited = None;
+        }
         match old {
             Some(conn) => self.outputs.push_back(Output::Superseded { conn }),
             None => self.tell_others(taken, &Message::PeerResumed(PeerRef { peer })),
@@ -230,7 +239,9 @@ impl Switch {
         let is_abandoned = |place: &Attachment| {
             self.member(*place).is_some_and(|_| {
                 let room = self.rooms.get(place.room);
-                room.is_some_and(|room| room.roster.iter().all(|(_, other)| other.conn.is_none()))
+                room.is_some_and(|room| {
+                    !room.is_arriving && room.roster.iter().all(|(_, other)| other.conn.is_none())
+                })
             })
         };
         let mut places = self.expiries.iter().map(|(_, place)| *place);
@@ -283,8 +294,11 @@ impl Switch {
             roster: Roster::default(),
             stations: Stations::default(),
             blocks: Blocks::default(),
+            foreign_source: None,
+            foreign_rate: Bucket::default(),
             created: now,
             is_arriving: false,
+            gateway_awaited: None,
         }))
     }
 
@@ -321,6 +335,7 @@ impl Switch {
             fights: Fights::default(),
             agreed,
             hears_budget: hello.can(Capability::RoomBudget),
+            hears_foreign: hello.can(Capability::ForeignSource),
             budget: joiner.budget.min(agreed),
             joined: now,
             last_seen: now,

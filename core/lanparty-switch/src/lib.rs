@@ -23,6 +23,7 @@ mod admission;
 mod blocks;
 mod bucket;
 mod fights;
+mod foreign;
 mod halves;
 mod join;
 mod limits;

@@ -56,6 +56,8 @@ pub(crate) struct Member {
     pub(crate) agreed: usize,
     /// Whether it understands what [`Switch::tell_budget`](crate::Switch) tells.
     pub(crate) hears_budget: bool,
+    /// Whether it is a gateway that understands what [`Switch::tell_foreign_source`](crate::Switch) tells.
+    pub(crate) hears_foreign: bool,
     /// What the connection carries now; never more than `agreed`.
     pub(crate) budget: usize,
     pub(crate) joined: Instant,
@@ -140,4 +142,6 @@ pub(crate) struct Buckets {
     pub(crate) arp: Bucket,
     pub(crate) bytes: Bucket,
     pub(crate) strikes: Bucket,
+    /// What the gateway is told of its frames with foreign sources.
+    pub(crate) foreign: Bucket,
 }

@@ -8,9 +8,10 @@ use lanparty_obs::DropReason;
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::split::Part;
-use lanparty_proto::{Direction, EtherType, Frame, Kind, RoomId, policy};
+use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy};
 
 use crate::blocks::Blocks;
+use crate::bucket::Bucket;
 use crate::halves::Paired;
 use crate::limits::Limits;
 use crate::member::{Identity, Member};
@@ -32,9 +33,15 @@ pub(crate) struct Room {
     pub(crate) roster: Roster,
     pub(crate) stations: Stations,
     pub(crate) blocks: Blocks,
+    /// The source of the frame that was just dropped for it.
+    pub(crate) foreign_source: Option<MacAddr>,
+    /// What the gateway is told of such frames.
+    pub(crate) foreign_rate: Bucket,
     pub(crate) created: Instant,
     /// It came from another relay process, and its members are on their way.
     pub(crate) is_arriving: bool,
+    /// Until when nobody but the gateway that it came with gets the gateway's place.
+    pub(crate) gateway_awaited: Option<Instant>,
 }
 
 /// What is done with a datagram.
@@ -152,6 +159,7 @@ impl Room {
                 let verdict = policy::check(limits.policy, Direction::FromRemote, &frame, self.mtu);
                 member.fragments.check(&frame, verdict, now)?;
                 if frame.source() != mac {
+                    self.foreign_source = Some(frame.source());
                     return Err(DropReason::SpoofedSource);
                 }
             }

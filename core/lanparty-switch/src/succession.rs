@@ -5,7 +5,7 @@
 //! broken. Until all of them are there ([`Switch::settle`]) strangers are asked to wait, for they would not hear who is still with the old one.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::reject;
 use crate::blocks::Blocks;
+use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
 use crate::member::{Attachment, Buckets, Identity, Member, Token};
@@ -27,6 +28,10 @@ use crate::switch::Switch;
 /// How far the numbers for halves of the new process are ahead of the old one's, which goes on numbering: more than it can make in the
 /// seconds that it has left.
 const SEQUENCE_STRIDE: u32 = 1 << 28;
+
+/// How long the gateway of a room is waited for once the old process is gone, which it may have been without a word: the gateway notices
+/// after 1.5 s, and takes its place after two attempts at the latest. One that stands by asks more often than that.
+const GATEWAY_RETURN: Duration = Duration::from_secs(5);
 
 /// One room, for the next process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +135,11 @@ impl Switch {
             stations,
             // Who is blocked is said every second.
             blocks: Blocks::default(),
+            foreign_source: None,
+            foreign_rate: Bucket::default(),
             created: now,
             is_arriving: true,
+            gateway_awaited: None,
         });
         self.members += places.len();
         let places = places.into_iter().map(|(seat, serial)| Attachment {
@@ -142,11 +150,13 @@ impl Switch {
         self.expiries.extend(places.map(|place| (expiry, place)));
     }
 
-    /// The old process is gone: strangers are welcome.
-    pub fn settle(&mut self) {
-        self.rooms
-            .iter_mut()
-            .for_each(|room| room.is_arriving = false);
+    /// The old process is gone: strangers are welcome. A gateway that stands by is none as long as the room's own may be on its way.
+    pub fn settle(&mut self, now: Instant) {
+        let until = now.checked_add(GATEWAY_RETURN);
+        for room in self.rooms.iter_mut().filter(|room| room.is_arriving) {
+            room.is_arriving = false;
+            room.gateway_awaited = until.filter(|_| !room.roster.has_live_gateway());
+        }
     }
 
     /// Asks strangers to wait while the room's members are on their way.
@@ -197,6 +207,7 @@ fn restore(record: MemberRecord, serial: u64, now: Instant) -> Member {
         agreed: record.agreed,
         // The hello with which it comes says so.
         hears_budget: false,
+        hears_foreign: false,
         budget: record.agreed,
         joined: now,
         last_seen: now,

@@ -147,6 +147,8 @@ impl Switch {
                 self.count_drop(from, reason);
                 if reason.is_malformed() {
                     self.strike(from, now);
+                } else if reason == DropReason::SpoofedSource {
+                    self.tell_foreign_source(from, now);
                 }
                 let frame = match found {
                     Found::Nothing => None,

@@ -9,8 +9,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{
-    Capability, Hello, LeaveReason, Message, Mode, PROTOCOL_VERSION, RejectCode, Role, Stats,
-    Welcome,
+    Capability, ForeignSource, Hello, LeaveReason, Message, Mode, PROTOCOL_VERSION, RejectCode,
+    Role, Stats, Welcome,
 };
 use lanparty_obs::DropReason;
 use lanparty_proto::policy::{Class, Policy};
@@ -440,6 +440,83 @@ fn r8_a_client_sends_with_its_own_mac_and_the_lan_with_no_clients() {
     assert_eq!(sent(&a, SERVER), Err(DropReason::SpoofedSource));
     assert_eq!(sent(&g, A), Err(DropReason::RemoteMacOnLan));
     assert!(sent(&g, SERVER).is_ok());
+}
+
+/// A gateway that wants to know whose frames clients send.
+fn attentive() -> Hello {
+    Hello {
+        capabilities: vec![Capability::FullFrame, Capability::ForeignSource],
+        ..gateway()
+    }
+}
+
+/// What a gateway on `conn` was told about foreign sources since the last call.
+fn foreign(party: &mut Party, conn: ConnId) -> Vec<(PeerId, MacAddr)> {
+    let told = party.news().into_iter().filter_map(|(to, message)| {
+        let Message::ForeignSource(ForeignSource { peer, mac }) = message else {
+            return None;
+        };
+        assert_eq!(to, conn, "nobody else is told");
+        Some((peer, mac))
+    });
+
+    told.collect()
+}
+
+#[test]
+fn r8_the_gateway_is_told_once_a_second_whose_frames_a_client_sends() {
+    let mut party = defaults();
+    let gate = party.join(&attentive());
+    let (a, b) = (party.join(&client(A)), party.join(&client(B)));
+    party.news();
+
+    for (seat, mac) in [(&a, SERVER), (&a, SERVER), (&b, A), (&a, B), (&a, A)] {
+        let _passed = party.send(seat, &frame(MacAddr::BROADCAST, mac, 60));
+    }
+    let (a_sent, b_sent) = ((a.welcome.peer, SERVER), (b.welcome.peer, A));
+    assert_eq!(foreign(&mut party, gate.conn), [a_sent, b_sent]);
+
+    party.pass(Duration::from_secs(1));
+    let [first, second] = halves(&a, &frame(B, SERVER, 1500), 1);
+    party.send_raw(&a, &first).unwrap();
+    party.send_raw(&a, &second).unwrap_err();
+    assert_eq!(foreign(&mut party, gate.conn), [a_sent]);
+}
+
+#[test]
+fn r8_a_crowd_that_sends_foreign_frames_does_not_fill_the_gateway_s_line() {
+    let mut party = defaults();
+    let gate = party.join(&attentive());
+    let clients: Vec<Seat> = (0..60)
+        .map(|number| party.join(&client(MacAddr([2, 0, 0, 0, 1, number]))))
+        .collect();
+    party.news();
+
+    let mut told = 0;
+    for _ in 0..10 {
+        for seat in &clients {
+            party
+                .send(seat, &frame(MacAddr::BROADCAST, SERVER, 60))
+                .unwrap_err();
+        }
+        told += foreign(&mut party, gate.conn).len();
+        party.pass(Duration::from_secs(1));
+    }
+
+    assert!((160..=200).contains(&told), "{told} in ten seconds");
+}
+
+#[test]
+fn r8_a_gateway_that_does_not_understand_it_is_told_nothing_of_foreign_frames() {
+    let mut party = defaults();
+    let gate = party.join(&gateway());
+    let a = party.join(&client(A));
+    party.news();
+
+    let sent = party.send(&a, &frame(B, SERVER, 60));
+
+    assert_eq!(sent, Err(DropReason::SpoofedSource));
+    assert_eq!(foreign(&mut party, gate.conn), []);
 }
 
 #[test]
@@ -1246,7 +1323,7 @@ fn rooms_pass_to_the_next_process_with_everything_that_members_know_of_them() {
     assert_eq!(new.send(&new_a, &frame(B, A, 100)), Ok(vec![new_b.conn]));
     assert_eq!(new.switch.snapshot(new.now)[0].lan_stations, 1);
 
-    new.switch.settle();
+    new.switch.settle(new.now);
     let c = new.join(&client(C));
     assert!(
         ![a, b, gate]
@@ -1275,6 +1352,81 @@ fn who_does_not_come_to_the_next_process_times_out_there() {
         new.news().last(),
         Some((_, Message::PeerLeft(left))) if left.reason == LeaveReason::Timeout
     ));
+}
+
+/// A room with a gateway and a client that is on its way from one process to the next.
+fn renewed() -> (Party, Seat) {
+    let mut old = defaults();
+    let gate = old.join(&gateway());
+    old.join(&client(A));
+    let records = old.switch.hand_over(old.now);
+    let mut new = Party::new(Limits {
+        rooms: 1,
+        ..Limits::default()
+    });
+    new.conns = 100;
+    new.switch.take_over(records, new.now);
+
+    (new, gate)
+}
+
+/// Returns why a gateway that stands by does not get the place now.
+fn standby_is_told(party: &mut Party) -> RejectCode {
+    let standby = gateway();
+    assert_eq!(party.switch.rival_of(&standby), None);
+
+    party.try_join(&standby, MAX_BUDGET).unwrap_err()
+}
+
+#[test]
+fn a_standby_does_not_get_the_place_of_a_gateway_that_is_on_its_way_to_the_next_process() {
+    let (mut new, gate) = renewed();
+    assert_eq!(standby_is_told(&mut new), RejectCode::ShuttingDown);
+    new.pass(Duration::from_secs(29));
+    assert_eq!(standby_is_told(&mut new), RejectCode::ShuttingDown);
+
+    let came = new.join(&resume(gateway(), &gate, 2));
+    new.switch.settle(new.now);
+
+    assert_eq!(came.welcome.peer, gate.welcome.peer);
+    assert_eq!(
+        new.try_join(&gateway(), MAX_BUDGET).unwrap_err(),
+        RejectCode::GatewayPresent
+    );
+    new.switch.handle_lost(came.at, new.now);
+    new.join(&gateway());
+}
+
+#[test]
+fn a_standby_waits_for_the_gateway_of_an_old_process_that_died_on_the_way() {
+    let (mut new, gate) = renewed();
+    new.switch.settle(new.now);
+    assert_eq!(standby_is_told(&mut new), RejectCode::GatewayPresent);
+    new.pass(Duration::from_secs(4));
+    assert_eq!(standby_is_told(&mut new), RejectCode::GatewayPresent);
+    let came = new.join(&resume(gateway(), &gate, 2));
+    assert_eq!(came.welcome.peer, gate.welcome.peer);
+    new.switch.handle_lost(came.at, new.now);
+    new.join(&gateway());
+
+    let (mut without, gate) = renewed();
+    without.switch.settle(without.now);
+    without.pass(Duration::from_secs(5));
+    let other = without.join(&gateway());
+    assert_ne!(
+        other.welcome.peer, gate.welcome.peer,
+        "who does not come has lost its place"
+    );
+}
+
+#[test]
+fn a_room_on_its_way_does_not_make_way_for_a_new_one() {
+    let (mut new, gate) = renewed();
+
+    let refused = new.try_join(&in_room(client(B), "ROOM2"), MAX_BUDGET);
+
+    assert_eq!(refused.unwrap_err(), RejectCode::RelayFull);
+    new.join(&resume(gateway(), &gate, 2));
 }
 
 #[test]

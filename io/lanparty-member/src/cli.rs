@@ -10,6 +10,8 @@ use lanparty_proto::{MacAddr, policy};
 use lanparty_queue::{Pace, Rate};
 use rustls_pki_types::CertificateDer;
 
+use crate::keep::KeepArgs;
+
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
     "Where files that outlive the program are kept [default: %LOCALAPPDATA%\\softlan]"
@@ -76,6 +78,10 @@ pub struct JoinArgs {
         value_delimiter = ','
     )]
     pub deny_kind: Vec<policy::Class>,
+
+    /// What the player keeps of what the LAN says.
+    #[command(flatten)]
+    pub keep: KeepArgs,
 
     /// Where files that outlive the program are kept.
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]

@@ -3,6 +3,7 @@
 mod cli;
 mod dial;
 mod identity;
+mod keep;
 mod mailbox;
 mod place;
 mod port;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use cli::{Frames, JoinArgs, identity_mac};
 pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
+pub use keep::KeepArgs;
 pub use mailbox::{Command, Handle};
 pub use place::{Place, PlaceKeeper};
 pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};

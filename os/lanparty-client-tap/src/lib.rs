@@ -39,6 +39,8 @@ pub struct TapOptions {
     pub mtu: u16,
     /// Let the system hand over super-frames and leave checksums to us.
     pub offload: bool,
+    /// Linux: take the LAN's IPv6 router as a way out, if router advertisements name one.
+    pub accept_router: bool,
 }
 
 /// What a device can take and hand over.

@@ -37,11 +37,10 @@ const QUEUE_LEN: i32 = 1000;
 
 /// Values of `/proc/sys/net` for the interface: the party must not take over the player's machine.
 ///
-/// The LAN's router is not to become the default router, nor name servers' routes or the MTU follow it; addresses are welcome.
+/// The MTU must not follow what a router of the LAN says, nor, by [`NO_ROUTER`], the way to the Internet; addresses are welcome.
 /// Only addresses of this interface are answered for and shown in ARP, so the player's other networks stay unknown.
 /// Reverse path filtering is loose: a game's answer may come from a network that has no route here yet.
-const SETTINGS: [(&str, &str, &str); 8] = [
-    ("ipv6", "accept_ra_defrtr", "0"),
+const SETTINGS: [(&str, &str, &str); 7] = [
     ("ipv6", "accept_ra_mtu", "0"),
     ("ipv6", "accept_redirects", "0"),
     ("ipv4", "accept_redirects", "0"),
@@ -50,6 +49,9 @@ const SETTINGS: [(&str, &str, &str); 8] = [
     ("ipv4", "arp_announce", "2"),
     ("ipv4", "rp_filter", "2"),
 ];
+
+/// The same for the default router.
+const NO_ROUTER: (&str, &str, &str) = ("ipv6", "accept_ra_defrtr", "0");
 
 /// A TAP device that vanishes when dropped. It never blocks; wait with `poll(2)` on [`AsFd::as_fd`].
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl Tap {
         interface::set_mac(name, options.mac).map_err(failed("the MAC address"))?;
         interface::set_mtu(name, options.mtu).map_err(failed("the MTU"))?;
         interface::set_queue_len(name, QUEUE_LEN).map_err(failed("the queue length"))?;
-        restrain(name).map_err(failed("the limits in /proc/sys"))?;
+        restrain(name, options.accept_router).map_err(failed("the limits in /proc/sys"))?;
         let index = interface::index(name).map_err(failed("nothing but read the number"))?;
 
         Ok(Self {
@@ -248,9 +250,10 @@ impl AsFd for Tap {
     }
 }
 
-/// Writes [`SETTINGS`]. A kernel without IPv6, or without one of the switches, has nothing to hold back.
-fn restrain(name: &str) -> io::Result<()> {
-    for (family, key, value) in SETTINGS {
+/// Writes [`SETTINGS`], and [`NO_ROUTER`] unless there may be one. A kernel without IPv6, or without one of the switches, has nothing to hold back.
+fn restrain(name: &str, accept_router: bool) -> io::Result<()> {
+    let router = (!accept_router).then_some(NO_ROUTER);
+    for (family, key, value) in SETTINGS.into_iter().chain(router) {
         let path = Path::new("/proc/sys/net")
             .join(family)
             .join("conf")

@@ -49,6 +49,23 @@ fn a_device_is_made_as_asked_and_vanishes() {
 }
 
 #[test]
+fn the_router_of_the_lan_is_taken_only_where_that_is_asked_for() {
+    in_namespace(|| {
+        let options = TapOptions {
+            name: "lan".to_owned(),
+            mac: MAC,
+            mtu: 1500,
+            offload: true,
+            accept_router: true,
+        };
+        let _tap = Tap::open(&options).unwrap();
+
+        let setting = std::fs::read_to_string("/proc/sys/net/ipv6/conf/lan/accept_ra_defrtr");
+        assert_eq!(setting.unwrap().trim(), "1");
+    });
+}
+
+#[test]
 fn a_device_that_is_off_is_a_state_and_no_end() {
     in_namespace(|| {
         let mut tap = open("lan", MAC);
@@ -217,6 +234,7 @@ fn open(name: &str, mac: MacAddr) -> Tap {
         mac,
         mtu: 1500,
         offload: true,
+        accept_router: false,
     })
     .unwrap()
 }

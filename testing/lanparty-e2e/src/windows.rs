@@ -332,6 +332,7 @@ impl Wire {
             mac: MAC,
             mtu: 1500,
             offload: false,
+            accept_router: false,
         })?;
         tap.set_up(true)?;
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, WIRE_PORT))?;

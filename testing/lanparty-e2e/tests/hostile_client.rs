@@ -5,10 +5,17 @@
 use lanparty_e2e::attack::{forbidden_from_client, run_all, watch};
 use lanparty_e2e::bed::{Bed, ETH, LAN};
 use lanparty_e2e::dhcp::Lease;
+use lanparty_e2e::frames::{contains, ethernet, ipx};
 use lanparty_e2e::link::mac;
 use lanparty_e2e::party::TAP;
+use lanparty_e2e::program::ROOM;
+use lanparty_e2e::raw::RawSocket;
+use lanparty_e2e::siege::Member;
 use lanparty_e2e::traffic::ping;
 use lanparty_e2e::{Namespace, Party, Program};
+use lanparty_proto::MacAddr;
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A party with a victim on the LAN that has a lease, listens to router advertisements, and talks with host 0 by both protocols.
 struct Siege {
@@ -280,4 +287,64 @@ fn a_dhcp_server_and_router_of_a_player_serves_nobody_on_the_lan() {
 
     assert_eq!(found, std::collections::BTreeMap::new());
     assert!(!state(siege.victim()).contains("192.168.77.66"));
+}
+
+#[test]
+fn a_player_that_sends_a_lan_pcs_frames_is_blocked_and_named_to_everybody() {
+    let bed = Bed::builder().remotes(2).build().unwrap();
+    let mut party = Party::start_on(bed, 1).unwrap();
+    let own = MacAddr([2, 0, 0, 0, 0, 0x66]);
+    let group = [0xff; 6];
+    let frame = |source: [u8; 6], marker: &[u8]| {
+        ethernet(group, source, 0x8137, &ipx(group, source, marker))
+    };
+    let mut attacker = Member::join_from(&party.bed, 1, ROOM, own).unwrap();
+    let host = RawSocket::open((party.bed.host(0), ETH)).unwrap();
+    attacker.send(&frame(own.0, b"while it behaves"));
+    host.expect("the player's own frame", PATIENCE, |frame| {
+        contains(frame, b"while it behaves")
+    })
+    .unwrap();
+    // The LAN PC looks for somebody who is not there, so that everybody hears it.
+    drop(ping(
+        party.bed.host(0),
+        "192.168.77.200".parse().unwrap(),
+        1,
+    ));
+
+    let foreign = frame(party.host_mac(0).unwrap(), b"of the LAN");
+    let start = std::time::Instant::now();
+    while !party.gateway.stdout().contains("is blocked for") {
+        assert!(start.elapsed() < PATIENCE, "{}", party.gateway.story());
+        attacker.send(&foreign);
+        attacker
+            .turn(std::time::Duration::from_millis(100))
+            .unwrap();
+    }
+
+    let name = own.to_string();
+    let line = party.gateway.wait_line("is blocked for").unwrap();
+    assert!(line.contains(&name) && line.contains("60 s"), "{line}");
+    let line = party.clients[0].wait_line("is blocked for").unwrap();
+    assert!(line.contains(&name), "{line}");
+    let line = party.relay.wait_log("closes a loop").unwrap();
+    assert!(line.contains(&name), "{line}");
+    // It is not heard any more, and others are.
+    let honest = RawSocket::open((party.bed.remote(0), TAP)).unwrap();
+    let honest_mac = party.tunnel_mac(0).unwrap();
+    let found = watch(
+        (party.bed.host(0), ETH),
+        |frame| contains(frame, b"in the block").then_some("of the blocked player"),
+        || {
+            attacker.send(&frame(own.0, b"in the block"));
+            attacker.turn(std::time::Duration::from_millis(100))?;
+            honest.send(&frame(honest_mac, b"of another player"))?;
+            host.expect("another player's frame", PATIENCE, |frame| {
+                contains(frame, b"of another player")
+            })?;
+            Ok(())
+        },
+    )
+    .unwrap();
+    assert_eq!(found, std::collections::BTreeMap::new());
 }

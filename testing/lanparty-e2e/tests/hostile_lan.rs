@@ -9,7 +9,9 @@ use lanparty_e2e::attack::{run_all, watch};
 use lanparty_e2e::bed::{Bed, ETH};
 use lanparty_e2e::dhcp::EVERYTHING_SCRIPT;
 use lanparty_e2e::frames::{BROADCAST, contains, ethernet, udp4};
+use lanparty_e2e::link::wait_until;
 use lanparty_e2e::party::TAP;
+use lanparty_e2e::program::ROOM;
 use lanparty_e2e::raw::RawSocket;
 use lanparty_e2e::{Namespace, Party, Program, command};
 
@@ -86,12 +88,8 @@ fn router_option(mut options: &[u8]) -> Option<&'static str> {
     None
 }
 
-#[test]
-fn dhcp_options_of_the_lan_do_not_capture_a_player() {
-    let party = credulous();
-    let bed = &party.bed;
-    let player = bed.remote(0);
-    let before = ways_out(player);
+/// Starts a DHCP server and router on LAN host 0 that offers everything which captures those who take it.
+fn start_server(bed: &Bed) -> anyhow::Result<Program> {
     let mut server = bed.host(0).command("dnsmasq");
     server.args([
         "--no-daemon",
@@ -124,10 +122,20 @@ fn dhcp_options_of_the_lan_do_not_capture_a_player() {
         "--dhcp-leasefile={}",
         bed.dir().join("evil.leases").display()
     ));
+    let mut server = Program::start(bed.dir(), "evil", server)?;
+    server.wait_log("DHCP, IP range")?;
 
+    Ok(server)
+}
+
+#[test]
+fn dhcp_options_of_the_lan_do_not_capture_a_player() {
+    let party = credulous();
+    let bed = &party.bed;
+    let player = bed.remote(0);
+    let before = ways_out(player);
     let found = watch((player, TAP), capturing, || {
-        let mut server = Program::start(bed.dir(), "evil", server)?;
-        server.wait_log("DHCP, IP range")?;
+        let _server = start_server(bed)?;
         // The same server captures a PC of the LAN, so that the player's peace means something.
         let of_lan = everything(bed, bed.host(1), ETH);
         for word in ["192.168.77.66", "evil.example", "wpad.dat"] {
@@ -152,6 +160,83 @@ fn dhcp_options_of_the_lan_do_not_capture_a_player() {
     assert!(
         announced.contains("fd77:"),
         "advertisements arrive, with the prefix that they may have: {announced}"
+    );
+}
+
+/// Returns what a player is told by a LAN that offers everything, and its ways out, if gateway and client have these options.
+fn offered(at_gateway: &[&str], at_client: &[&str]) -> (String, String) {
+    let bed = Bed::new().unwrap();
+    let _relay = bed.start_relay().unwrap();
+    let mut gateway = bed.gateway_command(0, ROOM).unwrap();
+    gateway.args(at_gateway);
+    let mut gateway = Program::start(bed.dir(), "gateway", gateway).unwrap();
+    gateway.wait_line("gateway ready").unwrap();
+    let mut client = bed.client_command(0, ROOM).unwrap();
+    client.args(at_client);
+    let mut client = Program::start(bed.dir(), "client", client).unwrap();
+    client.wait_line("joined").unwrap();
+    let _server = start_server(&bed).unwrap();
+
+    let player = bed.remote(0);
+    let told = everything(&bed, player, TAP);
+    // Router advertisements come on request; a way out comes with the prefix or not at all.
+    player
+        .sysctl("net.ipv6.conf.lanparty0.disable_ipv6", "1")
+        .unwrap();
+    player
+        .sysctl("net.ipv6.conf.lanparty0.disable_ipv6", "0")
+        .unwrap();
+    wait_until("the LAN's prefix", PATIENCE, || {
+        let shown = player.sh(&format!("ip -6 route show dev {TAP}"));
+        shown.is_ok_and(|routes| routes.contains("fd77:"))
+    })
+    .unwrap();
+
+    (told, ways_out(player))
+}
+
+/// Everything that can be kept.
+const KEEP_ALL: [&str; 4] = [
+    "--keep-dhcp-option",
+    "router,dns,domain,static-routes,search,routes,ms-routes,252",
+    "--keep-ipv6-router",
+    "--keep-ipv6-dns",
+];
+
+#[test]
+fn what_would_capture_a_player_passes_only_where_gateway_and_client_keep_it() {
+    let is_way = |ways: &str| ways.lines().any(|line| line.contains(TAP));
+    let (told, ways) = offered(&KEEP_ALL, &KEEP_ALL);
+    for words in [
+        "router=192.168.77.66",
+        "dns=192.168.77.66",
+        "domain=evil.example",
+        "search=evil.example",
+        "wpad=http://192.168.77.66",
+        "8.8.8.8",
+    ] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    assert!(is_way(&ways), "{ways}");
+
+    for (at_gateway, at_client) in [(&KEEP_ALL[..], &[][..]), (&[], &KEEP_ALL)] {
+        let (told, ways) = offered(at_gateway, at_client);
+        for word in ["192.168.77.66", "evil", "wpad", "8.8.8.8"] {
+            assert!(!told.contains(word), "{word} in {told}");
+        }
+        assert!(!is_way(&ways), "{ways}");
+    }
+}
+
+#[test]
+fn a_single_option_that_both_keep_passes_alone() {
+    let keep = ["--keep-dhcp-option=dns"];
+    let (told, _) = offered(&keep, &keep);
+
+    assert!(told.contains("dns=192.168.77.66"), "{told}");
+    assert!(
+        !told.contains("router=") && !told.contains("evil"),
+        "{told}"
     );
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn gateway(now: Instant) -> GatewayPath {
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: CARD,
         policy: Policy::DEFAULT,
+        player: PlayerPolicy::default(),
         probes: ProbeKeys::new([1; 2], 1, "ROOM1"),
         seed: 1,
     });

@@ -401,6 +401,7 @@ impl Party {
                 Wish::PeerJoined(_)
                 | Wish::PeerDetached(_)
                 | Wish::PeerResumed(_)
+                | Wish::ForeignSource(_)
                 | Wish::Detached
                 | Wish::Status(_) => {}
             }

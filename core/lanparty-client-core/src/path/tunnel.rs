@@ -91,6 +91,7 @@ impl Tunnel {
             // A place that is kept stays known: its owner comes back to it.
             Output::PeerDetached(_)
             | Output::PeerResumed(_)
+            | Output::ForeignSource(_)
             | Output::Connect { .. }
             | Output::Send { .. }
             | Output::Close { .. }

@@ -57,6 +57,7 @@ impl Session {
 
     /// Says hello on the candidate.
     pub(super) fn greet(&mut self, now: Instant) {
+        let capabilities = self.capabilities();
         let Some(line) = &mut self.candidate else {
             return;
         };
@@ -69,11 +70,7 @@ impl Session {
             room: config.room.clone(),
             mac: config.mac,
             budget: config.budget,
-            capabilities: if config.full_frame {
-                vec![Capability::FullFrame, Capability::RoomBudget]
-            } else {
-                vec![Capability::RoomBudget]
-            },
+            capabilities,
             generation: self.generation,
             resume: self.resume.clone(),
             instance: Some(format!("{:032x}", config.instance)),
@@ -86,6 +83,20 @@ impl Session {
             attempt: line.attempt,
             bytes: encode(&Message::Hello(hello)),
         });
+    }
+
+    /// Returns what this member can do beyond version 1 of the protocol.
+    fn capabilities(&self) -> Vec<Capability> {
+        let is_gateway = self.config.role == Role::Gateway;
+        let all = [
+            (Capability::FullFrame, self.config.full_frame),
+            (Capability::RoomBudget, true),
+            (Capability::ForeignSource, is_gateway),
+        ];
+
+        all.into_iter()
+            .filter_map(|(capability, can)| can.then_some(capability))
+            .collect()
     }
 
     /// The candidate has a place: it becomes the connection, or waits for its time to.

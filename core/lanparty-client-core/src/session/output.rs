@@ -1,6 +1,6 @@
 //! What a session asks for and what it tells.
 
-use lanparty_ctrl::{LeaveReason, Mode, Role};
+use lanparty_ctrl::{ForeignSource, LeaveReason, Mode, Role};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
@@ -44,6 +44,8 @@ pub enum Output {
     PeerDetached(Peer),
     /// Somebody is back in the same place.
     PeerResumed(Peer),
+    /// The relay dropped a client's frame for its source; only a gateway is told.
+    ForeignSource(ForeignSource),
     /// The connection broke: the data path pauses, the TAP stays up.
     Detached,
     /// Something worth telling the person in front of the program.

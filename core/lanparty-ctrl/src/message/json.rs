@@ -31,6 +31,32 @@ pub(super) mod mac_text {
     }
 }
 
+/// A MAC address as text.
+pub(super) mod station_mac {
+    use lanparty_proto::MacAddr;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is serde's"
+    )]
+    pub(in crate::message) fn serialize<S: Serializer>(
+        mac: &MacAddr,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(mac)
+    }
+
+    pub(in crate::message) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<MacAddr, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
 /// Peer ids as numbers.
 pub(super) mod peer_number {
     use lanparty_proto::PeerId;

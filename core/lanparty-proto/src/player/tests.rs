@@ -75,7 +75,7 @@ fn dhcp_loses_what_captures_and_keeps_the_rest() {
 fn single_options_can_be_kept() {
     for kept in STRIPPED_DHCP {
         let mut bytes = acknowledgement();
-        let policy = PlayerPolicy::default().keep_dhcp(kept);
+        let policy = PlayerPolicy::default().keep_dhcp(kept.to_string().parse().unwrap());
         rewrite(policy, &mut bytes, Checksum::Complete).unwrap();
 
         assert_eq!(codes(&bytes[DHCP_OPTIONS..]), [53, 1, kept, 51]);
@@ -303,6 +303,16 @@ fn what_passes_the_policy_and_says_nothing_dangerous_is_untouched() {
     }
 }
 
+/// The policy that keeps the options whose bits are set.
+fn keeping(bits: u8) -> PlayerPolicy {
+    let kept = STRIPPED_DHCP.iter().enumerate();
+
+    kept.filter(|(place, _)| bits >> place & 1 != 0)
+        .fold(PlayerPolicy::default(), |policy, (_, code)| {
+            policy.keep_dhcp(code.to_string().parse().unwrap())
+        })
+}
+
 /// Any well-formed options but pad and end.
 fn any_options() -> impl Strategy<Value = Vec<u8>> {
     let option = (1_u8..255, prop::collection::vec(any::<u8>(), 1..20)).prop_map(|(code, data)| {
@@ -333,6 +343,21 @@ proptest! {
             before.into_iter().filter(kept).collect::<Vec<_>>(),
             after.into_iter().filter(kept).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn cleaning_at_two_places_leaves_what_both_keep(mut options in any_options(), one in any::<u8>(), other in any::<u8>()) {
+        options.push(255);
+        let before = ipv4(17, &udp(67, 68, &dhcp(2, CLIENT, &options)));
+        let (mut twice, mut once) = (before.clone(), before);
+
+        for kept in [one, other] {
+            rewrite(keeping(kept), &mut twice, Checksum::Complete).unwrap();
+        }
+        rewrite(keeping(one & other), &mut once, Checksum::Complete).unwrap();
+
+        prop_assert!(udp4_checksum_is_right(&twice));
+        prop_assert_eq!(twice, once);
     }
 
     #[test]

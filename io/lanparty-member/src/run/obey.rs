@@ -38,7 +38,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 Output::PeerJoined(_)
                 | Output::PeerLeft(..)
                 | Output::PeerDetached(_)
-                | Output::PeerResumed(_) => {}
+                | Output::PeerResumed(_)
+                | Output::ForeignSource(_) => {}
                 Output::Status(line) => (self.config.status)(&line),
                 Output::Ended(end) => self.end = Some(end),
             }

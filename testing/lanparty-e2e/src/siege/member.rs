@@ -14,6 +14,9 @@ use lanparty_net::{
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_queue::{Class, Pace};
 
+use crate::bed::Bed;
+use crate::program::RELAY_PORT;
+
 use super::{PATIENCE, Relay, bound};
 
 /// One connection to a relay.
@@ -31,7 +34,11 @@ pub struct Member {
 
 /// Returns what a member must know about the relay.
 pub(super) fn settings(relay: &Relay) -> Result<MemberSettings> {
-    let trust = Trust::Pinned(relay.certificate().to_vec().into());
+    settings_by(relay.certificate())
+}
+
+fn settings_by(certificate: &[u8]) -> Result<MemberSettings> {
+    let trust = Trust::Pinned(certificate.to_vec().into());
 
     Ok(MemberSettings::new(
         DEVELOPMENT_NAME.into(),
@@ -73,6 +80,16 @@ impl Member {
         worker: Option<u8>,
     ) -> Result<Self> {
         let socket = UdpSocket::bind(bound(from)).context("no such address on loopback")?;
+
+        Self::dial_by(socket, settings, to, worker)
+    }
+
+    fn dial_by(
+        socket: UdpSocket,
+        settings: MemberSettings,
+        to: SocketAddr,
+        worker: Option<u8>,
+    ) -> Result<Self> {
         let mut endpoint = Endpoint::member(socket, settings)?;
         let link = endpoint.connect(to, worker, Instant::now())?;
 
@@ -136,8 +153,38 @@ impl Member {
     pub fn join_with(
         relay: &Relay,
         settings: &MemberSettings,
-        mut worker: Option<u8>,
+        worker: Option<u8>,
         from: Ipv4Addr,
+        role: Role,
+        room: &str,
+        mac: Option<MacAddr>,
+    ) -> Result<Self> {
+        let dial = |worker| Self::dial_worker(settings.clone(), relay.address(), from, worker);
+
+        Self::join_by(dial, worker, role, room, mac)
+    }
+
+    /// Joins a room as a client on remote PC `n` of a bed, where no TAP and no program of ours is in its way.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the relay does not let it in.
+    pub fn join_from(bed: &Bed, n: usize, room: &str, mac: MacAddr) -> Result<Self> {
+        let settings = settings_by(&std::fs::read(bed.certificate())?)?;
+        let remote = bed.remote(n);
+        let dial = |worker| {
+            let socket = remote.enter(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?;
+            let relay = Bed::relay_address(RELAY_PORT);
+
+            Self::dial_by(socket, settings.clone(), relay, worker)
+        };
+
+        Self::join_by(dial, None, Role::Client, room, Some(mac))
+    }
+
+    fn join_by(
+        dial: impl Fn(Option<u8>) -> Result<Self>,
+        mut worker: Option<u8>,
         role: Role,
         room: &str,
         mac: Option<MacAddr>,
@@ -157,7 +204,7 @@ impl Member {
             program_version: "1".into(),
         };
         loop {
-            let mut member = Self::dial_worker(settings.clone(), relay.address(), from, worker)?;
+            let mut member = dial(worker)?;
             member.wait(|member| member.is_connected)?;
             let hello = encode(&Message::Hello(hello.clone()));
             member.endpoint.send_control(member.link, hello);

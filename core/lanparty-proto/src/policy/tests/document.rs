@@ -38,8 +38,8 @@ client, relay and gateway all call it, so that the receiver is never weaker than
 table of test vectors: each row is a frame that the test `every_vector_gets_its_verdict` builds and judges, under the name in
 the last column. The disguises in which each refusal holds too are in the test `no_disguise_helps`.
 
-*From remote* is what clients send. *From LAN* is what the gateway sends; before a player gets it, `player::rewrite` has
-taken out what would capture the player's Internet.
+*From remote* is what clients send. *From LAN* is what the LAN says; before it enters the tunnel the gateway takes out what would
+capture a player's Internet, and the client does the same again before the player gets it (`player::rewrite`, last table).
 
 ## Kinds
 
@@ -125,18 +125,25 @@ what switches and gateways say to each other, and every frame that hides what it
 const TOWARDS_PLAYERS: &str = "
 ## Towards players
 
+Gateway and client each take this out, the gateway before the tunnel, the client behind it, and neither relies on the other: a thing is
+kept only where both have the option that keeps it. `--keep-dhcp-option` takes names or numbers, may be repeated, and is
+`SOFTLAN_KEEP_DHCP_OPTION` with commas between them: `router` (3), `dns` (6), `domain` (15), `static-routes` (33), `search` (119),
+`routes` (121), `ms-routes` (249), `wpad` (252). What a PC does with what it gets is up to its system: Windows ignores a default route of
+the party's adapter in any case, because the client has it do so. Checksums are right afterwards.
+
 | what the LAN says | what becomes of it | kept by | test |
 |---|---|---|---|
-| DHCPv4 options 3, 6, 15, 33, 119, 121, 249, 252, also in `sname` and `file` | each becomes pad options | `keep_dhcp(code)` | `dhcp_loses_what_captures_and_keeps_the_rest` |
-| DHCPv4 subnet mask shorter than /8 | becomes pad options | `keep_dhcp(121)` | `a_mask_over_half_the_internet_goes` |
+| DHCPv4 options 3, 6, 15, 33, 119, 121, 249, 252, also in `sname` and `file` | each becomes pad options | `--keep-dhcp-option` | `dhcp_loses_what_captures_and_keeps_the_rest` |
+| DHCPv4 subnet mask shorter than /8 | becomes pad options | `--keep-dhcp-option routes` | `a_mask_over_half_the_internet_goes` |
 | DHCPv4 in fragments | refused | | `dhcp_in_fragments_is_refused` |
-| DHCPv6 resolvers and search list | become options that clients ignore | `keep_ipv6_resolvers` | `dhcpv6_loses_resolvers` |
-| router lifetime and preference | 0 | `keep_router` | `an_advertisement_loses_router_and_resolvers` |
-| route information, NAT64 prefix | become options that hosts ignore | `keep_router` | `an_advertisement_loses_router_and_resolvers` |
-| on-link flag of a prefix shorter than /64 | cleared | `keep_router` | `an_advertisement_loses_router_and_resolvers` |
-| resolvers, search list and captive portal in router advertisements | become options that hosts ignore | `keep_ipv6_resolvers` | `an_advertisement_loses_router_and_resolvers` |
+| DHCPv6 resolvers and search list | become options that clients ignore | `--keep-ipv6-dns` | `dhcpv6_loses_resolvers` |
+| router lifetime and preference | 0 | `--keep-ipv6-router` | `an_advertisement_loses_router_and_resolvers` |
+| route information, NAT64 prefix | become options that hosts ignore | `--keep-ipv6-router` | `an_advertisement_loses_router_and_resolvers` |
+| on-link flag of a prefix shorter than /64 | cleared | `--keep-ipv6-router` | `an_advertisement_loses_router_and_resolvers` |
+| resolvers, search list and captive portal in router advertisements | become options that hosts ignore | `--keep-ipv6-dns` | `an_advertisement_loses_router_and_resolvers` |
 | ICMP and ICMPv6 redirects, ICMP router advertisements | refused | | `redirects_are_refused` |
 | IP, ARP or IPv6 inside 802.2 LLC or SNAP | refused | | `disguises_are_refused` |
+| what one side keeps and the other does not | taken out | | `an_option_is_kept_only_where_gateway_and_client_keep_it` |
 
 Written by `cargo test -q -p lanparty-proto --lib print_the_documentation -- --ignored --nocapture | sed -n '/^# /,/^Written by/p' > docs/policy.md`
 ";
