@@ -139,10 +139,7 @@ mod tests {
     use super::*;
 
     /// Lets a relay read the first words of a program that speaks `protocols`.
-    #[expect(
-        clippy::unwrap_in_result,
-        reason = "helpers of tests fail like tests"
-    )]
+    #[expect(clippy::unwrap_in_result, reason = "helpers of tests fail like tests")]
     fn greet(protocols: Option<&[u8]>) -> Result<(), rustls::Error> {
         let identity = Identity::development(&[DEVELOPMENT_NAME.to_owned()]).unwrap();
         let trust = Trust::Pinned(identity.chain.first().unwrap().clone());
