@@ -79,11 +79,15 @@ impl Lines {
             .find(|line| line.attempt == attempt && line.is_connected && !line.is_closing)
     }
 
-    /// Takes the addresses that the relay's name stands for now.
-    pub(crate) fn set_addresses(&mut self, addresses: Vec<SocketAddr>) {
-        if !addresses.is_empty() {
-            self.addresses = addresses;
+    /// Takes the addresses that the relay's name stands for now: new ones go first, the others keep their order.
+    pub(crate) fn set_addresses(&mut self, mut addresses: Vec<SocketAddr>) {
+        if addresses.is_empty() {
+            return;
         }
+        self.addresses.retain(|known| addresses.contains(known));
+        addresses.retain(|address| !self.addresses.contains(address));
+        addresses.append(&mut self.addresses);
+        self.addresses = addresses;
     }
 
     /// Begins an attempt.
@@ -96,10 +100,22 @@ impl Lines {
         });
     }
 
+    /// An address that is tried goes last next time: an attempt that is cut short is followed by one that goes on behind it, and one
+    /// that has tried all by the same again (SPEC N2).
+    fn postpone(&mut self, tried: SocketAddr) {
+        if let Some(at) = self.addresses.iter().position(|address| *address == tried)
+            && let Some(behind) = self.addresses.get_mut(at..)
+        {
+            behind.rotate_left(1);
+        }
+    }
+
     /// The address that worked goes first next time.
     fn prefer(&mut self, worked: SocketAddr) {
-        if let Some(at) = self.addresses.iter().position(|address| *address == worked) {
-            self.addresses.swap(0, at);
+        if let Some(at) = self.addresses.iter().position(|address| *address == worked)
+            && let Some(before) = self.addresses.get_mut(..=at)
+        {
+            before.rotate_right(1);
         }
     }
 
@@ -210,6 +226,7 @@ impl Lines {
                 dial.next = now + NEXT_ADDRESS_AFTER;
                 return true;
             }
+            self.postpone(address);
             match self.open_line(dial.attempt, address, dial.worker, now) {
                 Ok(line) => {
                     self.open.push(line);
@@ -351,6 +368,36 @@ mod tests {
             lines.sweep();
             assert!(lines.open.len() <= MAX_LINES);
             now += NEXT_ADDRESS_AFTER;
+        }
+
+        for socket in silent {
+            socket.set_nonblocking(true).unwrap();
+            socket.recv(&mut [0; 2048]).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_attempt_goes_on_where_the_one_before_was_cut_short() {
+        let silent: Vec<UdpSocket> = (0..6)
+            .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let addresses: Vec<_> = silent
+            .iter()
+            .map(|socket| socket.local_addr().unwrap())
+            .collect();
+        let mut lines = Lines::new(settings(), addresses.clone());
+        let mut now = Instant::now();
+
+        for attempt in (1..=3).map(Attempt) {
+            lines.dial(attempt, None, now);
+            for _ in 0..2 {
+                lines.handle_timeout(now);
+                now += NEXT_ADDRESS_AFTER;
+            }
+            lines.close(attempt, 0, "it took too long", now);
+            lines.sweep();
+            // Names are looked up again for every attempt.
+            lines.set_addresses(addresses.clone());
         }
 
         for socket in silent {

@@ -57,21 +57,33 @@ fn cap_net_raw_is_enough_and_given_up() {
 #[test]
 fn no_permission_is_told_so() {
     let bed = Bed::new().unwrap();
-    let program = bed.dir().join("gateway");
-    fs::copy(binary("lanparty-gateway").unwrap(), &program).unwrap();
-    let mut command = bed.on(Side::Gateway(0)).command("setpriv");
-    command
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .args(["--inh-caps=-all", "--bounding-set=-all"])
-        .arg(&program)
-        .args(["--relay", "10.80.2.2:4433", "--room", ROOM])
-        .args(["--interface", LAN]);
+    let state = bed.dir().join("state-nobody");
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(NOBODY), Some(NOBODY)).unwrap();
 
-    let mut gateway = Program::start(bed.dir(), "gateway", command).unwrap();
-    let status = gateway.wait(std::time::Duration::from_secs(10)).unwrap();
+    for (name, more, needed) in [
+        ("lanparty-gateway", &["--interface", LAN][..], "CAP_NET_RAW"),
+        ("lanparty-client-linux", &[], "CAP_NET_ADMIN"),
+    ] {
+        let program = bed.dir().join(name);
+        fs::copy(binary(name).unwrap(), &program).unwrap();
+        let mut command = bed.on(Side::Gateway(0)).command("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .args(["--inh-caps=-all", "--bounding-set=-all"])
+            .arg(&program)
+            .args(["--relay", "10.80.2.2:4433", "--room", ROOM])
+            .args(more)
+            .arg("--state-dir")
+            .arg(&state);
 
-    assert_eq!(status.code(), Some(2));
-    assert!(gateway.stderr().contains("CAP_NET_RAW"));
+        let mut program = Program::start(bed.dir(), name, command).unwrap();
+        let status = program.wait(std::time::Duration::from_secs(10)).unwrap();
+
+        assert_eq!(status.code(), Some(2), "{}", program.stderr());
+        let text = program.stderr();
+        assert!(text.contains("as root") && text.contains(needed), "{text}");
+    }
 }
 
 #[test]

@@ -190,25 +190,74 @@ fn occupied_port_is_told_so() {
     assert_refused(&bed, "second", command, &["4433"]);
 }
 
+/// Returns the command line of a gateway on another interface than the bed's.
+fn gateway_on(bed: &Bed, interface: &str) -> Command {
+    let mut command = bed.program(Side::Gateway(0), "lanparty-gateway").unwrap();
+    command
+        .args(["--relay", "10.80.2.2:4433", "--room", ROOM])
+        .arg("--relay-ca-cert")
+        .arg(bed.certificate())
+        .args(["--interface", interface]);
+
+    command
+}
+
 #[test]
 fn missing_interface_is_told_so() {
     let bed = Bed::new().unwrap();
     let _relay = bed.start_relay().unwrap();
-    let mut command = bed.program(Side::Gateway(0), "lanparty-gateway").unwrap();
-    command.args([
-        "--relay",
-        "10.80.2.2:4433",
-        "--server-name",
-        "lanparty-relay.local",
-        "--room",
-        ROOM,
-    ]);
-    command
-        .arg("--relay-ca-cert")
-        .arg(bed.certificate())
-        .args(["--interface", "nosuch0"]);
 
-    assert_refused(&bed, "gateway", command, &["nosuch0"]);
+    assert_refused(&bed, "gateway", gateway_on(&bed, "nosuch0"), &["nosuch0"]);
+}
+
+#[test]
+fn interface_that_is_no_ethernet_is_told_so() {
+    let bed = Bed::new().unwrap();
+    bed.gateway(0)
+        .sh("ip tuntap add dev tun9 mode tun")
+        .unwrap();
+
+    for interface in ["lo", "tun9"] {
+        let words = [&format!("{interface} is no ethernet interface"), "switch"];
+        assert_refused(&bed, interface, gateway_on(&bed, interface), &words);
+    }
+}
+
+#[test]
+fn option_values_that_cannot_be_used_are_bad_usage() {
+    let bed = Bed::new().unwrap();
+
+    for (program, option, value, word) in [
+        (
+            "lanparty-client-linux",
+            "--virtual-mac",
+            "01:00:00:00:00:01",
+            "multicast",
+        ),
+        (
+            "lanparty-client-linux",
+            "--tap-name",
+            "a-name-much-too-long",
+            "1 to 15",
+        ),
+        ("lanparty-client-linux", "--dhcp", "dhcp5", "udhcpc"),
+        (
+            "lanparty-client-linux",
+            "--relay",
+            "https://party.example",
+            "no link",
+        ),
+        ("lanparty-gateway", "--log", "frames=loud", "log filter"),
+        ("lanparty-gateway", "--datagram-budget", "100", "1126"),
+        ("lanparty-relay", "--cert-name", "two words", "DNS name"),
+        ("lanparty-relay", "--max-rooms", "0", "1.."),
+    ] {
+        let mut command = bed.program(Side::Relay, program).unwrap();
+        command.args([option, value]);
+        let (code, text) = refused(&bed, program, command);
+        assert_eq!(code, Some(BAD_USAGE), "{option}: {text}");
+        assert!(text.contains(word) && text.contains(option), "{text}");
+    }
 }
 
 #[test]
