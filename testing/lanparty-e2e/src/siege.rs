@@ -21,7 +21,7 @@ use rustix::process::{getpriority_process, setpriority_process};
 pub use self::member::Member;
 pub use self::relay::{Relay, end_all};
 pub use self::returning::{Returned, returning};
-pub use self::silent::{Silence, silent};
+pub use self::silent::{AT_A_TIME, Silence, silent};
 pub use self::strangers::{flood, known, network, retry, scarce};
 use crate::impair::Rng;
 

@@ -39,7 +39,7 @@ fn connections_that_never_say_hello_are_gone() {
 
     let (_, silence) = siege::silent(&mut relay, 300).unwrap();
 
-    assert_eq!(silence.most, 300, "{silence:?}");
+    assert!(silence.most >= 300, "{silence:?}");
     assert_eq!(silence.crowded_out, 0, "{silence:?}");
 }
 
@@ -50,7 +50,7 @@ fn of_many_that_never_say_hello_those_that_are_silent_for_longest_go() {
     let (_, silence) = siege::silent(&mut relay, 300).unwrap();
 
     assert!(silence.crowded_out > 0, "{silence:?}");
-    assert_eq!(silence.connected, 300, "{silence:?}");
+    assert!(silence.connected >= 300, "{silence:?}");
 }
 
 #[test]

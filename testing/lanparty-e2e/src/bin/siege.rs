@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser as _;
-use lanparty_e2e::siege::{self, Outcome, Relay, Silence, WITNESS_WORKER};
+use lanparty_e2e::siege::{self, AT_A_TIME, Outcome, Relay, Silence, WITNESS_WORKER};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -51,8 +51,11 @@ const SLACK: Duration = Duration::from_millis(500);
 /// In how much time silent connections must be gone.
 const MAX_SILENCE: Duration = Duration::from_secs(6);
 
-/// Connections that a relay lets be silent by default, with two workers' rounding and the three members of the siege.
-const MAX_SILENT: usize = 2048 + 2;
+/// Connections that a relay lets be silent by default, with those that do not know yet that they had to go.
+const MAX_SILENT: usize = 2048 + AT_A_TIME;
+
+/// By how much a relay may stay larger after thousands have been there, in bytes: tables do not shrink.
+const MAX_REMAINS: u64 = 32 << 20;
 
 /// A round of the siege, and its name.
 type Round = (&'static str, fn(&Cli) -> Result<()>);
@@ -155,7 +158,11 @@ fn returning(cli: &Cli) -> Result<()> {
         returned.thrown_out, returned.refused, returned.tried_again
     );
 
-    report("malformed datagrams borne by default limits", outcome)
+    report(
+        "malformed datagrams borne by default limits",
+        outcome,
+        MAX_GROWTH,
+    )
 }
 
 fn datagrams(cli: &Cli) -> Result<()> {
@@ -170,7 +177,7 @@ fn datagrams(cli: &Cli) -> Result<()> {
         let outcome = siege::datagrams(&mut relay, worker, cli.datagrams / 2)?;
         let what =
             format!("garbage datagrams of an admitted client at {which} worker, threshold off");
-        report(&what, outcome)?;
+        report(&what, outcome, MAX_GROWTH)?;
     }
 
     Ok(())
@@ -180,7 +187,7 @@ fn packets(cli: &Cli) -> Result<()> {
     let mut relay = Relay::start("packets", &[])?;
     let outcome = siege::packets(&mut relay, cli.packets)?;
 
-    report("random packets", outcome)
+    report("random packets", outcome, MAX_GROWTH)
 }
 
 fn silent(cli: &Cli) -> Result<()> {
@@ -208,7 +215,7 @@ fn crowd(cli: &Cli) -> Result<()> {
     ];
     let patience = hello_deadline()? + SLACK;
     let silence = play_silent(cli, "all there", &options, patience)?;
-    ensure!(silence.most == cli.silent, "not all were there at a time");
+    ensure!(silence.most >= cli.silent, "not all were there at a time");
 
     Ok(())
 }
@@ -222,7 +229,7 @@ fn play_silent(cli: &Cli, how: &str, options: &[&str], patience: Duration) -> Re
     let (outcome, silence) = siege::silent(&mut relay, cli.silent)?;
     let what = format!("silent connections, {how}");
     describe(&what, silence);
-    report(&what, outcome)?;
+    report(&what, outcome, MAX_REMAINS)?;
     ensure!(
         silence.most <= MAX_SILENT || options.contains(&"--silent-connections"),
         "too many at a time"
@@ -246,7 +253,7 @@ fn describe(what: &str, silence: Silence) {
     );
 }
 
-fn report(what: &str, outcome: Outcome) -> Result<()> {
+fn report(what: &str, outcome: Outcome, max_growth: u64) -> Result<()> {
     let Outcome {
         arrived,
         growth,
@@ -261,7 +268,7 @@ fn report(what: &str, outcome: Outcome) -> Result<()> {
         besieged.as_secs_f64() * 1e3,
         quiet.as_secs_f64() * 1e3,
     );
-    ensure!(growth < MAX_GROWTH, "the relay grew by {growth} bytes");
+    ensure!(growth < max_growth, "the relay grew by {growth} bytes");
     ensure!(
         besieged < quiet + MAX_DELAY,
         "another room was delayed by a millisecond more"

@@ -14,7 +14,7 @@ use super::{Member, Outcome, PATIENCE, Relay, address, bound, measure, member};
 const PER_ADDRESS: usize = 50;
 
 /// Handshakes at a time: what a core or two can finish within a round trip of a retry.
-const AT_A_TIME: usize = 128;
+pub const AT_A_TIME: usize = 128;
 
 /// What became of connections that never said hello.
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,7 +115,7 @@ impl Loiterers {
     }
 }
 
-/// `count` connections from a hundredth as many addresses that finish their handshakes and never finish their hello: every second one says
+/// `count` connections and a few more from a fiftieth as many addresses that finish their handshakes and never finish their hello: every second one says
 /// nothing, the others a byte now and then. All are gone soon, somebody else joins meanwhile, and another room does not notice.
 ///
 /// # Errors
@@ -139,17 +139,17 @@ pub fn silent(relay: &mut Relay, count: usize) -> Result<(Outcome, Silence)> {
 
 fn besiege(relay: &Relay, count: usize, before: u64) -> Result<Silence> {
     let settings = member::settings(relay)?;
-    let mut crowd = (0..count.div_ceil(PER_ADDRESS))
+    let mut crowd = (0..(count + AT_A_TIME).div_ceil(PER_ADDRESS))
         .map(|number| Loiterers::new(number, &settings))
         .collect::<Result<Vec<_>>>()?;
 
     let mut silence = Silence::default();
     let (start, mut dialled) = (Instant::now(), 0);
     while silence.connected < count {
-        // A handshake that is too late for the relay is another one's place.
+        // One that was lost keeps nobody waiting: there are a few more than are asked for.
         let late = total(&crowd, |seat| seat.has_ended && !seat.is_connected);
         let under_way = dialled - silence.connected - late;
-        for _ in under_way..AT_A_TIME.min(count - silence.connected) {
+        for _ in under_way..AT_A_TIME {
             let place = dialled % crowd.len();
             if let Some(loiterers) = crowd.get_mut(place) {
                 loiterers.dial(relay)?;
