@@ -47,7 +47,7 @@ impl Port for TapPort {
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
     ) -> Result<Ready, PortError> {
-        unix::wait(sockets, self.tap.as_fd(), &self.wake, deadline)
+        unix::wait(sockets, Some(self.tap.as_fd()), &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait for the TAP device", error))
     }
 

@@ -24,6 +24,10 @@ pub(crate) struct Cli {
     #[arg(long, env = "SOFTLAN_STANDBY", value_enum, default_value_t = Standby::Lan)]
     pub(crate) standby: Standby,
 
+    /// Takes over from the gateway that started this program, whose end of a socket is standard input.
+    #[arg(long, hide = true)]
+    pub(crate) take_over: bool,
+
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

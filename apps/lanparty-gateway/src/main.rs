@@ -12,6 +12,8 @@ mod interface;
 mod port;
 #[cfg(target_os = "linux")]
 mod run;
+#[cfg(target_os = "linux")]
+mod succession;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,9 @@ pub(crate) struct LanPort {
     wake: WakeFd,
     /// Whether the card took frames when it was last given some.
     is_up: bool,
+    /// The frames of the LAN are this process's to read, and the filter is its to set.
+    reads: bool,
+    remotes: Vec<MacAddr>,
     /// What the loop was told of drops.
     told: PortDrops,
 }
@@ -29,6 +32,8 @@ impl LanPort {
             socket,
             wake,
             is_up: true,
+            reads: true,
+            remotes: Vec::new(),
             told: PortDrops::default(),
         }
     }
@@ -40,7 +45,8 @@ impl Port for LanPort {
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
     ) -> Result<Ready, PortError> {
-        unix::wait(sockets, self.socket.as_fd(), &self.wake, deadline)
+        let port = self.reads.then(|| self.socket.as_fd());
+        unix::wait(sockets, port, &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait for the LAN", error))
     }
 
@@ -93,8 +99,16 @@ impl Port for LanPort {
     fn handle_away(&mut self) {}
 
     fn handle_remotes(&mut self, remotes: &[MacAddr]) {
-        if let Err(error) = self.socket.set_filter(remotes) {
-            tracing::warn!(%error, "the kernel takes no filter: every frame of the LAN costs a little");
+        remotes.clone_into(&mut self.remotes);
+        if self.reads {
+            self.filter();
+        }
+    }
+
+    fn set_reading(&mut self, reading: bool) {
+        self.reads = reading;
+        if reading {
+            self.filter();
         }
     }
 
@@ -104,6 +118,14 @@ impl Port for LanPort {
             kernel_drops: self.socket.statistics().kernel_drops,
             is_up: self.is_up,
             has_routes: None,
+        }
+    }
+}
+
+impl LanPort {
+    fn filter(&self) {
+        if let Err(error) = self.socket.set_filter(&self.remotes) {
+            tracing::warn!(%error, "the kernel takes no filter: every frame of the LAN costs a little");
         }
     }
 }

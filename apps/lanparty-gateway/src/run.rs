@@ -1,9 +1,11 @@
 //! From the command line to the end of the session.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use lanparty_client_core::DataPath as _;
 use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_member::program::random_seed;
@@ -12,16 +14,21 @@ use lanparty_member::{Place, Reach, Start, Who, Writer};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
+use lanparty_succession::{Predecessor, Program};
 
 use crate::bindings;
 use crate::cli::Cli;
 use crate::interface;
 use crate::port::LanPort;
+use crate::succession::{self, Parent, ProbeSeed};
 
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
+    let signals = succession::signals().context("cannot watch for signals")?;
+    let program = Program::remember()?;
+    let mut predecessor = (cli.take_over).then(Predecessor::meet).transpose()?;
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
-    let (facts, socket) = open_lan(&cli.interface)?;
+    let (facts, opened) = look_at_lan(&cli.interface, predecessor.is_none())?;
     let precedence = Precedence::secure(!cli.join.no_realtime);
     // Nothing below needs a privilege, and no thread was started yet.
     lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
@@ -29,45 +36,108 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let _enlisted = precedence.enlist();
 
     let reach = Reach::find(&cli.join)?;
-    let wake = WakeFd::new().context("cannot make a wake-up channel")?;
-    let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
+    let inherited = (predecessor.as_mut())
+        .map(succession::receive)
+        .transpose()?;
+    let (socket, estate) = match inherited {
+        Some((fd, estate)) => (PacketSocket::adopt(fd), Some(estate)),
+        None => (opened.context("there is no packet socket")?, None),
+    };
+    let probes = match &estate {
+        Some(estate) => estate.probes,
+        None => draw_probes()?,
+    };
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
         policy: cli.join.policy(),
         player: cli.join.keep.player(),
-        probes: keys(cli.join.room.as_str())?,
+        probes: ProbeKeys::new(probes.key, probes.instance, cli.join.room.as_str()),
         seed: random_seed()?,
     });
-    let now = Instant::now();
     let bindings = state(cli)?.file(&format!("lanparty-gateway-{}.bindings.json", cli.interface));
-    if let Some(memory) = bindings::read(&bindings) {
-        path.restore(&memory, now);
+    let memory = match &estate {
+        Some(estate) => estate.memory.clone(),
+        None => bindings::read(&bindings),
+    };
+    if let Some(memory) = memory {
+        path.restore(&memory, Instant::now());
     }
+    let place = place(cli)?;
+    let place = match estate {
+        Some(estate) => place.inherit(estate.token),
+        None => place,
+    };
     let writer = Writer::start().context("cannot start a thread")?;
+    let again = copy(&socket)?;
+    let (released, release) = succession::release();
+    let start = start(cli, place, reach, &writer, socket, path)?
+        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
+        .on_release(release)
+        .watch_system()?;
+    let parent = Parent {
+        program,
+        socket: again,
+        probes,
+        released,
+        handle: start.handle(),
+    };
+    parent.watch(signals).context("cannot start a thread")?;
+    let start = match predecessor {
+        Some(predecessor) => {
+            succession::take_port_after(predecessor, start.handle())
+                .context("cannot start a thread")?;
+            start.succeed()
+        }
+        None => start,
+    };
+
+    start.run(|port| {
+        drop(port);
+        Ok(())
+    })
+}
+
+fn start(
+    cli: &Cli,
+    place: Place,
+    reach: Reach,
+    writer: &Writer,
+    socket: PacketSocket,
+    path: GatewayPath,
+) -> anyhow::Result<Start<LanPort, GatewayPath>> {
+    let wake = WakeFd::new().context("cannot make a wake-up channel")?;
+    let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
     let who = Who {
         role: Role::Gateway,
         mac: None,
         interface: cli.interface.clone(),
         generation: 0,
-        place: place(cli)?,
+        place,
         standby: cli.standby.into(),
         program: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };
-    let port = LanPort::new(socket, wake);
 
-    Start::new(&cli.join, who, reach, &writer, port, path, waker)?
-        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
-        .watch_system()?
-        .run(|port| {
-            drop(port);
-            Ok(())
-        })
+    Start::new(
+        &cli.join,
+        who,
+        reach,
+        writer,
+        LanPort::new(socket, wake),
+        path,
+        waker,
+    )
 }
 
-/// Opens the LAN interface, if it is one that can be bridged.
-fn open_lan(name: &str) -> anyhow::Result<(InterfaceFacts, PacketSocket)> {
+/// Looks at the LAN interface, and opens it if this process is the first, if it is one that can be bridged.
+fn look_at_lan(
+    name: &str,
+    is_first: bool,
+) -> anyhow::Result<(InterfaceFacts, Option<PacketSocket>)> {
     let facts = interface::read(name)?;
+    if !is_first {
+        return Ok((facts, None));
+    }
     interface::check(&facts)?;
     let socket = PacketSocket::open(name, &PacketOptions::default())
         .map_err(|error| interface::cannot_open(name, &error))?;
@@ -75,7 +145,13 @@ fn open_lan(name: &str) -> anyhow::Result<(InterfaceFacts, PacketSocket)> {
         .set_filter(&[])
         .context("the kernel takes no packet filter")?;
 
-    Ok((facts, socket))
+    Ok((facts, Some(socket)))
+}
+
+fn copy(socket: &PacketSocket) -> anyhow::Result<OwnedFd> {
+    let copy = socket.as_fd().try_clone_to_owned();
+
+    copy.context("the system gives no further descriptor")
 }
 
 fn state(cli: &Cli) -> anyhow::Result<StateDir> {
@@ -96,9 +172,10 @@ fn place(cli: &Cli) -> anyhow::Result<Place> {
     ))
 }
 
-/// Draws the keys of this run's probes.
-pub(crate) fn keys(room: &str) -> anyhow::Result<ProbeKeys> {
-    let random = [random_seed()?, random_seed()?];
-
-    Ok(ProbeKeys::new(random, random_seed()?, room))
+/// Draws what this run's probes are made of.
+fn draw_probes() -> anyhow::Result<ProbeSeed> {
+    Ok(ProbeSeed {
+        key: [random_seed()?, random_seed()?],
+        instance: random_seed()?,
+    })
 }

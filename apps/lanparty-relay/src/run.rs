@@ -11,6 +11,7 @@ use lanparty_net::{Endpoint, RelaySettings};
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 use lanparty_steer::Aim;
+use lanparty_succession::{Predecessor, Program, Successor};
 use lanparty_switch::{RoomRecord, Switch};
 use lanparty_telemetry::Supervisor;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
@@ -22,7 +23,7 @@ use crate::door::{Door, Doorkeeper};
 use crate::failure::Failure;
 use crate::identity;
 use crate::ports::Ports;
-use crate::succession::{Estate, Predecessor, Program, Successor};
+use crate::succession::{self, Estate};
 use crate::watch::Window;
 use crate::worker::{Mailbox, Request, Shared, Worker};
 
@@ -108,7 +109,7 @@ fn prepare(
     }
     let mut predecessor = Predecessor::meet()?;
     let settings = identity::settings(run, state)?;
-    let estate = predecessor.receive()?;
+    let estate = succession::receive(&mut predecessor)?;
 
     Ok((estate, Some(predecessor), settings))
 }
@@ -211,7 +212,7 @@ impl Relay {
         std::thread::Builder::new()
             .name("predecessor".to_owned())
             .spawn(move || {
-                predecessor.outlive();
+                let _gone = predecessor.hear();
                 if let Err(error) = ports.steer(Aim::One(ports.bank)) {
                     tracing::warn!(%error, "cannot steer all connections here");
                 }
@@ -266,7 +267,7 @@ impl Relay {
         let mut successor = Successor::start(program)?;
         let handed = self
             .rooms()
-            .and_then(|rooms| successor.hand_over(ports, &rooms));
+            .and_then(|rooms| succession::hand_over(&mut successor, ports, &rooms));
         if let Err(error) = handed {
             successor.abandon();
             self.go_on(ports)?;

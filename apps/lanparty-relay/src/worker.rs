@@ -209,6 +209,7 @@ impl Worker {
                 std::thread::sleep(rest);
             }
         }
+        self.log_end(now);
         self.conns.links().for_each(|link| {
             self.endpoint.close(
                 link,
@@ -218,6 +219,26 @@ impl Worker {
             );
         });
         self.endpoint.flush(now);
+    }
+
+    /// Says what became of frames: nobody can ask any more.
+    fn log_end(&mut self, now: Instant) {
+        let report = self.report(now);
+        let (totals, losses) = (&report.totals, report.losses);
+        let drops: Vec<String> = (totals.drops.iter())
+            .map(|(reason, count)| format!("{}={count}", reason.as_str()))
+            .collect();
+        tracing::info!(
+            target: "ends",
+            worker = self.number,
+            frames_in = totals.ingress.frames,
+            frames_out = totals.egress.frames,
+            queue_full = losses.full,
+            queue_delay = losses.delay,
+            oversize = losses.oversize,
+            dropped = drops.join(" "),
+            "ended"
+        );
     }
 
     fn is_over(&self, now: Instant) -> bool {

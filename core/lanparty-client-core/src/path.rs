@@ -160,6 +160,14 @@ pub trait DataPath {
         None
     }
 
+    /// Returns what should outlive this process, as text, as it is now.
+    fn memory(&mut self, _now: Instant) -> Option<String> {
+        None
+    }
+
+    /// Takes over what [`DataPath::memory`] gave in another process. Text that is none is no loss.
+    fn restore(&mut self, _memory: &str, _now: Instant) {}
+
     /// Gives the next event about a single frame.
     fn poll_event(&mut self) -> Option<FrameEvent> {
         self.tunnel_mut().poll_event()

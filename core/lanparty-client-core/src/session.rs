@@ -22,6 +22,7 @@ mod loss;
 mod misunderstanding;
 mod output;
 mod peers;
+mod renewal;
 mod standby;
 mod succession;
 
@@ -36,6 +37,7 @@ use backoff::Backoff;
 use line::{Line, Phase};
 use misunderstanding::describe;
 use peers::Peers;
+use renewal::Renewal;
 use standby::Waiting;
 
 pub use config::Config;
@@ -74,6 +76,8 @@ pub struct Session {
     candidate: Option<Line>,
     next_attempt: u64,
     generation: u64,
+    /// How often generations of an earlier process were skipped.
+    leaps: u32,
     resume: Option<String>,
     place: Option<(RoomId, PeerId)>,
     /// Until when the first join has to succeed; `None` afterwards.
@@ -99,6 +103,7 @@ pub struct Session {
     taken: String,
     peers: Peers,
     stats_at: Option<Instant>,
+    renewal: Renewal,
     outputs: VecDeque<Output>,
 }
 
@@ -111,6 +116,7 @@ impl Session {
             candidate: None,
             next_attempt: 1,
             generation: config.generation,
+            leaps: 0,
             resume: config.resume.clone(),
             place: None,
             first_deadline: None,
@@ -129,6 +135,7 @@ impl Session {
             taken: String::new(),
             peers: Peers::default(),
             stats_at: None,
+            renewal: Renewal::None,
             outputs: VecDeque::new(),
             config,
         }
@@ -178,7 +185,11 @@ impl Session {
             }
             (_, Message::Restarting(restarting)) => self.restarting(restarting, now),
             (_, Message::Disconnect(disconnect)) => self.dismissed(attempt, &disconnect, now),
-            (Some(Phase::Joined), Message::Move) => self.moved(now),
+            (Some(Phase::Joined), Message::Move) => {
+                if !self.handed_over() {
+                    self.moved(now);
+                }
+            }
             (Some(Phase::Joined | Phase::Waiting), Message::PeerJoined(info)) => {
                 if !self.peers.joined(&info, &mut self.outputs) {
                     self.misunderstood(attempt, "the room has more members than any can have");
@@ -197,6 +208,7 @@ impl Session {
                 if let Some(line) = self.line_mut(attempt) {
                     line.room_budget = room.budget.map(usize::from);
                 }
+                self.named(now);
             }
             (Some(Phase::Joined | Phase::Waiting), Message::ForeignSource(foreign))
                 if self.config.role == Role::Gateway =>
@@ -230,6 +242,7 @@ impl Session {
             line.budget = budget;
         }
         self.arrive(now);
+        self.explored(now);
     }
 
     /// Takes the member's counters; they are sent every [`STATS_INTERVAL`], so call this a little more often.
@@ -258,6 +271,7 @@ impl Session {
                 self.former.map(|(_, until)| until),
                 self.peers.poll_timeout(),
                 self.standby_timeout(),
+                self.renewal_timeout(),
             ]
             .into_iter()
             .flatten()
@@ -299,6 +313,9 @@ impl Session {
             }
         }
         self.standby_due(now);
+        if is_due(self.renewal_timeout()) {
+            self.explored(now);
+        }
         self.peers.handle_timeout(now, &mut self.outputs);
     }
 

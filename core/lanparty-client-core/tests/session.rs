@@ -524,6 +524,7 @@ fn successor_of_a_relay_is_only_listened_to_until_the_word_to_move() {
     bench.say(old, Message::Move);
     let outputs = bench.outputs();
     assert!(joins(&outputs).unwrap().same_place);
+    assert_eq!(said(&outputs, old), [Message::Arrived], "nothing follows");
     assert_eq!(lines(&outputs), [""; 0], "nobody noticed anything");
     assert_eq!(bench.session.attempt(), Some(new));
     assert!(bench.session.hears(old) && bench.session.hears(new));
@@ -538,6 +539,131 @@ fn successor_of_a_relay_is_only_listened_to_until_the_word_to_move() {
     assert!(bench.outputs().is_empty());
     assert!(!bench.session.hears(old));
     assert_eq!(bench.session.attempt(), Some(new));
+}
+
+/// A gateway's new process, welcomed beside the old one.
+fn succeeding() -> (Bench, Attempt) {
+    let config = Config {
+        role: Role::Gateway,
+        mac: None,
+        resume: Some("t5".into()),
+        ..Bench::config()
+    };
+    let mut bench = Bench {
+        session: Session::new(config).succeed(),
+        now: Instant::now(),
+    };
+    bench.session.start(bench.now);
+    let attempt = connect(&bench.outputs()).unwrap();
+    bench.connected(attempt);
+
+    (bench, attempt)
+}
+
+#[test]
+fn a_new_process_takes_frames_once_everybody_was_named_and_its_path_was_explored() {
+    let (mut bench, attempt) = succeeding();
+    let asked = hello(&bench.outputs());
+    assert!(asked.can(Capability::Beside));
+    bench.say(attempt, Message::Welcome(welcome(5)));
+    bench.say(attempt, client(6, OTHER));
+    assert!(
+        said(&bench.outputs(), attempt).is_empty(),
+        "others may follow"
+    );
+
+    bench.say(attempt, Message::RoomBudget(RoomBudget { budget: None }));
+    bench.session.handle_budget(attempt, 1300, bench.now);
+    assert!(
+        said(&bench.outputs(), attempt).is_empty(),
+        "larger ones may pass"
+    );
+    bench.pass(SECOND);
+
+    assert_eq!(said(&bench.outputs(), attempt), [Message::Arrived]);
+    bench.closed(attempt, Cause::Reset);
+    let next = bench.next_attempt();
+    bench.connected(next);
+    let asked = hello(&bench.outputs());
+    assert!(!asked.can(Capability::Beside), "a member like any other");
+}
+
+#[test]
+fn a_new_process_that_is_not_admitted_ends_and_never_stands_by() {
+    let (mut bench, attempt) = succeeding();
+    bench.say(attempt, reject(RejectCode::GatewayPresent));
+
+    assert_eq!(end(&bench.outputs()).unwrap().0, Exit::Refused);
+}
+
+#[test]
+fn an_old_process_gives_way_when_it_is_told_to_move_or_superseded() {
+    for is_told in [true, false] {
+        let (mut bench, attempt) = Bench::joined();
+        assert!(bench.session.hand_over().is_some());
+        assert_eq!(bench.session.hand_over(), None, "one at a time");
+        assert!(!bench.session.is_handed_over());
+        if is_told {
+            bench.say(attempt, Message::Move);
+        } else {
+            bench.closed(
+                attempt,
+                Cause::Closed {
+                    code: close_code::SUPERSEDED.into(),
+                    text: String::new(),
+                },
+            );
+        }
+
+        assert!(bench.session.is_handed_over());
+        bench.pass(SECOND * 30);
+        let outputs = bench.outputs();
+        assert_eq!((end(&outputs), connect(&outputs)), (None, None));
+    }
+}
+
+#[test]
+fn an_old_process_whose_successor_did_not_come_is_a_member_like_any_other() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.session.hand_over().unwrap();
+    bench.session.keep_on();
+
+    bench.closed(attempt, Cause::Reset);
+    assert!(!bench.session.is_handed_over());
+    bench.next_attempt();
+    assert_eq!(bench.session.hand_over(), None, "there is no place to give");
+}
+
+#[test]
+fn a_start_whose_generation_was_used_before_and_never_written_down_takes_its_place_all_the_same() {
+    let mut bench = Bench::new();
+    let mut attempt = connect(&bench.outputs()).unwrap();
+    let mut generations = Vec::new();
+    for _ in 0..4 {
+        bench.connected(attempt);
+        generations.push(hello(&bench.outputs()).generation);
+        bench.say(attempt, reject(RejectCode::Superseded));
+        attempt = connect(&bench.outputs()).unwrap();
+    }
+    assert!(
+        generations
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] >= 1 << 20),
+        "{generations:?}"
+    );
+
+    for _ in 0..4 {
+        bench.connected(attempt);
+        bench.say(attempt, reject(RejectCode::Superseded));
+        attempt = connect(&bench.outputs()).unwrap();
+    }
+    bench.connected(attempt);
+    bench.say(attempt, reject(RejectCode::Superseded));
+    assert_eq!(
+        end(&bench.outputs()).unwrap().0,
+        Exit::Refused,
+        "for ever is too long"
+    );
 }
 
 #[test]

@@ -136,6 +136,8 @@ pub enum Capability {
     RoomBudget,
     /// Understands [`Message::ForeignSource`].
     ForeignSource,
+    /// Its program goes on in another process, whose connection is heard until it ends.
+    Beside,
     /// A capability that this version does not know.
     #[serde(other)]
     Unknown,

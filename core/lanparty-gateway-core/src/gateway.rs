@@ -94,13 +94,6 @@ impl GatewayPath {
         &mut self.guard
     }
 
-    /// Takes over what [`DataPath::take_memory`] gave in an earlier run. Text that is none is no loss: bindings are learnt again.
-    pub fn restore(&mut self, memory: &str, now: Instant) {
-        if let Ok(snapshot) = serde_json::from_str(memory) {
-            self.guard.restore(&snapshot, now);
-        }
-    }
-
     /// Keeps the address bindings in step with who is in the room.
     fn guard_session(&mut self, output: &Output, now: Instant) {
         match output {
@@ -427,9 +420,21 @@ impl DataPath for GatewayPath {
         if !self.memory.take_due(now) {
             return None;
         }
+
+        self.memory(now)
+    }
+
+    fn memory(&mut self, now: Instant) -> Option<String> {
         let snapshot = self.guard.snapshot(now);
 
         serde_json::to_string(&snapshot).ok()
+    }
+
+    /// Bindings that cannot be read are learnt again.
+    fn restore(&mut self, memory: &str, now: Instant) {
+        if let Ok(snapshot) = serde_json::from_str(memory) {
+            self.guard.restore(&snapshot, now);
+        }
     }
 
     fn poll_status(&mut self) -> Option<StatusLine> {

@@ -11,6 +11,7 @@ use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
 
 use crate::admission::{self, reject};
+use crate::beside::{BESIDE, Former};
 use crate::blocks::Blocks;
 use crate::bucket::Bucket;
 use crate::fights::Fights;
@@ -166,6 +167,11 @@ impl Switch {
             return taken;
         };
 
+        let is_beside = hello.can(Capability::Beside) && member.conn.is_some();
+        let earlier = member.former.take();
+        if is_beside {
+            member.former = member.to_former();
+        }
         let old = member.conn.replace(joiner.conn);
         let peer = member.identity.peer();
         member.serial = serial;
@@ -178,7 +184,9 @@ impl Switch {
         member.budget = joiner.budget.min(agreed);
         member.last_seen = now;
         member.strikes = 0;
-        member.halves.clear();
+        if !is_beside {
+            member.halves.clear();
+        }
         self.totals.resumed += 1;
 
         if hello.role == Role::Gateway
@@ -186,7 +194,9 @@ impl Switch {
         {
             room.gateway_awaited = None;
         }
+        self.outputs.extend(earlier.map(Former::closed));
         match old {
+            Some(_) if is_beside => self.formers.push_back((now + BESIDE, place)),
             Some(conn) => self.outputs.push_back(Output::Superseded { conn }),
             None => self.tell_others(taken, &Message::PeerResumed(PeerRef { peer })),
         }
@@ -331,6 +341,7 @@ impl Switch {
             generation: hello.generation,
             serial,
             conn: Some(joiner.conn),
+            former: None,
             origin: joiner.origin,
             fights: Fights::default(),
             agreed,
@@ -408,11 +419,11 @@ impl Switch {
 
             [Some(joined), detached].into_iter().flatten()
         });
-        let narrow = (room.narrowest.is_some() && member.hears_budget).then_some(
-            Message::RoomBudget(RoomBudget {
-                budget: room.narrowest,
-            }),
-        );
+        // It also tells who joined beside another connection that everybody was named.
+        let is_told = room.narrowest.is_some() || member.former.is_some();
+        let narrow = (is_told && member.hears_budget).then_some(Message::RoomBudget(RoomBudget {
+            budget: room.narrowest,
+        }));
         let messages = std::iter::once(Message::Welcome(welcome))
             .chain(present)
             .chain(narrow);

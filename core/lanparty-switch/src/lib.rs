@@ -20,6 +20,7 @@
 //! more than [`Limits::native_mtu`], which is small enough that hardly anybody is turned away for it.
 
 mod admission;
+mod beside;
 mod blocks;
 mod bucket;
 mod fights;

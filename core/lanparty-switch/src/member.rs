@@ -9,6 +9,7 @@ use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId};
 
 use crate::admission;
+use crate::beside::Former;
 use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
@@ -50,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) serial: u64,
     /// The connection, unless it broke.
     pub(crate) conn: Option<ConnId>,
+    /// The connection that this one joined beside, until that ends.
+    pub(crate) former: Option<Former>,
     pub(crate) origin: IpAddr,
     pub(crate) fights: Fights,
     /// The largest overlay datagram that was agreed on; more may not be sent by the member.

@@ -62,12 +62,12 @@ impl Switch {
         }
         let message = Message::RoomBudget(RoomBudget { budget: narrowest });
         let hearing = (room.roster.iter()).filter(|(_, member)| member.hears_budget);
-        let messages = hearing.filter_map(|(_, member)| {
-            Some(Output::Send {
-                conn: member.conn?,
+        let messages = hearing
+            .flat_map(|(_, member)| member.listeners())
+            .map(|conn| Output::Send {
+                conn,
                 message: message.clone(),
-            })
-        });
+            });
         self.outputs.extend(messages);
     }
 }

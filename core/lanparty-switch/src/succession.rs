@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Mode, Reject, RejectCode, RoomCode};
+use lanparty_ctrl::{LeaveReason, Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
@@ -23,7 +23,7 @@ use crate::narrow::RELAY_SEQUENCE;
 use crate::room::Room;
 use crate::roster::Roster;
 use crate::stations::Stations;
-use crate::switch::Switch;
+use crate::switch::{Output, Switch};
 
 /// How far the numbers for halves of the new process are ahead of the old one's, which goes on numbering: more than it can make in the
 /// seconds that it has left.
@@ -150,6 +150,22 @@ impl Switch {
         self.expiries.extend(places.map(|place| (expiry, place)));
     }
 
+    /// Tells every member to go, and admits nobody from now on.
+    pub fn close(&mut self) {
+        self.is_closing = true;
+        let rooms = std::mem::take(&mut self.rooms);
+        self.members = 0;
+        self.expiries.clear();
+        self.formers.clear();
+        let members = rooms.iter().flat_map(|(_, room)| room.roster.iter());
+        let conns = members.flat_map(|(_, member)| member.listeners());
+        self.outputs.extend(conns.map(|conn| Output::Close {
+            conn,
+            reason: LeaveReason::Shutdown,
+            message: "the relay is shutting down",
+        }));
+    }
+
     /// The old process is gone: strangers are welcome. A gateway that stands by is none as long as the room's own may be on its way.
     pub fn settle(&mut self, now: Instant) {
         let until = now.checked_add(GATEWAY_RETURN);
@@ -202,6 +218,7 @@ fn restore(record: MemberRecord, serial: u64, now: Instant) -> Member {
         generation: record.generation,
         serial,
         conn: None,
+        former: None,
         origin: record.origin,
         fights: Fights::default(),
         agreed: record.agreed,

@@ -7,6 +7,7 @@ use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 
+use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{Attachment, ConnId, Member};
 use crate::narrow::RELAY_SEQUENCE;
@@ -82,6 +83,8 @@ pub struct Switch {
     pub(crate) outputs: VecDeque<Output>,
     /// Detached places in the order in which they go; one that was taken up again has another serial by then.
     pub(crate) expiries: VecDeque<(Instant, Attachment)>,
+    /// Connections that newer ones joined beside, and until when they may stay.
+    pub(crate) formers: VecDeque<(Instant, Attachment)>,
     /// Where halves become a frame.
     frame: Vec<u8>,
     pub(crate) totals: Totals,
@@ -101,6 +104,7 @@ impl Switch {
             is_closing: false,
             outputs: VecDeque::new(),
             expiries: VecDeque::new(),
+            formers: VecDeque::new(),
             frame: Vec::new(),
             totals: Totals::default(),
         }
@@ -120,10 +124,10 @@ impl Switch {
         datagram: &'a [u8],
         now: Instant,
     ) -> Verdict<'a> {
-        if self.member(from).is_none() {
+        let Some(from) = self.speaker(from) else {
             self.totals.drops.add(DropReason::UnknownPeer);
             return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
-        }
+        };
         let Some(room) = self.rooms.get_mut(from.room) else {
             return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
         };
@@ -180,10 +184,11 @@ impl Switch {
     ///
     /// Returns `None` if the place is somebody else's by now, or nobody's: then nothing happens.
     pub fn handle_leave(&mut self, from: Attachment, reason: LeaveReason) -> Option<Left> {
-        self.member(from)?;
+        self.hold_or_forget(from)?;
         let room = self.rooms.get_mut(from.room)?;
         let member = room.roster.remove(from.seat)?;
         self.members -= 1;
+        self.outputs.extend(member.former.map(Former::closed));
         if room.roster.gateway().is_none() {
             room.stations.clear();
         }
@@ -215,15 +220,20 @@ impl Switch {
     ///
     /// Does nothing if a newer connection has the place: the end of an old connection cannot evict the new one.
     pub fn handle_lost(&mut self, from: Attachment, now: Instant) {
+        if self.give_back(from) {
+            return;
+        }
         let serial = self.next_serial();
         let Some(member) = self.member_mut(from) else {
             return;
         };
+        let former = member.former.take();
         member.conn = None;
         member.halves.clear();
         member.serial = serial;
         let peer = member.identity.peer();
         let kept = Attachment { serial, ..from };
+        self.outputs.extend(former.map(Former::closed));
         self.tell_others(kept, &Message::PeerDetached(PeerRef { peer }));
         self.tell_budget(from.room);
 
@@ -233,21 +243,6 @@ impl Switch {
         self.expiries.push_back((expiry, kept));
     }
 
-    /// Tells every member to go, and admits nobody from now on.
-    pub fn close(&mut self) {
-        self.is_closing = true;
-        let rooms = std::mem::take(&mut self.rooms);
-        self.members = 0;
-        self.expiries.clear();
-        let members = rooms.iter().flat_map(|(_, room)| room.roster.iter());
-        let conns = members.filter_map(|(_, member)| member.conn);
-        self.outputs.extend(conns.map(|conn| Output::Close {
-            conn,
-            reason: LeaveReason::Shutdown,
-            message: "the relay is shutting down",
-        }));
-    }
-
     /// Gives what has to be sent or done, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -255,11 +250,14 @@ impl Switch {
 
     /// Returns when [`Switch::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.expiries.front().map(|(at, _)| *at)
+        let fronts = [self.expiries.front(), self.formers.front()];
+
+        fronts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     /// Removes members that were away for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.close_formers(now);
         while let Some((at, place)) = self.expiries.front().copied() {
             if at > now {
                 return;
@@ -358,12 +356,12 @@ impl Switch {
             return;
         };
         let others = room.roster.iter().filter(|(seat, _)| *seat != place.seat);
-        let messages = others.filter_map(|(_, member)| {
-            Some(Output::Send {
-                conn: member.conn?,
+        let messages = others
+            .flat_map(|(_, member)| member.listeners())
+            .map(|conn| Output::Send {
+                conn,
                 message: message.clone(),
-            })
-        });
+            });
         self.outputs.extend(messages);
     }
 

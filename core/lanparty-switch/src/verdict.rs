@@ -102,7 +102,7 @@ impl Forward<'_> {
 
         one.into_iter().chain(all).filter_map(|member| {
             Some(Target {
-                conn: member.conn?,
+                conn: member.carrier()?,
                 peer: member.identity.peer(),
                 budget: member.budget,
                 fit: fit(member, self.len, self.can_split),

@@ -18,7 +18,7 @@ mod writer;
 pub use cli::{Frames, JoinArgs, identity_mac};
 pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
 pub use keep::KeepArgs;
-pub use mailbox::{Command, Handle};
+pub use mailbox::{Command, Handle, Heritage};
 pub use place::{Place, PlaceKeeper};
 pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 pub use run::{Config, Member};

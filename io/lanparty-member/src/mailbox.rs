@@ -18,6 +18,21 @@ pub enum Command {
     Addresses(Vec<IpAddr>),
     /// Somebody wants to know whether the loop still turns: answer.
     Alive(SyncSender<()>),
+    /// Another process is to take over: answer with what it needs, or with nothing if that cannot be now.
+    HandOver(SyncSender<Option<Heritage>>),
+    /// That process did not come about.
+    KeepOn,
+    /// The process that this one takes over from has left the port's frames to it, and remembers this.
+    TakePort(Option<String>),
+}
+
+/// What a process needs to go on as the member that this one is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heritage {
+    /// What takes the place.
+    pub token: String,
+    /// What the data path remembers.
+    pub memory: Option<String>,
 }
 
 /// How many commands wait at most. They come from people and from the system, a few a minute.

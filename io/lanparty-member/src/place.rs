@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lanparty_state::read_private;
+use lanparty_state::{note_private, read_private};
 use serde::{Deserialize, Serialize};
 
 use crate::program::milliseconds;
@@ -53,6 +53,13 @@ impl Place {
         }
     }
 
+    /// Takes the place of a process that still has it.
+    #[must_use]
+    pub fn inherit(mut self, token: String) -> Self {
+        self.token = Some(token);
+        self
+    }
+
     /// Returns what takes the place again, if there was one.
     pub fn token(&self) -> Option<String> {
         self.token.clone()
@@ -71,6 +78,8 @@ impl Place {
             stored: self.stored,
             last: self.token,
         };
+        // A start that is killed before the disk has it must not use the same generations again. What goes wrong is said below.
+        let _noted = note_private(&keeper.path, &keeper.text());
         keeper.write();
 
         keeper
@@ -121,16 +130,19 @@ impl PlaceKeeper {
         self.write();
     }
 
-    fn write(&self) {
+    fn text(&self) -> Vec<u8> {
         let stored = Stored {
             token: self.last.clone(),
             ..self.stored.clone()
         };
-        let text = serde_json::to_vec_pretty(&stored).expect("strings and numbers are JSON");
 
+        serde_json::to_vec_pretty(&stored).expect("strings and numbers are JSON")
+    }
+
+    fn write(&self) {
         self.pen.write(
             self.path.clone(),
-            text,
+            self.text(),
             "the place cannot be remembered; after a crash it takes longer to come back",
         );
     }

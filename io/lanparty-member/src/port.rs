@@ -62,6 +62,9 @@ pub trait Port {
     /// The relay's name stands for these addresses now: the way to them must not lead through the port.
     fn handle_relay(&mut self, _addresses: &[SocketAddr]) {}
 
+    /// Another process shares the port: its frames are that one's to read while `reading` is off. At first it is on.
+    fn set_reading(&mut self, _reading: bool) {}
+
     /// Returns what the system knows of the port now, for diagnostics.
     fn facts(&mut self) -> PortFacts;
 }

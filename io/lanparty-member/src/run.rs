@@ -7,6 +7,7 @@
 mod diagnose;
 mod obey;
 mod port_losses;
+mod renewal;
 mod too_large;
 mod traffic;
 mod watch;
@@ -25,6 +26,7 @@ use lanparty_queue::Tempo;
 use self::diagnose::Diagnosis;
 use self::obey::cause_of;
 use self::port_losses::PortLosses;
+use self::renewal::Departure;
 use self::too_large::TooLarge;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
@@ -101,6 +103,17 @@ pub struct Member<P, D> {
     tempo: Tempo,
     memory: Option<SyncSender<String>>,
     diagnosis: Diagnosis,
+    released: Option<Released>,
+    departure: Option<Departure>,
+}
+
+/// Told that another process is the member.
+struct Released(Box<dyn FnMut(Option<String>) + Send>);
+
+impl std::fmt::Debug for Released {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Released").finish_non_exhaustive()
+    }
 }
 
 impl<P: Port, D: DataPath> Member<P, D> {
@@ -137,6 +150,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
             tempo: Tempo::default(),
             memory: None,
             diagnosis: Diagnosis::default(),
+            released: None,
+            departure: None,
         };
 
         (member, handle)
@@ -188,10 +203,12 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if ready.network {
             self.read_network(now)?;
         }
-        if ready.port {
+        self.release(now);
+        if ready.port && !self.is_departing() {
             self.read_port(now)?;
         }
         self.run_timers(now)?;
+        self.end_if_quiet(now);
         self.send(now);
         self.log_frames();
         self.lines.sweep();
@@ -234,6 +251,10 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 // Whoever asked may be gone by now.
                 Command::Alive(to) => drop(to.try_send(())),
                 Command::NetworkChanged => self.handle_network_change(now),
+                // Whoever asked may be gone by now; then nobody comes.
+                Command::HandOver(to) => drop(to.try_send(self.heritage(now))),
+                Command::KeepOn => self.config.session.keep_on(),
+                Command::TakePort(memory) => self.take_port(memory.as_deref(), now),
             }
         }
     }

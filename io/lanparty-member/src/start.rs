@@ -150,6 +150,20 @@ impl<P: Port, D: DataPath> Start<P, D> {
         self
     }
 
+    /// Joins beside the process that this one takes over from, as [`Member::succeed`] says.
+    #[must_use]
+    pub fn succeed(mut self) -> Self {
+        self.member = self.member.succeed();
+        self
+    }
+
+    /// Has `released` told once another process has taken over, as [`Member::on_release`] says.
+    #[must_use]
+    pub fn on_release(mut self, released: Box<dyn FnMut(Option<String>) + Send>) -> Self {
+        self.member = self.member.on_release(released);
+        self
+    }
+
     /// Returns how other threads reach the loop.
     pub fn handle(&self) -> Handle {
         self.handle.clone()

@@ -64,20 +64,23 @@ impl WakeFd {
     }
 }
 
-/// Waits until a socket or `port` is ready, `wake` was woken, or `deadline` has come.
+/// Waits until a socket or `port`, if there is one to wait for, is ready, `wake` was woken, or `deadline` has come.
 ///
 /// # Errors
 ///
 /// Returns an error if the system cannot wait, or `port` is broken for good.
 pub fn wait(
     sockets: &[Option<Socket<'_>>],
-    port: BorrowedFd<'_>,
+    port: Option<BorrowedFd<'_>>,
     wake: &WakeFd,
     deadline: Option<Instant>,
 ) -> io::Result<Ready> {
     let mut fds: [PollFd<'_>; MAX_SOCKETS + 2] =
-        std::array::from_fn(|_| PollFd::from_borrowed_fd(port, PollFlags::IN));
+        std::array::from_fn(|_| PollFd::new(&wake.ours, PollFlags::empty()));
     let (ours, others) = fds.split_at_mut(2);
+    if let (Some(first), Some(port)) = (ours.first_mut(), port) {
+        *first = PollFd::from_borrowed_fd(port, PollFlags::IN);
+    }
     if let Some(second) = ours.last_mut() {
         *second = PollFd::new(&wake.ours, PollFlags::IN);
     }

@@ -112,7 +112,7 @@ impl Port for HeldPort {
             let _held = stopped.send(()).is_ok() && go_on.recv().is_ok();
         }
 
-        unix::wait(sockets, self.nothing.as_fd(), &self.wake, deadline)
+        unix::wait(sockets, Some(self.nothing.as_fd()), &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait", error))
     }
 

@@ -2,8 +2,8 @@
 //!
 //! The library notices too, but only after four separate losses of large packets. The datagrams that it loses are nobody's to send
 //! again but the applications', whose TCP doubles its patience each time: four losses are three seconds. Here two are enough, and
-//! nobody has to wait for the second: the link sends the last large datagram that was lost again, which is the question whether
-//! large packets arrive, and helps whoever waits for it if they do.
+//! nobody has to wait for the second: the link sends something as large as what was lost ([`crate::question`]), which is the question
+//! whether large packets arrive.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -11,6 +11,7 @@ mod gate;
 mod handshakes;
 mod link;
 mod outgoing;
+mod question;
 mod sensor;
 mod settings;
 mod socket;

@@ -14,6 +14,7 @@ use quinn_proto::{
 use crate::black_hole::{BASE, BlackHole, Finding};
 use crate::gate::Guest;
 use crate::outgoing::Outgoing;
+use crate::question;
 use crate::sensor::{Report, Reports, tell_delays};
 use crate::timers::Alarm;
 
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     pub(crate) is_readable: bool,
     /// The owner was told that the link is gone, or ended it; only the library still needs it.
     pub(crate) is_over: bool,
+    /// The owner ended it: what comes now is nobody's. What came before the peer ended it is still the owner's.
+    pub(crate) is_abandoned: bool,
     pub(crate) last_heard: Instant,
     black_hole: BlackHole,
     black_holes: u64,
@@ -88,6 +91,7 @@ impl Link {
             is_dirty: false,
             is_readable: false,
             is_over: false,
+            is_abandoned: false,
             last_heard: now,
             black_hole: BlackHole::default(),
             black_holes: 0,
@@ -134,7 +138,7 @@ impl Link {
             Finding::Nothing | Finding::Suspicion => {}
             // What was lost may have been no datagram of ours, but a probe of a search that was given up.
             Finding::Question if self.last_large_at == Some(sent) => {
-                let question = Bytes::copy_from_slice(&self.last_large);
+                let question = Bytes::from(question::of(&self.last_large));
                 // A question that does not fit any more needs no answer.
                 let _fits = self.conn.datagrams().send(question, false);
             }
@@ -331,6 +335,7 @@ impl Link {
     /// Ends the connection; the owner hears nothing more of it.
     pub(crate) fn close(&mut self, code: u32, text: &str, now: Instant) {
         self.is_over = true;
+        self.is_abandoned = true;
         self.write_control();
         self.conn.close(
             now,

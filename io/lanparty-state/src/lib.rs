@@ -3,6 +3,8 @@
 //! Written to a temporary file, flushed to the disk and renamed, so that a crash at any moment leaves the old file or the new one.
 //! Private where the system has file modes: a file that others may read is refused, since its secret may be known.
 
+mod leftovers;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -51,7 +53,8 @@ impl Environment {
 }
 
 impl StateDir {
-    /// Finds the directory: the one asked for, else systemd's, else the user's, else the current one. Makes it if it is missing.
+    /// Finds the directory: the one asked for, else systemd's, else the user's, else the current one. Makes it if it is missing, and
+    /// removes what processes left there that were killed while they wrote.
     ///
     /// # Errors
     ///
@@ -85,6 +88,7 @@ impl StateDir {
                 path: path.clone(),
                 source,
             })?;
+        leftovers::remove(&path);
 
         Ok(Self(path))
     }
@@ -138,8 +142,29 @@ pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 ///
 /// Returns an error if the disk is full or the directory cannot be written; the old file is then untouched.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    replace(path, bytes, File::sync_all)?;
+    sync_directory(path);
+
+    Ok(())
+}
+
+/// Writes a private file as [`write_private`] does, but does not wait for the disk: it outlives the process, and not the machine.
+///
+/// # Errors
+///
+/// Returns an error if the disk is full or the directory cannot be written; the old file is then untouched.
+pub fn note_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    replace(path, bytes, |_| Ok(()))
+}
+
+fn replace(
+    path: &Path,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), StateError> {
     let temporary = temporary(path);
-    let written = write_through(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let written =
+        write_through(&temporary, bytes, settle).and_then(|()| fs::rename(&temporary, path));
     if let Err(source) = written {
         // Whatever is there is half a file of ours; that it may not be there is fine.
         let _absent = fs::remove_file(&temporary);
@@ -148,19 +173,21 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
             source,
         });
     }
-    sync_directory(path);
 
     Ok(())
 }
 
 fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
 
-    path.with_file_name(name)
+    path.with_file_name(leftovers::name_of(&name, std::process::id()))
 }
 
-fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_through(
+    path: &Path,
+    bytes: &[u8],
+    settle: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -172,7 +199,7 @@ fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
 
-    file.sync_all()
+    settle(&file)
 }
 
 /// Makes the rename itself durable, where directories can be flushed. A failure loses no more than the rename.

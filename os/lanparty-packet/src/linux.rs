@@ -50,12 +50,19 @@ impl PacketSocket {
             source,
         })?;
 
-        Ok(Self {
+        Ok(Self::adopt(fd))
+    }
+
+    /// Takes over a socket that another process opened with [`PacketSocket::open`], with whatever waits in it.
+    ///
+    /// Both may send. Each frame that comes is read by one of them alone, and the filter is that of whoever sets it last.
+    pub fn adopt(fd: OwnedFd) -> Self {
+        Self {
             fd,
             ring: ReceiveRing::new(),
             queue: SendQueue::new(),
             statistics: Statistics::default(),
-        })
+        }
     }
 
     /// Takes the next batch off the interface and returns its length: 0 if there is nothing. The batch before is gone.

@@ -108,7 +108,8 @@ impl Program {
         let said = self.stdout();
         let mut heirs = said
             .lines()
-            .filter_map(|line| line.strip_prefix("relay handed over to process "));
+            .filter_map(|line| line.split_once(" handed over to process "))
+            .map(|(_, pid)| pid);
         let heir = heirs
             .next_back()
             .and_then(|pid| Heir::new(pid.parse().ok()?).ok());

@@ -12,6 +12,7 @@ pub mod kills;
 pub mod lines;
 pub mod paths;
 pub mod processes;
+pub mod renewals;
 pub mod soak;
 pub mod stage;
 pub mod stream;
@@ -34,7 +35,7 @@ pub struct Scenario {
 }
 
 /// All promises, in the order of `docs/reliability.md`.
-pub const SCENARIOS: [Scenario; 21] = [
+pub const SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "relay-kill",
         what: "kill -9 of the relay under traffic of 16 clients, a supervisor restarts it",
@@ -105,13 +106,25 @@ pub const SCENARIOS: [Scenario; 21] = [
         name: "planned-restart",
         what: "a new relay process takes over (systemctl reload), under numbered frames: none is lost",
         runs: 200,
-        run: processes::renewal,
+        run: renewals::relay,
+    },
+    Scenario {
+        name: "gateway-renewal",
+        what: "a new gateway process takes over (systemctl reload), under numbered frames: none is lost",
+        runs: 200,
+        run: renewals::gateway,
     },
     Scenario {
         name: "crowd-restart",
         what: "new relay processes take over from each other under a thousand members (runs: thousands of numbered frames)",
         runs: 1000,
         run: crowd::renewals,
+    },
+    Scenario {
+        name: "crowd-control",
+        what: "the same without a renewal (runs: thousands of numbered frames)",
+        runs: 1000,
+        run: crowd::control,
     },
     Scenario {
         name: "stop-start",
@@ -130,6 +143,12 @@ pub const SCENARIOS: [Scenario; 21] = [
         what: "SIGSTOP of each program for 60 s",
         runs: 3,
         run: processes::stopped_long,
+    },
+    Scenario {
+        name: "stop-together",
+        what: "SIGSTOP of all programs together for 60 s",
+        runs: 3,
+        run: processes::stopped_together,
     },
     Scenario {
         name: "clock",

@@ -5,12 +5,22 @@
 
 use lanparty_e2e::command::{output, tool};
 use lanparty_e2e::reliability::{Report, soak};
-use lanparty_e2e::reliability::{crowd, kills, lines, paths, processes};
+use lanparty_e2e::reliability::{crowd, kills, lines, paths, processes, renewals};
 
 fn holds(report: anyhow::Result<Report>) {
     let report = report.unwrap();
 
     assert!(report.broken_facts().is_empty(), "{report}");
+}
+
+#[test]
+fn a_killed_relay_costs_no_connection_of_a_game() {
+    holds(kills::relay(2));
+}
+
+#[test]
+fn a_killed_gateway_is_not_felt_between_players() {
+    holds(kills::gateway(3));
 }
 
 #[test]
@@ -34,6 +44,28 @@ fn a_line_that_swallows_everything_now_and_then_keeps_its_connection() {
 }
 
 #[test]
+fn a_nat_that_gives_another_port_now_and_then_costs_no_connection() {
+    holds(paths::rebinding(12));
+}
+
+#[test]
+fn transfers_over_bad_lines_arrive_whole() {
+    holds(lines::tcp(1));
+}
+
+/// How many a bad line loses besides needs more frames than a short form has.
+#[test]
+fn frames_over_bad_lines_never_come_twice() {
+    let report = lines::frames(1).unwrap();
+    let broken = report.broken_facts();
+
+    assert!(
+        !broken.iter().any(|fact| fact.contains("twice")),
+        "{report}"
+    );
+}
+
+#[test]
 fn joins_succeed_over_lines_that_lose_or_damage_a_third() {
     holds(lines::joins_loss(8));
     holds(lines::joins_corruption(8));
@@ -46,7 +78,12 @@ fn a_restarted_relay_costs_no_connection_of_a_game() {
 
 #[test]
 fn a_renewed_relay_costs_no_frame() {
-    holds(processes::renewal(2));
+    holds(renewals::relay(2));
+}
+
+#[test]
+fn a_renewed_gateway_costs_no_frame() {
+    holds(renewals::gateway(2));
 }
 
 #[test]
@@ -56,12 +93,22 @@ fn a_crowd_moves_to_a_renewed_relay_and_loses_nothing() {
 
 #[test]
 fn a_successor_that_cannot_start_leaves_the_relay_as_it_is() {
-    holds(processes::spoiled_renewal());
+    holds(renewals::spoiled());
 }
 
 #[test]
 fn stopped_programs_go_on() {
     holds(processes::stopped_shortly(1));
+}
+
+#[test]
+fn programs_that_were_stopped_for_a_minute_find_each_other_again() {
+    holds(processes::stopped_together(1));
+}
+
+#[test]
+fn a_wall_clock_that_jumps_is_not_felt() {
+    holds(processes::clock(1));
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub(crate) struct Conn {
     pub(crate) has_arrived: bool,
     /// It was told to send by the next process.
     pub(crate) has_moved: bool,
+    /// It said that it does.
+    pub(crate) has_confirmed: bool,
 }
 
 /// How far a connection has come.
@@ -56,6 +58,7 @@ impl Conn {
             messages: (now, 0),
             has_arrived: false,
             has_moved: false,
+            has_confirmed: false,
         }
     }
 

@@ -97,9 +97,7 @@ impl Worker {
             (Phase::Member(place), Message::Stats(stats)) => {
                 self.switch.handle_stats(*place, stats, now);
             }
-            (Phase::Member(_), Message::Arrived) if self.departure.is_some() => self.arrived(link),
-            // The next process did not come about.
-            (Phase::Member(_), Message::Arrived) => {}
+            (Phase::Member(_), Message::Arrived) => self.arrived(link),
             (Phase::Member(place), Message::Disconnect(goodbye)) => {
                 let place = *place;
                 tracing::debug!(message = goodbye.message, "a member says goodbye");

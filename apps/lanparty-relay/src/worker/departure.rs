@@ -7,6 +7,7 @@ use lanparty_ctrl::{Message, Restarting};
 use lanparty_net::LinkId;
 
 use super::Worker;
+use super::conn::Conn;
 
 /// How long members have to come to the next process, from when the last of them was told. A dozen attempts over a line that loses a
 /// third of all packets; until then everybody is served as before, so there is no hurry.
@@ -84,13 +85,20 @@ impl Worker {
         self.switch.keep();
     }
 
-    /// A member hears the next process, too.
+    /// A member hears the next process, too; said again, it sends nothing more by this one.
+    ///
+    /// Otherwise it came beside another connection of its own, or the next process did not come about.
     pub(super) fn arrived(&mut self, link: LinkId) {
+        if let Some(place) = self.conns.get(link).and_then(Conn::place) {
+            self.switch.handle_arrived(place);
+        }
+        let Some(departure) = &mut self.departure else {
+            return;
+        };
+        departure.has_news = true;
         if let Some(conn) = self.conns.get_mut(link) {
             conn.has_arrived = true;
-        }
-        if let Some(departure) = &mut self.departure {
-            departure.has_news = true;
+            conn.has_confirmed = conn.has_moved;
         }
     }
 
@@ -143,9 +151,10 @@ impl Worker {
         let Some(departure) = &self.departure else {
             return;
         };
-        let is_here = |place: bool, has_moved: bool| place && !has_moved;
+        let is_here = |place: bool, has_confirmed: bool| place && !has_confirmed;
+        // Whoever gets no time from its machine may read the word to move long after it came, and sends here until then.
         let has_everybody_moved =
-            !(self.conns.iter()).any(|conn| is_here(conn.place().is_some(), conn.has_moved));
+            !(self.conns.iter()).any(|conn| is_here(conn.place().is_some(), conn.has_confirmed));
         let is_quiet = now.saturating_duration_since(departure.busy_at) >= QUIET;
         let is_too_late = departure.until + QUIET_PATIENCE <= now;
         if (has_everybody_moved || is_late) && is_quiet || is_too_late {

@@ -23,7 +23,7 @@ impl Session {
             return;
         };
         line.silence = silence;
-        if self.stage != Stage::Running {
+        if self.stage != Stage::Running || self.is_handed_over() {
             return;
         }
         if silence >= SUSPICION {
@@ -72,6 +72,11 @@ impl Session {
         }
 
         if is_current {
+            let is_superseded = matches!(&cause, Cause::Closed { code, .. } if *code == u64::from(close_code::SUPERSEDED));
+            if (is_superseded || self.is_handed_over()) && self.handed_over() {
+                self.current = None;
+                return;
+            }
             if let Cause::Closed { code, text } = &cause
                 && is_removed(*code)
                 && !self.is_taking_over()

@@ -87,8 +87,21 @@ impl Session {
         let waiting = (self.candidate.take_if(|line| line.phase == Phase::Waiting))
             .and_then(|mut line| Some((line.welcome.take()?, line)));
         match waiting {
-            Some((welcome, line)) => self.enter(line, &welcome, true, now),
+            Some((welcome, line)) => {
+                self.enter(line, &welcome, true, now);
+                self.confirm_move();
+            }
             None => self.stays = false,
+        }
+    }
+
+    /// Tells the old relay that nothing more is sent to it, if it is still listened to.
+    fn confirm_move(&mut self) {
+        if let Some((attempt, _)) = self.former {
+            self.outputs.push_back(Output::Send {
+                attempt,
+                bytes: encode(&Message::Arrived),
+            });
         }
     }
 

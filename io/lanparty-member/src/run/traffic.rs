@@ -18,9 +18,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
                     break;
                 };
                 let has_more = line.endpoint.receive(now);
+                // What came before the end of a connection that was listened to is ours, also if both are read together.
+                let was_heard = self.config.session.hears(line.attempt);
                 self.read_events(index, now);
                 self.obey(now)?;
-                self.read_datagrams(index, now);
+                self.read_datagrams(index, was_heard, now);
                 self.deliver();
                 if !has_more {
                     break;
@@ -63,12 +65,16 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
     }
 
-    pub(super) fn read_datagrams(&mut self, index: usize, now: Instant) {
+    pub(super) fn read_datagrams(&mut self, index: usize, was_heard: bool, now: Instant) {
         let Some(line) = self.lines.open.get_mut(index) else {
             return;
         };
-        let is_ours = self.joined.is_some() && self.config.session.hears(line.attempt);
+        let is_heard = was_heard || self.config.session.hears(line.attempt);
+        let is_ours = self.joined.is_some() && is_heard;
         while let Some((_, datagram)) = line.endpoint.poll_datagram() {
+            if let Some(departure) = &mut self.departure {
+                departure.heard_at = now;
+            }
             if is_ours {
                 self.path.handle_datagram(&datagram, now, &mut self.outbox);
             }

@@ -34,7 +34,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.config.session.handle_neighbor(neighbor, now);
         }
         self.config.session.handle_timeout(now);
-        self.path.handle_timeout(now, &mut self.outbox);
+        if !self.is_departing() {
+            self.path.handle_timeout(now, &mut self.outbox);
+        }
         while let Some(line) = self.path.poll_status() {
             (self.config.status)(&line);
         }
@@ -47,7 +49,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Hands over what the data path wants to outlive this process.
     fn remember(&mut self, now: Instant) {
-        let Some(sink) = &self.memory else {
+        let Some(sink) = self.memory.as_ref().filter(|_| !self.is_departing()) else {
             return;
         };
         if let Some(memory) = self.path.take_memory(now) {

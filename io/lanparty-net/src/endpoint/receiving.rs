@@ -166,7 +166,7 @@ impl Endpoint {
                         slot,
                         generation: link.generation,
                     };
-                    (!link.is_over).then_some((id, datagram))
+                    (!link.is_abandoned).then_some((id, datagram))
                 });
             if next.is_some() {
                 return next;

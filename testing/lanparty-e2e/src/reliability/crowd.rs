@@ -31,8 +31,12 @@ const ROOM_SIZE: usize = 50;
 /// How long an answer may take before its frame counts as lost.
 const LOST: Duration = Duration::from_secs(10);
 
-/// How far apart a member's questions are: a thousand members say 5000 frames a second, which leaves two cores time for the renewal.
+/// How far apart a member's questions are at least: a thousand members say 5000 frames a second, which leaves two cores time for the
+/// renewal.
 const PACE: Duration = Duration::from_millis(200);
+
+/// How many times as long as the last answer took a member waits at least: a machine that cannot keep up is asked less.
+const EASE: u32 = 4;
 
 /// How long members play between two renewals.
 const PLAY: Duration = Duration::from_secs(5);
@@ -102,6 +106,8 @@ impl Talker {
             Some(asked) if number == self.number => {
                 let took = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
                 self.counts.slowest_ms.fetch_max(took, Ordering::Relaxed);
+                let now = Instant::now();
+                self.next = self.next.max(now + EASE * asked.elapsed());
                 self.number += 1;
             }
             asked => {
@@ -278,6 +284,19 @@ fn start(relay: &Relay, number: usize, counts: &Arc<Counts>) -> Result<Running> 
 ///
 /// Returns an error if they do not come, or nobody takes over.
 pub fn renewals(thousands: usize) -> Result<Report> {
+    talk(thousands, true)
+}
+
+/// The same without a renewal: what is lost here is lost by the machine.
+///
+/// # Errors
+///
+/// Returns an error if the members do not come.
+pub fn control(thousands: usize) -> Result<Report> {
+    talk(thousands, false)
+}
+
+fn talk(thousands: usize, renews: bool) -> Result<Report> {
     let size = thousands.clamp(50, 1000);
     let mut relay = Relay::start(
         "crowd",
@@ -309,9 +328,14 @@ pub fn renewals(thousands: usize) -> Result<Report> {
     let mut figure = Figure::new("from the order until everybody has moved");
     let wanted = u64::try_from(thousands)? * 1000;
     let mut renewals = 0;
-    while count(&counts.frames) < wanted || renewals == 0 {
+    let mut by_kernel = 0;
+    while count(&counts.frames) < wanted || renews && renewals == 0 {
         ensure!(begun.elapsed() < PATIENCE, "the crowd is too slow");
         std::thread::sleep(PLAY.min(Duration::from_millis(5 * all)));
+        if !renews {
+            continue;
+        }
+        by_kernel = by_kernel.max(relay.lost_by_kernel()?);
         let asked = Instant::now();
         relay.hand_over(PATIENCE)?;
         figure.add(asked.elapsed());
@@ -319,6 +343,8 @@ pub fn renewals(thousands: usize) -> Result<Report> {
     }
     counts.may_talk.store(false, Ordering::Relaxed);
     std::thread::sleep(Duration::from_millis(500));
+    by_kernel = by_kernel.max(relay.lost_by_kernel()?);
+    let last = relay.status()?;
     for (handle, _) in &crowd {
         handle.send(Command::Leave);
     }
@@ -338,7 +364,26 @@ pub fn renewals(thousands: usize) -> Result<Report> {
     );
     let noticed = count(&counts.noticed);
     report.fact(noticed == 0, format!("{noticed} members noticed anything"));
-    report.figure(figure);
+    if renews {
+        report.figure(figure);
+    }
+    report.note(format!(
+        "the kernel dropped {by_kernel} packets in front of the relay's sockets"
+    ));
+    note_drops(&mut report, &relay.logs(), &last);
 
     Ok(report)
+}
+
+/// Notes what relay processes dropped: those that are gone, and the last one.
+fn note_drops(report: &mut Report, logs: &str, last: &serde_json::Value) {
+    let ends = logs.lines().filter_map(|line| line.split_once(" ended "));
+    let has_frames = |(_, facts): &(_, &str)| !facts.contains("frames_in=0 ");
+    for (_, facts) in ends.filter(has_frames) {
+        report.note(format!("a worker of an old relay process: {facts}"));
+    }
+    report.note(format!(
+        "the last relay process: drops {}, queues {}",
+        last["drops"], last["queue_drops"]
+    ));
 }

@@ -94,6 +94,7 @@ impl fmt::Display for Figure {
 pub struct Report {
     figures: Vec<Figure>,
     facts: Vec<(bool, String)>,
+    notes: Vec<String>,
 }
 
 impl Report {
@@ -105,6 +106,11 @@ impl Report {
     /// Adds something that must hold.
     pub fn fact(&mut self, holds: bool, sentence: impl Into<String>) {
         self.facts.push((holds, sentence.into()));
+    }
+
+    /// Adds something that helps to understand the rest.
+    pub fn note(&mut self, sentence: impl Into<String>) {
+        self.notes.push(sentence.into());
     }
 
     /// Returns the sentences that do not hold; empty is good.
@@ -128,6 +134,9 @@ impl fmt::Display for Report {
         for (holds, sentence) in &self.facts {
             let verdict = if *holds { "holds" } else { "DOES NOT HOLD" };
             writeln!(f, "  {sentence}: {verdict}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "  {note}")?;
         }
 
         Ok(())

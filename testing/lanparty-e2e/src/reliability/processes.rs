@@ -1,15 +1,11 @@
 //! Processes that are replaced, stopped, given another clock, or refused the disk.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use rustix::process::Signal;
 
-use super::dialogue::Dialogue;
 use super::figures::{Figure, Report};
-use super::flow::Flow;
 use super::stage::{NEVER, Stage, address, entrances};
 use crate::bed::{Bed, Side};
 use crate::command::sh;
@@ -57,93 +53,6 @@ pub fn restart(runs: usize) -> Result<Report> {
     report.figure(figure);
 
     Ok(report)
-}
-
-/// Renews the relay as `systemctl reload` does, under numbered packets.
-///
-/// # Errors
-///
-/// Returns an error if the party does not come about, or nobody takes over.
-pub fn renewal(runs: usize) -> Result<Report> {
-    let mut stage = Stage::new(2)?;
-    let talks = Talks::start(&stage)?;
-    for _ in 0..runs {
-        std::thread::sleep(Duration::from_secs(2));
-        stage.party.relay.hand_over(NEVER)?;
-    }
-    std::thread::sleep(Duration::from_secs(1));
-
-    talks.report(&stage)
-}
-
-/// Asks the relay for a successor that cannot start, and then for one that can.
-///
-/// # Errors
-///
-/// Returns an error if the party does not come about.
-pub fn spoiled_renewal() -> Result<Report> {
-    let mut stage = Stage::new(2)?;
-    let keys = (stage.party.bed.relay_state()?).join("relay-keys.json");
-    let talks = Talks::start(&stage)?;
-    // Keys that others may read are refused; damaged ones would be made anew.
-    std::fs::set_permissions(&keys, Permissions::from_mode(0o644))?;
-    stage.party.relay.signal(Signal::USR2)?;
-    let why = stage.party.relay.wait_log("no successor");
-    std::fs::set_permissions(&keys, Permissions::from_mode(0o600))?;
-    let renewed = stage.party.relay.hand_over(NEVER);
-    let took_over = stage.party.relay.wait_line("relay took over");
-
-    let mut report = talks.report(&stage)?;
-    report.fact(why.is_ok(), format!("it says that there is none ({why:?})"));
-    report.fact(
-        renewed.is_ok() && took_over.is_ok(),
-        format!("the next one takes over ({renewed:?})"),
-    );
-
-    Ok(report)
-}
-
-/// What a renewal must not touch: dialogues of every kind, a TCP connection, and everybody's connection.
-struct Talks {
-    dialogues: [Dialogue; 2],
-    flow: Flow,
-}
-
-impl Talks {
-    fn start(stage: &Stage) -> Result<Self> {
-        Ok(Self {
-            dialogues: [stage.talk(0)?, stage.talk_across(0, 1)?],
-            flow: stage.flow(0)?,
-        })
-    }
-
-    fn report(self, stage: &Stage) -> Result<Report> {
-        let mut report = Report::default();
-        let heard = self.flow.finish();
-        report.fact(heard.is_ok(), format!("TCP lived through it ({heard:?})"));
-        let ways = ["player and LAN", "player and player"];
-        for (dialogue, way) in self.dialogues.into_iter().zip(ways) {
-            let outcome = dialogue.finish()?;
-            report.fact(
-                outcome.lost == 0 && outcome.twice == 0,
-                format!(
-                    "{way}: of {} packets {} were lost, {} came twice, the slowest took {} ms",
-                    outcome.packets,
-                    outcome.lost,
-                    outcome.twice,
-                    outcome.slowest.as_millis()
-                ),
-            );
-        }
-        let members = std::iter::once(&stage.party.gateway).chain(&stage.party.clients);
-        let entered: Vec<usize> = members.map(entrances).collect();
-        report.fact(
-            entered.iter().all(|times| *times == 1),
-            format!("nobody had to come back ({entered:?})"),
-        );
-
-        Ok(report)
-    }
 }
 
 /// Stops each program for three seconds.
@@ -198,6 +107,46 @@ fn stopped(time: Duration, runs: usize) -> Result<Report> {
         }
         report.figure(figure);
     }
+
+    Ok(report)
+}
+
+/// Stops relay, gateway and client for a minute, all at the same time: longer than any connection lives.
+///
+/// # Errors
+///
+/// Returns an error if the party does not come about, or does not come back at all.
+pub fn stopped_together(runs: usize) -> Result<Report> {
+    let all = [Which::Relay, Which::Gateway, Which::Client];
+    let mut stage = Stage::new(1)?;
+    let (up, down) = (stage.up(0)?, stage.down(0)?);
+    let flow = stage.flow(0)?;
+    let mut report = Report::default();
+    let mut figure = Figure::new("all stopped: first frame after they go on, each direction");
+    for _ in 0..runs {
+        std::thread::sleep(Duration::from_secs(2));
+        for which in all {
+            which.of(&mut stage)?.signal(Signal::STOP)?;
+        }
+        std::thread::sleep(Duration::from_mins(1));
+        for which in all {
+            which.of(&mut stage)?.signal(Signal::CONT)?;
+        }
+        let going_on = Instant::now();
+        for stream in [&up, &down] {
+            let first = stream.first_after(going_on, NEVER);
+            figure.add(first.with_context(|| stage.story(0))?);
+        }
+    }
+    for which in all {
+        let is_running = which.of(&mut stage)?.is_running();
+        report.fact(is_running, format!("the {which:?} goes on"));
+    }
+    let heard = flow.finish();
+    report.fact(heard.is_ok(), format!("TCP lived through it ({heard:?})"));
+    let twice = up.finish().twice + down.finish().twice;
+    report.fact(twice == 0, format!("{twice} packets came twice"));
+    report.figure(figure);
 
     Ok(report)
 }

@@ -52,7 +52,7 @@ impl Relay {
             .arg(folder.join("state"))
             .arg("--dev-cert-der-out")
             .arg(folder.join("cert.der"))
-            .args(["--log", "warn"])
+            .args(["--log", "warn,ends=info"])
             .args(options);
         let mut program = Program::start(&folder, "relay", command)?;
         running().push((program.pid(), folder.clone()));
@@ -157,6 +157,11 @@ impl Relay {
         });
 
         Ok(ours.sum::<u64>())
+    }
+
+    /// Returns what the relay's processes have logged.
+    pub fn logs(&self) -> String {
+        self.program.stderr()
     }
 
     /// Returns what `lanparty-relay status` says.
