@@ -137,3 +137,8 @@ fn units_are_locked_down() {
         assert!(exposure <= MOST, "{unit}: {line}");
     }
 }
+
+#[test]
+fn a_client_that_comes_and_goes_leaks_nothing_from_relay_and_gateway() {
+    holds(soak::clients(4));
+}
