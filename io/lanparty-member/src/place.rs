@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::program::milliseconds;
 use crate::writer::{Pen, Writer};
 
-/// How many generations one start may use before it would have to write the file again: one for each connection attempt.
+/// How many generations one start may use, one for each connection attempt, where the clock does not tell starts apart.
 const GENERATIONS_PER_START: u64 = 1 << 20;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +37,7 @@ impl Place {
     pub fn open(path: PathBuf, relay: &str, room: &str) -> Self {
         let known = read(&path);
         let is_same = (known.relay.as_str(), known.room.as_str()) == (relay, room);
-        // The wall clock makes up for a file that was lost; it alone would fail once the clock is set back.
-        let generation = known.generation.saturating_add(1).max(milliseconds());
+        let generation = generation_after(known.generation, milliseconds());
 
         Self {
             token: known.token.filter(|_| is_same),
@@ -46,7 +45,7 @@ impl Place {
             stored: Stored {
                 relay: relay.to_owned(),
                 room: room.to_owned(),
-                generation: generation.saturating_add(GENERATIONS_PER_START),
+                generation,
                 token: None,
             },
             path,
@@ -83,6 +82,18 @@ impl Place {
         keeper.write();
 
         keeper
+    }
+}
+
+/// Returns the first generation of a start at `clock`, in milliseconds since 1970, after a start that began with `known`.
+///
+/// Attempts are further apart than the milliseconds that they are counted with, so the clock is ahead of whatever an earlier start used,
+/// also of one that was killed before it was written down. Where the clock was set back, the file decides.
+const fn generation_after(known: u64, clock: u64) -> u64 {
+    if clock > known {
+        clock
+    } else {
+        known.saturating_add(GENERATIONS_PER_START)
     }
 }
 
@@ -185,9 +196,23 @@ mod tests {
 
         let second = open("relay.example", "ROOM1");
         assert_eq!(second.token().as_deref(), Some("token"));
-        assert!(second.generation() > generation + GENERATIONS_PER_START - 1);
+        assert!(second.generation() > generation);
         assert_eq!(open("relay.example", "ROOM2").token(), None);
         assert_eq!(open("relay2.example", "ROOM1").token(), None);
+    }
+
+    #[test]
+    fn generations_grow_when_the_clock_is_set_back_and_when_a_start_was_not_written_down() {
+        let (morning, noon) = (8_000_000, 12_000_000);
+        let first = generation_after(0, noon);
+        assert_eq!(first, noon);
+        // Ten starts, each killed before the disk had it.
+        for later in 1..10 {
+            assert_eq!(generation_after(first, noon + later), first + later);
+        }
+        let back = generation_after(first, morning);
+        assert_eq!(back, first + GENERATIONS_PER_START);
+        assert!(generation_after(back, noon) > back);
     }
 
     #[test]
