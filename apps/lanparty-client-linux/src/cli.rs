@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use lanparty_member::program::LogArgs;
-use lanparty_member::{JoinArgs, identity_mac};
+use lanparty_member::{JoinArgs, KeepArgs, identity_mac};
 use lanparty_proto::MacAddr;
 
 /// Joins a LAN party from far away: gives this PC an Ethernet interface on the party's LAN.
@@ -16,6 +16,9 @@ use lanparty_proto::MacAddr;
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) join: JoinArgs,
+
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 
     /// The name of the network interface to make
     #[arg(

@@ -31,10 +31,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         mac: identity.mac,
         mtu: FULL_IP_MTU,
         offload: !cli.no_offload,
-        accept_router: cli.join.keep.ipv6_router,
+        accept_router: cli.keep.ipv6_router,
     })
     .map_err(|error| cannot_open(&error))?;
-    let player = cli.join.keep.player();
+    let player = cli.keep.player();
     let dhcp = (cli.dhcp.as_deref())
         .map(|wanted| DhcpClient::find(wanted, player.takes_routes()))
         .transpose()?;

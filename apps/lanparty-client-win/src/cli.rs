@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lanparty_client_tap::AdapterId;
 use lanparty_member::program::LogArgs;
-use lanparty_member::{JoinArgs, identity_mac};
+use lanparty_member::{JoinArgs, KeepArgs, identity_mac};
 use lanparty_net::RelayAddress;
 use lanparty_proto::MacAddr;
 
@@ -26,6 +26,9 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) join: Option<JoinArgs>,
+
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 
     /// Use this TAP adapter; needed if there are several
     #[arg(long, env = "SOFTLAN_TAP_INSTANCE_ID", value_name = "GUID")]

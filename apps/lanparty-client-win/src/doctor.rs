@@ -13,7 +13,7 @@ use lanparty_client_route::{
 use lanparty_client_tap::{Adapter, AdapterError, adapters, choose, look};
 use lanparty_ctrl::RoomCode;
 use lanparty_member::program::Refused;
-use lanparty_member::{Frames, JoinArgs, KeepArgs};
+use lanparty_member::{Frames, JoinArgs};
 use lanparty_net::{CloseCause, Endpoint, LinkEvent, RelayAddress, member_socket};
 use lanparty_queue::Rate;
 use lanparty_state::{Environment, StateDir};
@@ -379,7 +379,6 @@ fn reach(args: &DoctorArgs, relay: &RelayAddress, address: SocketAddr) -> anyhow
         frames: Frames::Native,
         allow_kind: Vec::new(),
         deny_kind: Vec::new(),
-        keep: KeepArgs::default(),
         state_dir: None,
         no_realtime: true,
     }

@@ -16,6 +16,7 @@ use lanparty_member::{
     Command, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Place, Reach, Start, Who, Writer,
 };
 use lanparty_proto::budget::FULL_IP_MTU;
+use lanparty_proto::player::PlayerPolicy;
 use lanparty_state::{Environment, StateDir};
 use lanparty_win32::{
     Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
@@ -41,7 +42,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     }
     let join = cli.join.as_ref().context("--relay and --room are needed")?;
 
-    Run::prepare(cli, join)?.join(join)
+    Run::prepare(cli, join)?.join(join, cli.keep.player())
 }
 
 fn list() -> anyhow::Result<()> {
@@ -104,7 +105,7 @@ impl Run {
         })
     }
 
-    fn join(self, join: &JoinArgs) -> anyhow::Result<()> {
+    fn join(self, join: &JoinArgs, player: PlayerPolicy) -> anyhow::Result<()> {
         let [stop, clean] = [Arc::new(Event::new()?), Arc::new(Event::new()?)];
         on_console_stop(Arc::clone(&stop), Arc::clone(&clean))?;
         let _session = SessionWatch::start()
@@ -138,7 +139,7 @@ impl Run {
         let path = ClientPath::new(ClientPathConfig {
             mac: self.identity.mac,
             policy: join.policy(),
-            player: join.keep.player(),
+            player,
             seed: random_seed()?,
         });
         let waker = Arc::new(move || wake.set());

@@ -1,8 +1,8 @@
 //! The command line.
 #![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
-use lanparty_member::JoinArgs;
 use lanparty_member::program::LogArgs;
+use lanparty_member::{JoinArgs, KeepArgs};
 
 /// Puts remote players on the LAN of a party: they get addresses from its DHCP server, see its games, and are seen.
 ///
@@ -13,6 +13,9 @@ use lanparty_member::program::LogArgs;
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) join: JoinArgs,
+
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
 
     /// The network card that is plugged into the party's switch
     #[arg(long, env = "SOFTLAN_INTERFACE", value_name = "NAME")]

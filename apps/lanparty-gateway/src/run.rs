@@ -50,7 +50,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let mut path = GatewayPath::new(GatewayPathConfig {
         interface: facts.mac,
         policy: cli.join.policy(),
-        player: cli.join.keep.player(),
+        player: cli.keep.player(),
         probes: ProbeKeys::new(probes.key, probes.instance, cli.join.room.as_str()),
         seed: random_seed()?,
     });

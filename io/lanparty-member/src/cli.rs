@@ -10,8 +10,6 @@ use lanparty_proto::{MacAddr, policy};
 use lanparty_queue::{Pace, Rate};
 use rustls_pki_types::CertificateDer;
 
-use crate::keep::KeepArgs;
-
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
     "Where files that outlive the program are kept [default: %LOCALAPPDATA%\\softlan]"
@@ -78,10 +76,6 @@ pub struct JoinArgs {
         value_delimiter = ','
     )]
     pub deny_kind: Vec<policy::Class>,
-
-    /// What the player keeps of what the LAN says.
-    #[command(flatten)]
-    pub keep: KeepArgs,
 
     /// Where files that outlive the program are kept.
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]
@@ -172,5 +166,31 @@ impl JoinArgs {
             Rate::Fixed { down, .. } => Some(down.bits_per_second()),
             Rate::Auto | Rate::Off => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        join: Option<JoinArgs>,
+    }
+
+    /// A program with other orders has none of these options then; clap forgets them too if they hold a group of their own.
+    #[test]
+    fn options_to_join_are_there_or_not() {
+        let join = |arguments: &[&str]| {
+            let arguments = [&["program"], arguments].concat();
+
+            Cli::try_parse_from(arguments).unwrap().join
+        };
+        assert!(join(&[]).is_none());
+        let joined = join(&["--relay", "relay.example", "--room", "PARTY"]).unwrap();
+        assert_eq!(joined.room.as_str(), "PARTY");
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use lanparty_ctrl::close_code;
-use lanparty_member::{Frames, JoinArgs, KeepArgs};
+use lanparty_member::{Frames, JoinArgs};
 use lanparty_net::{Endpoint, LinkEvent, member_socket};
 use lanparty_queue::Rate;
 
@@ -29,7 +29,6 @@ pub(super) fn check(cli: &Cli) -> Option<anyhow::Result<String>> {
         frames: Frames::Full,
         allow_kind: Vec::new(),
         deny_kind: Vec::new(),
-        keep: KeepArgs::default(),
         state_dir: None,
         no_realtime: true,
     };
