@@ -24,7 +24,10 @@ const PACE: Duration = Duration::from_millis(2);
 /// A dialogue between two boxes.
 #[derive(Debug)]
 pub struct Dialogue {
+    /// No further packet is sent.
     stop: Arc<AtomicBool>,
+    /// None is on its way any more. Not the same as `stop`: the last packet would sometimes be nobody's to answer, and count as lost.
+    is_over: Arc<AtomicBool>,
     asker: JoinHandle<io::Result<Outcome>>,
     answerer: JoinHandle<u64>,
 }
@@ -54,10 +57,12 @@ impl Dialogue {
         near.connect(far.local_addr()?)
             .context("no way to the other box")?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (asking, answering) = (Arc::clone(&stop), Arc::clone(&stop));
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (asking, answering) = (Arc::clone(&stop), Arc::clone(&is_over));
 
         Ok(Self {
             stop,
+            is_over,
             asker: std::thread::spawn(move || ask(&near, &asking)),
             answerer: std::thread::spawn(move || answer(&far, &answering)),
         })
@@ -70,7 +75,9 @@ impl Dialogue {
     /// Returns an error if a box refuses to send.
     pub fn finish(self) -> Result<Outcome> {
         self.stop.store(true, Ordering::Relaxed);
-        let asked = self.asker.join().ok().context("the asker panicked")?;
+        let asked = self.asker.join().ok().context("the asker panicked");
+        self.is_over.store(true, Ordering::Relaxed);
+        let asked = asked?;
         let mut outcome = asked.context("the asker cannot send")?;
         outcome.twice += self.answerer.join().ok().context("the answerer panicked")?;
 
