@@ -1,17 +1,37 @@
 //! MAC addresses, as identities and as bytes.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 /// A 48-bit MAC address (IEEE 802-2014, 8.2).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MacAddr(pub [u8; 6]);
+
+/// In the order of their bytes, compared as one number: tables are searched by them for every frame.
+impl Ord for MacAddr {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.to_number().cmp(&other.to_number())
+    }
+}
+
+impl PartialOrd for MacAddr {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl MacAddr {
     /// The broadcast address, `ff:ff:ff:ff:ff:ff`.
     pub const BROADCAST: Self = Self([0xff; 6]);
     /// All zeros, which is nobody's address.
     pub const ZERO: Self = Self([0; 6]);
+
+    const fn to_number(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
 
     /// Returns whether this is a group (multicast or broadcast) address: the I/G bit.
     pub const fn is_group(self) -> bool {
@@ -138,6 +158,21 @@ mod tests {
         assert_eq!(mac.to_string(), "02:1a:2b:3c:4d:5e");
         assert_eq!("02-1A-2B-3C-4D-5E".parse(), Ok(mac));
         assert_eq!(mac.to_string().parse(), Ok(mac));
+    }
+
+    #[test]
+    fn is_ordered_as_its_bytes_are() {
+        let first = MacAddr([0x02, 0xff, 0xff, 0xff, 0xff, 0xff]);
+        for at in 0..6 {
+            let mut bytes = first.0;
+            bytes[at] = bytes[at].wrapping_add(1);
+            assert_eq!(
+                first.cmp(&MacAddr(bytes)),
+                first.0.cmp(&bytes),
+                "{bytes:x?}"
+            );
+        }
+        assert_eq!(first.cmp(&first), Ordering::Equal);
     }
 
     #[test]

@@ -39,14 +39,28 @@ impl Former {
 impl Member {
     /// Returns the connection that frames for the member go to.
     pub(crate) fn carrier(&self) -> Option<ConnId> {
-        let former = self.former.filter(|former| former.carries);
+        match &self.former {
+            Some(former) if former.carries => Some(former.conn),
+            _ => self.conn,
+        }
+    }
 
-        former.map(|former| former.conn).or(self.conn)
+    /// Returns the place if `from` may send its frames: it holds it, or did until a newer connection joined beside it.
+    pub(crate) fn speaker(&self, from: Attachment) -> Option<Attachment> {
+        if self.serial == from.serial {
+            return Some(from);
+        }
+        let former = self.former.as_ref()?;
+
+        (former.serial == from.serial).then_some(Attachment {
+            serial: self.serial,
+            ..from
+        })
     }
 
     /// Gives the connections that control messages for the member go to.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = ConnId> + use<> {
-        let former = self.former.map(|former| former.conn);
+        let former = self.former.as_ref().map(|former| former.conn);
 
         [self.conn, former].into_iter().flatten()
     }
@@ -92,18 +106,6 @@ impl Switch {
             conn,
             message: Message::Move,
         }));
-    }
-
-    /// Returns the place whose frames `from` may send: its own, or the one that it had until a newer connection joined beside it.
-    pub(crate) fn speaker(&self, from: Attachment) -> Option<Attachment> {
-        let member = self.rooms.get(from.room)?.roster.get(from.seat)?;
-        let is_former = |former: Former| former.serial == from.serial;
-        let is_heard = member.serial == from.serial || member.former.is_some_and(is_former);
-
-        is_heard.then_some(Attachment {
-            serial: member.serial,
-            ..from
-        })
     }
 
     /// Takes that a connection ended. Returns whether its member has another one that carries the place all the same.

@@ -124,11 +124,12 @@ impl Switch {
         datagram: &'a [u8],
         now: Instant,
     ) -> Verdict<'a> {
-        let Some(from) = self.speaker(from) else {
+        let speaking = self.rooms.get_mut(from.room).and_then(|room| {
+            let from = room.roster.get(from.seat)?.speaker(from)?;
+            Some((room, from))
+        });
+        let Some((room, from)) = speaking else {
             self.totals.drops.add(DropReason::UnknownPeer);
-            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
-        };
-        let Some(room) = self.rooms.get_mut(from.room) else {
             return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
         };
 
@@ -385,7 +386,12 @@ impl Switch {
         self.totals
             .drops
             .add_many(DropReason::TargetBudget, counted.skipped);
-        let split_sequence = split_sequence(room, from.seat, counted.split);
+        // Most frames go whole, and need none.
+        let split_sequence = if counted.split {
+            next_split_sequence(room, from.seat)
+        } else {
+            RELAY_SEQUENCE
+        };
 
         let frame = if going.held.is_some() {
             self.frame.as_slice()
@@ -434,14 +440,12 @@ impl Switch {
     }
 }
 
-/// Returns the number for halves that the relay makes, a new one if `is_used`.
-fn split_sequence(room: &mut Room, seat: usize, is_used: bool) -> u32 {
+/// Returns a new number for halves that the relay makes.
+fn next_split_sequence(room: &mut Room, seat: usize) -> u32 {
     let Some(member) = room.roster.get_mut(seat) else {
         return RELAY_SEQUENCE;
     };
-    if is_used {
-        member.split_sequence = member.split_sequence.wrapping_add(1);
-    }
+    member.split_sequence = member.split_sequence.wrapping_add(1);
 
     RELAY_SEQUENCE | member.split_sequence
 }
