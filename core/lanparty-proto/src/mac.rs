@@ -28,9 +28,9 @@ impl MacAddr {
     pub const ZERO: Self = Self([0; 6]);
 
     const fn to_number(self) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
+        let [o0, o1, o2, o3, o4, o5] = self.0;
 
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        u64::from_be_bytes([0, 0, o0, o1, o2, o3, o4, o5])
     }
 
     /// Returns whether this is a group (multicast or broadcast) address: the I/G bit.

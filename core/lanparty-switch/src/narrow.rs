@@ -6,6 +6,7 @@ use lanparty_proto::overlay::{self, Overlay};
 use lanparty_proto::split::{PART_HEADER_LEN, first_half_len, part_header};
 
 use crate::admission::needed_budget;
+use crate::room::Room;
 use crate::switch::{Output, Switch};
 
 /// The bit of a part's sequence number that says the relay split the frame (`docs/protocol.md`, clause 6).
@@ -40,6 +41,18 @@ pub fn split_datagram(datagram: &[u8], sequence: u32) -> Option<[Bytes; 2]> {
     };
 
     Some([half(first, false)?, half(second, true)?])
+}
+
+impl Room {
+    /// Returns a new number for halves that the relay makes of a frame of the member on `seat`.
+    pub(crate) fn next_split_sequence(&mut self, seat: usize) -> u32 {
+        let Some(member) = self.roster.get_mut(seat) else {
+            return RELAY_SEQUENCE;
+        };
+        member.split_sequence = member.split_sequence.wrapping_add(1);
+
+        RELAY_SEQUENCE | member.split_sequence
+    }
 }
 
 impl Switch {

@@ -388,7 +388,7 @@ impl Switch {
             .add_many(DropReason::TargetBudget, counted.skipped);
         // Most frames go whole, and need none.
         let split_sequence = if counted.split {
-            next_split_sequence(room, from.seat)
+            room.next_split_sequence(from.seat)
         } else {
             RELAY_SEQUENCE
         };
@@ -438,14 +438,4 @@ impl Switch {
             message: "too many datagrams that are not of this protocol",
         }));
     }
-}
-
-/// Returns a new number for halves that the relay makes.
-fn next_split_sequence(room: &mut Room, seat: usize) -> u32 {
-    let Some(member) = room.roster.get_mut(seat) else {
-        return RELAY_SEQUENCE;
-    };
-    member.split_sequence = member.split_sequence.wrapping_add(1);
-
-    RELAY_SEQUENCE | member.split_sequence
 }
