@@ -11,7 +11,7 @@ use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{Attachment, ConnId, Member};
 use crate::narrow::RELAY_SEQUENCE;
-use crate::room::{Decision, Found, Going, Room};
+use crate::room::{Decision, Found, Going};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
 use crate::verdict::{Dropped, Forward, Verdict};
