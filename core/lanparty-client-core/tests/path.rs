@@ -276,6 +276,25 @@ fn frames_come_down_from_the_lan_and_from_friends_uncopied() {
     assert_eq!(path.counters().broadcast_down, 1);
 }
 
+/// A program was killed between two halves, or is renewed; its successor has the same place.
+#[test]
+fn a_half_of_one_process_is_no_frame_with_a_half_of_the_next() {
+    let mut down = Decapsulator::new(ROOM, OWN, Mode::Full);
+    let mut frames = Vec::new();
+    for (seed, byte) in [(3, 1), (4, 2)] {
+        let mut up = Vec::new();
+        Encapsulator::new(ROOM, CLIENT, Mode::Full)
+            .numbered_from(seed)
+            .encapsulate(1514, |place| place.fill(byte), BUDGET, FLOW, &mut up)
+            .unwrap();
+        // The first process gets its first half out, the second one its second.
+        let half = &up[usize::from(byte) - 1].0;
+        let overlay = down.open(half).unwrap();
+        frames.extend(down.frame(half, &overlay, Instant::now()).unwrap());
+    }
+    assert!(frames.is_empty(), "{} bytes of both", frames[0].len());
+}
+
 #[test]
 fn halves_come_down_as_one_frame() {
     let mut path = path(Mode::Full, 1500);

@@ -41,6 +41,16 @@ impl Encapsulator {
         }
     }
 
+    /// Numbers halves from somewhere at random, which `seed` is: a program that takes up the place of one that was killed, or is renewed,
+    /// begins elsewhere than that one, whose last halves may still wait for their other half.
+    #[must_use]
+    pub fn numbered_from(mut self, seed: u64) -> Self {
+        let [high, low] = [seed >> 32, seed].map(|bits| bits & u64::from(SEQUENCE_MASK));
+        self.sequence = u32::try_from(high ^ low).unwrap_or_default();
+
+        self
+    }
+
     /// Moves to another place; memory and sequence go on.
     pub const fn set_place(&mut self, room: RoomId, source: PeerId, mode: Mode) {
         self.room = room;

@@ -58,7 +58,7 @@ impl Tunnel {
             members: Members::default(),
             counters: Counters::default(),
             pool: Pool::default(),
-            up: Encapsulator::new(nowhere.0, nowhere.1, nowhere.2),
+            up: Encapsulator::new(nowhere.0, nowhere.1, nowhere.2).numbered_from(seed),
             down: Decapsulator::new(nowhere.0, nowhere.1, nowhere.2),
             is_joined: false,
             mode: Mode::Native,
