@@ -75,6 +75,10 @@ pub struct MemberRecord {
     pub split_sequence: u32,
 }
 
+/// How much longer than after a broken connection a place is kept for a member of another process: that one tells members when to come,
+/// and goes on serving them until they do, for 80 s at most.
+const ARRIVAL: Duration = Duration::from_secs(90);
+
 impl Switch {
     /// Gives every room for the next process. Nobody is admitted here from now on.
     pub fn hand_over(&mut self, now: Instant) -> Vec<RoomRecord> {
@@ -112,7 +116,7 @@ impl Switch {
     fn take_room(&mut self, record: RoomRecord, now: Instant) {
         let mut roster = Roster::default();
         let expiry = now
-            .checked_add(self.limits.detached_lifetime)
+            .checked_add(self.limits.detached_lifetime + ARRIVAL)
             .unwrap_or(now);
         let mut places = Vec::new();
         for member in record.members {

@@ -241,7 +241,9 @@ impl Switch {
         let expiry = now
             .checked_add(self.limits.detached_lifetime)
             .unwrap_or(now);
-        self.expiries.push_back((expiry, kept));
+        // Places that came from another process may stay longer.
+        let place = self.expiries.partition_point(|(at, _)| *at <= expiry);
+        self.expiries.insert(place, (expiry, kept));
     }
 
     /// Gives what has to be sent or done, in order.

@@ -1442,7 +1442,16 @@ fn who_does_not_come_to_the_next_process_times_out_there() {
     let mut new = defaults();
     new.switch.take_over(records, new.now);
     new.join(&resume(client(A), &a, 2));
+    new.switch.settle(new.now);
+    let b = new.join(&client(B));
+    new.switch.handle_lost(b.at, new.now);
     new.pass(Limits::default().detached_lifetime);
+    assert_eq!(
+        new.switch.members(),
+        2,
+        "B is gone, and the gateway awaited"
+    );
+    new.pass(Duration::from_secs(90));
     assert_eq!(new.switch.members(), 1);
     assert!(matches!(
         new.news().last(),

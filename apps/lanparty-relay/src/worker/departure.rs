@@ -9,9 +9,9 @@ use lanparty_net::LinkId;
 use super::Worker;
 use super::conn::Conn;
 
-/// How long members have to come to the next process, from when the last of them was told. A dozen attempts over a line that loses a
-/// third of all packets; until then everybody is served as before, so there is no hurry.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long members have to come to the next process, from when the last of them was told. Two dozen attempts over a line that loses a
+/// third of all packets, or on a machine that has no time for them; until then everybody is served as before, so there is no hurry.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How far apart members are told to come: a handshake costs a core two to three milliseconds, and frames go first.
 const APART: Duration = Duration::from_millis(10);
