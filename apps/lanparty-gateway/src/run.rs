@@ -30,7 +30,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
     let (facts, opened) = look_at_lan(&cli.interface, predecessor.is_none())?;
     let precedence = Precedence::secure(!cli.join.no_realtime);
-    // Nothing below needs a privilege, and no thread was started yet.
+    // Nothing below needs a privilege. The one thread that was started keeps none that it can do without.
     lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
     // This thread will carry the frames.
     let _enlisted = precedence.enlist();
