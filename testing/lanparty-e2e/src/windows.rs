@@ -76,7 +76,11 @@ impl Bed {
         namespace.sh("ip link set lo up")?;
         let folder = self.dir().join("windows");
         fs::create_dir_all(&folder)?;
-        output(tool("cp").arg("-r").arg(kit.join("prefix")).arg(&folder))?;
+        output(
+            tool(concat!(env!("CARGO_MANIFEST_DIR"), "/../wine/prefix"))
+                .arg(&kit)
+                .arg(folder.join("prefix")),
+        )?;
         for file in [
             kit.join("beside/iphlpapi.dll"),
             kit.join("beside/wineiphl.dll"),
