@@ -21,6 +21,7 @@ __declspec(dllimport) int __stdcall bind(Socket, const struct Endpoint *, int);
 __declspec(dllimport) int __stdcall sendto(Socket, const char *, int, int, const struct Endpoint *, int);
 __declspec(dllimport) int __stdcall recv(Socket, char *, int, int);
 __declspec(dllimport) int __stdcall closesocket(Socket);
+__declspec(dllimport) NTSTATUS NTAPI ZwWaitForSingleObject(HANDLE, BOOLEAN, LARGE_INTEGER *);
 __declspec(dllimport) LONG __stdcall RegOpenKeyExW(HANDLE, const WCHAR *, DWORD, DWORD, HANDLE *);
 __declspec(dllimport) LONG __stdcall RegQueryValueExW(HANDLE, const WCHAR *, DWORD *, DWORD *, void *, DWORD *);
 __declspec(dllimport) LONG __stdcall RegEnumKeyExW(HANDLE, DWORD, WCHAR *, DWORD *, void *, void *, void *, void *);
@@ -45,7 +46,8 @@ struct Adapter {
     BOOLEAN media, stopping;
     FILE_OBJECT *owner;
     Socket socket;
-    struct Endpoint peer;
+    struct Endpoint own, peer;
+    HANDLE receiver; // the thread that runs receive()
     KSPIN_LOCK lock;
     LIST_ENTRY reads;
     struct Frame queue[QUEUE_FRAMES];
@@ -301,7 +303,6 @@ static NTSTATUS add_adapter(PDRIVER_OBJECT driver, HANDLE key, const WCHAR *guid
     WCHAR text[128];
     UNICODE_STRING name;
     PDEVICE_OBJECT device;
-    struct Endpoint own = {2, swapped(number_of(key, L"FakePort", 0)), LOOPBACK};
     append(text, append(text, append(text, 0, L"\\Device\\"), guid), L".tap");
     RtlInitUnicodeString(&name, text);
     NTSTATUS status = IoCreateDevice(driver, sizeof(struct Adapter), &name, 0x22, 0, FALSE, &device);
@@ -314,18 +315,27 @@ static NTSTATUS add_adapter(PDRIVER_OBJECT driver, HANDLE key, const WCHAR *guid
     adapter->major = number_of(key, L"FakeMajor", 9);
     adapter->minor = number_of(key, L"FakeMinor", 27);
     adapter->mtu = 1500;
-    adapter->peer = own;
-    adapter->peer.port = swapped(number_of(key, L"FakePeer", 0));
+    adapter->own = (struct Endpoint){2, swapped(number_of(key, L"FakePort", 0)), LOOPBACK};
+    adapter->peer = (struct Endpoint){2, swapped(number_of(key, L"FakePeer", 0)), LOOPBACK};
     KeInitializeSpinLock(&adapter->lock);
     InitializeListHead(&adapter->reads);
     adapter->socket = socket(2, 2, 17);
-    if (bind(adapter->socket, &own, sizeof own)) return STATUS_ADDRESS_ALREADY_EXISTS;
+    if (bind(adapter->socket, &adapter->own, sizeof adapter->own)) return STATUS_ADDRESS_ALREADY_EXISTS;
     status = IoCreateSymbolicLink(&adapter->link, &name);
     if (status) return status;
     device->Flags |= DO_BUFFERED_IO;
     device->Flags &= ~DO_DEVICE_INITIALIZING;
-    HANDLE thread;
-    return PsCreateSystemThread(&thread, 0x1fffff, NULL, NULL, NULL, receive, adapter);
+    return PsCreateSystemThread(&adapter->receiver, 0x1fffff, NULL, NULL, NULL, receive, adapter);
+}
+
+// Ends the thread and waits for it: what it runs and what it reads are gone once the driver is unloaded.
+static void end_receiver(struct Adapter *adapter)
+{
+    if (!adapter->receiver) return;
+    adapter->stopping = TRUE;
+    sendto(adapter->socket, "", 0, 0, &adapter->own, sizeof adapter->own); // wakes it, if no frame does
+    ZwWaitForSingleObject(adapter->receiver, FALSE, NULL);
+    ZwClose(adapter->receiver);
 }
 
 static void NTAPI on_unload(PDRIVER_OBJECT driver)
@@ -334,7 +344,7 @@ static void NTAPI on_unload(PDRIVER_OBJECT driver)
     while (device) {
         PDEVICE_OBJECT next = device->NextDevice;
         struct Adapter *adapter = device->DeviceExtension;
-        adapter->stopping = TRUE;
+        end_receiver(adapter);
         closesocket(adapter->socket);
         IoDeleteSymbolicLink(&adapter->link);
         IoDeleteDevice(device);
