@@ -10,6 +10,7 @@ use lanparty_ctrl::Role;
 use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::unix::WakeFd;
 use lanparty_member::{IDENTITY_FILE_NAME, Identity, Place, Reach, Start, Who, Writer};
+use lanparty_net::UdpSystem;
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
@@ -22,7 +23,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     let writer = Writer::start().context("cannot start a thread")?;
     let (identity, place) = identity(cli, &writer)?;
-    let reach = Reach::find(&cli.join)?;
+    let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
+        prepare: lanparty_udp::prepare,
+        send: lanparty_udp::send_trains,
+    });
 
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);

@@ -11,6 +11,7 @@ use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_member::program::random_seed;
 use lanparty_member::unix::WakeFd;
 use lanparty_member::{Place, Reach, Start, Who, Writer};
+use lanparty_net::UdpSystem;
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
@@ -35,7 +36,10 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     // This thread will carry the frames.
     let _enlisted = precedence.enlist();
 
-    let reach = Reach::find(&cli.join)?;
+    let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
+        prepare: lanparty_udp::prepare,
+        send: lanparty_udp::send_trains,
+    });
     let inherited = (predecessor.as_mut())
         .map(succession::receive)
         .transpose()?;

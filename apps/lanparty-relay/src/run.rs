@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use lanparty_net::{Endpoint, RelaySettings};
+use lanparty_net::{Endpoint, RelaySettings, UdpSystem};
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 use lanparty_steer::Aim;
@@ -178,7 +178,12 @@ impl Relay {
         let mut rooms = rooms.into_iter();
         for (number, socket) in (0..ports.workers).zip(ports.own()?) {
             let keeper = Doorkeeper(Arc::clone(&relay.shared.door));
-            let settings = settings.for_worker(ports.bank.mark(number));
+            let settings = settings
+                .for_worker(ports.bank.mark(number))
+                .with_udp_system(UdpSystem {
+                    prepare: lanparty_udp::prepare,
+                    send: lanparty_udp::send_trains,
+                });
             let endpoint = Endpoint::relay(socket, &settings, Box::new(keeper))
                 .map_err(anyhow::Error::from)?;
             let switch = Switch::new(run.limits.to_limits(), number);

@@ -7,6 +7,7 @@
 //! - To the kernel: [`Coalescer::push`] for every frame of a batch, then [`Coalescer::flush`].
 //! - In between: [`mss::clamp`], [`ipv4_fragment::fragment`], [`too_big::answer`] for what does not fit, and [`flow`] for
 //!   who queues with whom; [`ack::supersedes`] for which acknowledgements need not travel.
+//! - To the UDP socket: [`Train`].
 //!
 //! Every byte is hostile: offsets are checked once, when a frame is read, and nothing here allocates per frame.
 
@@ -20,9 +21,11 @@ pub mod ipv4_fragment;
 pub mod mss;
 pub mod segment;
 pub mod too_big;
+pub mod train;
 pub mod vnet;
 
 pub use coalesce::{Coalescer, Out};
 pub use flow::{FlowClass, FlowHasher};
 pub use segment::{Segment, SegmentRefusal, Segments, Super};
+pub use train::Train;
 pub use vnet::VnetHeader;

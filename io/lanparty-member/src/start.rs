@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use lanparty_client_core::{DataPath, Session, Standby};
 use lanparty_ctrl::Role;
-use lanparty_net::MemberSettings;
+use lanparty_net::{MemberSettings, UdpSystem};
 use lanparty_proto::MacAddr;
 
 use crate::cli::JoinArgs;
@@ -46,6 +46,14 @@ impl Reach {
             settings,
             addresses,
         })
+    }
+
+    /// Returns the same for a system whose UDP sockets can do more.
+    #[must_use]
+    pub fn with_udp_system(mut self, system: UdpSystem) -> Self {
+        self.settings = self.settings.with_udp_system(system);
+
+        self
     }
 }
 

@@ -19,16 +19,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_queue::{Class, Enqueued, Outlet, OutletConfig, Pace, QueueCounts, shaper};
-use quinn_proto::{ConnectionHandle, Transmit};
+use quinn_proto::ConnectionHandle;
 
 use crate::gate::Gatekeeper;
 use crate::handshakes::Handshakes;
 use crate::link::{Link, LinkEvent, LinkFacts, LinkId};
 use crate::outgoing::Outgoing;
+use crate::pool::Pool;
 use crate::sensor::{Report, Reports};
 use crate::settings::{ConnectError, MemberSettings, RelaySettings, SettingsError};
-use crate::socket::UdpIo;
 use crate::timers::Timers;
+use crate::trains::TrainSocket;
 use crate::transport::{self, End};
 
 /// What may wait in front of one link while memory is scarce, in bytes: 20 ms at 25 Mbit/s, and 640 MiB in front of 10,000 links.
@@ -36,12 +37,6 @@ const SCARCE_QUEUE: usize = 64 * 1024;
 
 /// The code of a close that nobody reads: before the handshake is complete QUIC says only that there was an error (RFC 9000, 10.2.3).
 const LATE: u32 = 1;
-
-/// A train that the socket did not take.
-struct Stuck {
-    transmit: Transmit,
-    contents: Vec<u8>,
-}
 
 /// What an endpoint is: a member that connects, or a relay that is connected to.
 enum Side {
@@ -64,7 +59,8 @@ pub struct Losses {
 
 /// One UDP socket and all links on it.
 pub struct Endpoint {
-    io: UdpIo,
+    io: TrainSocket,
+    pool: Pool,
     proto: quinn_proto::Endpoint,
     side: Side,
     /// Boxed, because a link is large: a slot that once was used is a pointer, and its memory goes back.
@@ -74,7 +70,6 @@ pub struct Endpoint {
     dirty: VecDeque<usize>,
     readable: VecDeque<usize>,
     events: VecDeque<LinkEvent>,
-    stuck: Option<Stuck>,
     contents: Vec<u8>,
     reports: Vec<Report>,
     is_scarce: bool,
@@ -95,7 +90,7 @@ impl Endpoint {
     ///
     /// Returns an error if the socket or the settings cannot be used.
     pub fn member(socket: UdpSocket, settings: MemberSettings) -> Result<Self, SettingsError> {
-        let io = UdpIo::new(socket).map_err(SettingsError::Socket)?;
+        let io = TrainSocket::new(socket, settings.udp).map_err(SettingsError::Socket)?;
         let proto =
             quinn_proto::Endpoint::new(settings.endpoint_config(), None, !io.may_fragment(), None);
 
@@ -112,7 +107,7 @@ impl Endpoint {
         settings: &RelaySettings,
         gatekeeper: Box<dyn Gatekeeper>,
     ) -> Result<Self, SettingsError> {
-        let io = UdpIo::new(socket).map_err(SettingsError::Socket)?;
+        let io = TrainSocket::new(socket, settings.udp).map_err(SettingsError::Socket)?;
         let server = settings.server_config();
         let proto = quinn_proto::Endpoint::new(
             settings.endpoint_config()?,
@@ -131,9 +126,10 @@ impl Endpoint {
         Ok(Self::new(io, proto, side))
     }
 
-    fn new(io: UdpIo, proto: quinn_proto::Endpoint, side: Side) -> Self {
+    fn new(io: TrainSocket, proto: quinn_proto::Endpoint, side: Side) -> Self {
         Self {
             io,
+            pool: Pool::default(),
             proto,
             side,
             links: Vec::new(),
@@ -142,7 +138,6 @@ impl Endpoint {
             dirty: VecDeque::new(),
             readable: VecDeque::new(),
             events: VecDeque::new(),
-            stuck: None,
             contents: Vec::new(),
             reports: Vec::new(),
             is_scarce: false,
@@ -166,11 +161,11 @@ impl Endpoint {
 
     /// Returns whether the socket was full, so that the owner should wait until it is writable too.
     pub const fn wants_write(&self) -> bool {
-        self.stuck.is_some()
+        self.io.is_full()
     }
 
     /// Takes why the last packet could not be sent, for the sentence that a person reads.
-    pub fn take_send_error(&mut self) -> Option<std::io::ErrorKind> {
+    pub const fn take_send_error(&mut self) -> Option<std::io::ErrorKind> {
         self.io.take_error()
     }
 

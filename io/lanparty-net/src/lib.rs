@@ -11,6 +11,7 @@ mod gate;
 mod handshakes;
 mod link;
 mod outgoing;
+mod pool;
 mod question;
 mod sensor;
 mod settings;
@@ -18,6 +19,7 @@ mod socket;
 mod timers;
 mod tls;
 mod tokens;
+mod trains;
 mod transport;
 
 pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};
@@ -30,4 +32,5 @@ pub use settings::{
 };
 pub use socket::{member_socket, relay_socket};
 pub use tls::{DEVELOPMENT_NAME, Identity, TlsError, Trust};
+pub use trains::UdpSystem;
 pub use transport::{IDLE_TIMEOUT, KEEP_ALIVE};

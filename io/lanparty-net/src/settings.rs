@@ -17,6 +17,7 @@ use crate::cid::{CID_LEN, WorkerCids};
 use crate::sensor::Reports;
 use crate::tls::{self, Identity, TlsError, Trust};
 use crate::tokens::{self, UsedTokens};
+use crate::trains::UdpSystem;
 use crate::transport::{self, End};
 
 /// Bytes of a member's own connection ids: enough to tell a handful of links of one socket apart.
@@ -49,6 +50,7 @@ pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 pub struct MemberSettings {
     pub(crate) server_name: String,
     pub(crate) pace: Pace,
+    pub(crate) udp: Option<UdpSystem>,
     crypto: Arc<QuicClientConfig>,
     tokens: Arc<dyn TokenStore>,
     random: SystemRandom,
@@ -73,10 +75,19 @@ impl MemberSettings {
         Ok(Self {
             server_name,
             pace,
+            udp: None,
             crypto: Arc::new(tls::client(trust)?),
             tokens: tokens::purse(),
             random: SystemRandom::new(),
         })
+    }
+
+    /// Returns the same settings for a system whose UDP sockets can do more.
+    #[must_use]
+    pub const fn with_udp_system(mut self, system: UdpSystem) -> Self {
+        self.udp = Some(system);
+
+        self
     }
 
     pub(crate) fn endpoint_config(&self) -> Arc<EndpointConfig> {
@@ -174,6 +185,7 @@ pub struct RelaySettings {
     keys: RelayKeys,
     used_tokens: Arc<UsedTokens>,
     worker: u8,
+    pub(crate) udp: Option<UdpSystem>,
     pub(crate) handshake: Duration,
 }
 
@@ -197,6 +209,7 @@ impl RelaySettings {
             keys,
             used_tokens: Arc::default(),
             worker: 0,
+            udp: None,
             handshake: HANDSHAKE_PATIENCE,
         })
     }
@@ -205,6 +218,14 @@ impl RelaySettings {
     #[must_use]
     pub const fn with_handshake_patience(mut self, patience: Duration) -> Self {
         self.handshake = patience;
+
+        self
+    }
+
+    /// Returns the same settings for a system whose UDP sockets can do more.
+    #[must_use]
+    pub const fn with_udp_system(mut self, system: UdpSystem) -> Self {
+        self.udp = Some(system);
 
         self
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use quinn_proto::{DatagramEvent, Transmit};
+use quinn_proto::{DatagramEvent, EcnCodepoint, Transmit};
 
+use super::sending::heading;
 use super::{Endpoint, Side, is_v4, mark, outlet};
 use crate::gate::{Decision, Guest};
 use crate::link::{LinkEvent, LinkId};
 use crate::sensor::Reports;
-use crate::socket::UdpIo;
+use crate::trains::TrainSocket;
 use crate::transport::{self, End};
 
 /// What came from somebody without a link.
@@ -24,6 +25,7 @@ impl Endpoint {
     pub fn receive(&mut self, now: Instant) -> bool {
         let Self {
             io,
+            pool,
             proto,
             links,
             dirty,
@@ -31,26 +33,27 @@ impl Endpoint {
             ..
         } = self;
         let mut strangers = Vec::new();
-        let more = io.receive(|arrival, packet| {
-            contents.clear();
-            let event = proto.handle(now, arrival.from, arrival.to, arrival.ecn, packet, contents);
-            match event {
-                Some(DatagramEvent::ConnectionEvent(handle, event)) => {
-                    let Some(link) = links.get_mut(handle.0).and_then(Option::as_deref_mut) else {
-                        return;
-                    };
+        let more = io.receive(|arrival, message| {
+            let ecn = EcnCodepoint::from_bits(arrival.ecn);
+            pool.packets(arrival, message, |packet| {
+                contents.clear();
+                let event = proto.handle(now, arrival.from, arrival.to, ecn, packet, contents);
+                let (handle, event) = match event {
+                    Some(DatagramEvent::ConnectionEvent(handle, event)) => (handle, event),
+                    Some(DatagramEvent::NewConnection(incoming)) => {
+                        return strangers.push(Stranger::New(incoming));
+                    }
+                    Some(DatagramEvent::Response(transmit)) => {
+                        return strangers.push(Stranger::Answer(transmit, contents.clone()));
+                    }
+                    None => return,
+                };
+                if let Some(link) = links.get_mut(handle.0).and_then(Option::as_deref_mut) {
                     link.last_heard = now;
                     link.conn.handle_event(event);
                     mark(link, handle.0, dirty);
                 }
-                Some(DatagramEvent::NewConnection(incoming)) => {
-                    strangers.push(Stranger::New(incoming));
-                }
-                Some(DatagramEvent::Response(transmit)) => {
-                    strangers.push(Stranger::Answer(transmit, contents.clone()));
-                }
-                None => {}
-            }
+            });
         });
         for stranger in strangers {
             match stranger {
@@ -179,6 +182,9 @@ impl Endpoint {
 }
 
 /// Answers a stranger. A lost answer is the stranger's to ask for again.
-fn answer(io: &mut UdpIo, transmit: &Transmit, contents: &[u8]) {
-    let _was_taken = io.send(transmit, contents);
+fn answer(io: &mut TrainSocket, transmit: &Transmit, contents: &[u8]) {
+    if let Some(buffer) = io.buffer() {
+        buffer.extend_from_slice(contents);
+        io.push(heading(transmit));
+    }
 }

@@ -2,56 +2,45 @@
 
 use std::time::Instant;
 
-use quinn_proto::ConnectionHandle;
+use lanparty_offload::train::Heading;
+use quinn_proto::{ConnectionHandle, Transmit};
 
-use super::{Endpoint, Side, Stuck, mark};
+use super::{Endpoint, Side, mark};
 
 impl Endpoint {
     /// Sends what every link has to say, train by train in turn, and sets the timers.
     pub fn flush(&mut self, now: Instant) {
-        self.unstick();
+        self.io.send();
         while let Some(slot) = self.dirty.pop_front() {
-            let has_more = self.stuck.is_none() && self.send_train(slot, now);
-            if has_more {
+            if self.write_train(slot, now) {
                 self.dirty.push_back(slot);
-                continue;
+            } else {
+                self.settle(slot, now);
             }
-            self.settle(slot, now);
         }
+        self.io.send();
         self.timers.settle(&mut self.links, |link| {
             link.as_deref_mut().map(|link| &mut link.alarm)
         });
     }
 
-    /// Sends the train that was stuck.
-    pub(super) fn unstick(&mut self) {
-        self.stuck = self
-            .stuck
-            .take()
-            .filter(|stuck| !self.io.send(&stuck.transmit, &stuck.contents));
-    }
-
-    /// Sends a link's next train, after which the next link has its turn. Returns whether there may be more.
-    pub(super) fn send_train(&mut self, slot: usize, now: Instant) -> bool {
+    /// Writes a link's next train, after which the next link has its turn. Returns whether there may be more.
+    pub(super) fn write_train(&mut self, slot: usize, now: Instant) -> bool {
         let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
             return false;
         };
         let segments = self.io.max_segments(link.conn.current_mtu());
+        let Some(buffer) = self.io.buffer() else {
+            return false;
+        };
         link.fill(segments, now);
-        self.contents.clear();
-        let Some(transmit) = link.conn.poll_transmit(now, segments, &mut self.contents) else {
+        let Some(transmit) = link.conn.poll_transmit(now, segments, buffer) else {
             return false;
         };
         link.handle_sent(now, &transmit);
-        if self.io.send(&transmit, &self.contents) {
-            return true;
-        }
-        self.stuck = Some(Stuck {
-            transmit,
-            contents: std::mem::take(&mut self.contents),
-        });
+        self.io.push(heading(&transmit));
 
-        false
+        true
     }
 
     /// Does what is left once a link has nothing more to send: endpoint events, timers, the end.
@@ -84,5 +73,15 @@ impl Endpoint {
             .min();
         self.timers.arm(slot, deadline, &mut link.alarm);
         self.digest_link(slot, now);
+    }
+}
+
+/// Says where a train goes in the socket's words.
+pub(super) fn heading(transmit: &Transmit) -> Heading {
+    Heading {
+        destination: transmit.destination,
+        source: transmit.src_ip,
+        ecn: transmit.ecn.map_or(0, |codepoint| codepoint as u8),
+        segment: transmit.segment_size,
     }
 }
