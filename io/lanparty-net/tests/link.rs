@@ -1,6 +1,8 @@
 //! Two endpoints on loopback, turned by hand.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::cell::Cell;
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,8 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lanparty_net::{
     CloseCause, Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings,
-    RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
+    RelayKeys, RelaySettings, Trust, UdpSystem, member_socket, relay_socket,
 };
+use lanparty_offload::Train;
 use lanparty_queue::{Class, Pace};
 
 const NAME: &str = "lanparty-relay.local";
@@ -182,6 +185,80 @@ fn datagrams_and_control_bytes_pass_both_ways() {
             .enumerate()
             .all(|(i, d)| usize::from(d[0]) == i)
     );
+}
+
+thread_local! {
+    static IS_FULL: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Sends packet by packet, unless this thread's sockets are said to be full.
+fn send_unless_full(
+    socket: &UdpSocket,
+    trains: &mut dyn Iterator<Item = Train<'_>>,
+) -> io::Result<usize> {
+    if IS_FULL.get() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    let mut count = 0;
+    for train in trains {
+        for packet in train.packets() {
+            socket.send_to(packet.contents, packet.heading.destination)?;
+        }
+        count += 1;
+    }
+
+    Ok(count)
+}
+
+#[test]
+fn links_that_found_the_socket_full_send_once_it_is_writable() {
+    let (identity, trust) = identity();
+    let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap())
+        .unwrap()
+        .with_udp_system(UdpSystem {
+            prepare: |_| (),
+            send: send_unless_full,
+        });
+    let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut relay = Endpoint::relay(socket, &settings, Box::new(Always(OPEN))).unwrap();
+    let mut pairs = [(); 3].map(|()| {
+        let mut member = member(&trust, address);
+        let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+        member.connect(address, None, Instant::now()).unwrap();
+        for step in [None, Some(b"hello")] {
+            if let Some(hello) = step {
+                assert!(member.send_control(at_member.link.unwrap(), hello.to_vec()));
+            }
+            turn_until(
+                (&mut relay, &mut at_relay),
+                (&mut member, &mut at_member),
+                |r, m| m.link.is_some() && step.is_none_or(|hello| r.control == hello),
+            );
+        }
+
+        (member, at_relay.link.unwrap())
+    });
+
+    IS_FULL.set(true);
+    for (_, link) in &pairs {
+        assert!(relay.send_control(*link, b"control".to_vec()));
+        queue(&mut relay, *link, b"datagram".to_vec().into());
+        // The first finds out, the others find it so.
+        relay.flush(Instant::now());
+        assert!(relay.wants_write());
+    }
+
+    // No timer runs, and nothing is heard from the members.
+    IS_FULL.set(false);
+    relay.flush(Instant::now());
+    assert!(!relay.wants_write());
+    for (member, _) in &mut pairs {
+        let mut seen = Seen::default();
+        turn(member, &mut seen);
+        assert_eq!(seen.control, b"control");
+        assert_eq!(seen.datagrams, ["datagram"]);
+    }
 }
 
 #[test]

@@ -9,9 +9,13 @@ use super::{Endpoint, Side, mark};
 
 impl Endpoint {
     /// Sends what every link has to say, train by train in turn, and sets the timers.
+    ///
+    /// While the socket is full the links wait as they are, for the call after it became writable.
     pub fn flush(&mut self, now: Instant) {
         self.io.send();
-        while let Some(slot) = self.dirty.pop_front() {
+        while !self.io.is_full()
+            && let Some(slot) = self.dirty.pop_front()
+        {
             if self.write_train(slot, now) {
                 self.dirty.push_back(slot);
             } else {
