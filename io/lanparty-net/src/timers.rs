@@ -88,6 +88,8 @@ impl Timers {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Some links, and the time that their deadlines count from.
@@ -172,5 +174,69 @@ mod tests {
         bench.arm(0, Some(5));
         bench.alarms[0] = Alarm::default();
         assert_eq!(bench.next(), None);
+    }
+
+    /// What can happen to a link's deadline, in milliseconds from now.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// It was flushed and wants to be woken then.
+        Arm(usize, Option<u64>),
+        /// It is gone, and another one has its slot.
+        Renew(usize, Option<u64>),
+        /// Time passes, and whoever is due is woken.
+        Pass(u64),
+        /// What comes next is looked at.
+        Settle,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let deadline = || proptest::option::weighted(0.8, 0_u64..20);
+        prop_oneof![
+            4 => (0_usize..3, deadline()).prop_map(|(slot, at)| Step::Arm(slot, at)),
+            1 => (0_usize..3, deadline()).prop_map(|(slot, at)| Step::Renew(slot, at)),
+            2 => (0_u64..10).prop_map(Step::Pass),
+            2 => Just(Step::Settle),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_deadline_is_ever_lost_and_none_is_waited_for_in_vain(
+            steps in proptest::collection::vec(step(), 0..200)
+        ) {
+            let mut bench = Bench::new();
+            let mut wanted: [Option<u64>; 3] = [None; 3];
+            let mut now = 0;
+            for step in steps {
+                match step {
+                    Step::Arm(slot, after) => {
+                        wanted[slot] = after.map(|after| now + after);
+                        bench.arm(slot, wanted[slot]);
+                    }
+                    Step::Renew(slot, after) => {
+                        bench.alarms[slot] = Alarm::default();
+                        wanted[slot] = after.map(|after| now + after);
+                        bench.arm(slot, wanted[slot]);
+                    }
+                    Step::Pass(time) => {
+                        now += time;
+                        let woken = bench.woken(now);
+                        for (slot, wanted) in wanted.iter_mut().enumerate() {
+                            let is_due = wanted.is_some_and(|at| at <= now);
+                            prop_assert!(!is_due || woken.contains(&slot), "{slot} sleeps on");
+                            // Whoever is woken is flushed, and says anew what it waits for.
+                            wanted.take_if(|at| *at <= now);
+                            if woken.contains(&slot) {
+                                bench.arm(slot, *wanted);
+                            }
+                        }
+                    }
+                    Step::Settle => {
+                        let next = wanted.iter().flatten().min().copied();
+                        prop_assert_eq!(bench.next(), next.map(u128::from));
+                    }
+                }
+            }
+        }
     }
 }

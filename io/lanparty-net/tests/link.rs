@@ -262,6 +262,43 @@ fn links_that_found_the_socket_full_send_once_it_is_writable() {
 }
 
 #[test]
+fn a_link_that_waits_for_a_full_socket_still_times_out() {
+    let mut relay = relay(OPEN);
+    let settings = MemberSettings::new(NAME.to_owned(), &relay.trust, Pace::Off)
+        .unwrap()
+        .with_udp_system(UdpSystem {
+            prepare: |_| (),
+            send: send_unless_full,
+        });
+    let mut member = Endpoint::member(member_socket(relay.address).unwrap(), settings).unwrap();
+    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
+    let link = member.connect(relay.address, None, Instant::now()).unwrap();
+    turn_until(
+        (&mut relay.endpoint, &mut at_relay),
+        (&mut member, &mut at_member),
+        |_, m| m.link.is_some(),
+    );
+
+    IS_FULL.set(true);
+    queue(&mut member, link, b"never".to_vec().into());
+    member.flush(Instant::now());
+    let cause = loop {
+        let now = member.poll_timeout().expect("a link has a last deadline");
+        member.handle_timeout(now);
+        member.flush(now);
+        while member.poll_datagram().is_some() {}
+        if let Some(LinkEvent::Closed { cause, .. }) =
+            std::iter::from_fn(|| member.poll_event()).last()
+        {
+            break cause;
+        }
+    };
+
+    assert_eq!(cause, CloseCause::TimedOut);
+    IS_FULL.set(false);
+}
+
+#[test]
 fn the_budget_grows_to_what_a_1500_byte_path_carries() {
     let mut pair = connected(OPEN);
     let up = pair.at_member.link.unwrap();

@@ -10,7 +10,7 @@ use super::{Endpoint, Side, mark};
 impl Endpoint {
     /// Sends what every link has to say, train by train in turn, and sets the timers.
     ///
-    /// While the socket is full the links wait as they are, for the call after it became writable.
+    /// While the socket is full the links wait as they are, for the call after it became writable; their timers go on.
     pub fn flush(&mut self, now: Instant) {
         self.io.send();
         while !self.io.is_full()
@@ -20,6 +20,11 @@ impl Endpoint {
                 self.dirty.push_back(slot);
             } else {
                 self.settle(slot, now);
+            }
+        }
+        for index in 0..self.dirty.len() {
+            if let Some(slot) = self.dirty.get(index).copied() {
+                self.tidy(slot, now);
             }
         }
         self.io.send();
@@ -47,13 +52,20 @@ impl Endpoint {
         true
     }
 
-    /// Does what is left once a link has nothing more to send: endpoint events, timers, the end.
+    /// Does what is left once a link has nothing more to send.
     pub(super) fn settle(&mut self, slot: usize, now: Instant) {
+        if let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) {
+            link.is_dirty = false;
+        }
+        self.tidy(slot, now);
+    }
+
+    /// Does all for a link but sending: endpoint events, timers, the end.
+    fn tidy(&mut self, slot: usize, now: Instant) {
         let handle = ConnectionHandle(slot);
         let Some(link) = self.links.get_mut(slot).and_then(Option::as_deref_mut) else {
             return;
         };
-        link.is_dirty = false;
         while let Some(event) = link.conn.poll_endpoint_events() {
             if let Some(event) = self.proto.handle_event(handle, event) {
                 link.conn.handle_event(event);
@@ -71,7 +83,9 @@ impl Endpoint {
             return;
         }
         link.outlet.release_if_idle(now);
-        let deadline = [link.conn.poll_timeout(), link.outlet.poll_timeout(now)]
+        // The queue of a link that waits for the socket has nothing to wait for besides.
+        let may_send = (!link.is_dirty).then(|| link.outlet.poll_timeout(now));
+        let deadline = [link.conn.poll_timeout(), may_send.flatten()]
             .into_iter()
             .flatten()
             .min();
