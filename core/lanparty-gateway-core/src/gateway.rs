@@ -20,7 +20,7 @@ use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
 use crate::clean;
 use crate::inquiry;
 use crate::loops::{Heard, Loops, Presence, ProbeKeys};
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::notices::Notices;
 use crate::refresh::{self, Refresh};
 
@@ -421,19 +421,18 @@ impl DataPath for GatewayPath {
             return None;
         }
 
-        self.memory(now)
+        memory::write(self.guard.snapshot(now), Vec::new())
     }
 
     fn memory(&mut self, now: Instant) -> Option<String> {
-        let snapshot = self.guard.snapshot(now);
-
-        serde_json::to_string(&snapshot).ok()
+        memory::write(self.guard.snapshot(now), self.loops.blocks(now))
     }
 
-    /// Bindings that cannot be read are learnt again.
+    /// What cannot be read is learnt again.
     fn restore(&mut self, memory: &str, now: Instant) {
-        if let Ok(snapshot) = serde_json::from_str(memory) {
-            self.guard.restore(&snapshot, now);
+        if let Some((bindings, blocks)) = memory::read(memory) {
+            self.guard.restore(&bindings, now);
+            self.loops.restore(&blocks, now);
         }
     }
 

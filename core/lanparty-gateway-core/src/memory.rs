@@ -1,8 +1,32 @@
-//! When address bindings are worth writing down.
+//! What a gateway tells the process that takes over from it, and when its address bindings are worth writing down.
 
 use std::time::{Duration, Instant};
 
-use lanparty_guard::Event;
+use lanparty_guard::{Event, Snapshot};
+use serde::{Deserialize, Serialize};
+
+use crate::loops::SavedBlock;
+
+/// What is told. A file holds the bindings alone: nobody knows how old it is when it is read, and a block is for a minute or ten.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Told {
+    #[serde(flatten)]
+    bindings: Snapshot,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<SavedBlock>,
+}
+
+/// Returns bindings and blocks as text.
+pub(crate) fn write(bindings: Snapshot, blocks: Vec<SavedBlock>) -> Option<String> {
+    serde_json::to_string(&Told { bindings, blocks }).ok()
+}
+
+/// Reads what [`write`] has made.
+pub(crate) fn read(text: &str) -> Option<(Snapshot, Vec<SavedBlock>)> {
+    let told: Told = serde_json::from_str(text).ok()?;
+
+    Some((told.bindings, told.blocks))
+}
 
 /// How often they are written without a change: leases are renewed and routers learnt without an event.
 const INTERVAL: Duration = Duration::from_mins(1);
