@@ -91,7 +91,7 @@ pub struct Session {
     /// The relay goes on until everybody has a place with its successor.
     stays: bool,
     /// The connection to a relay that has a successor, still listened to, and until when.
-    former: Option<(Attempt, Instant)>,
+    former: Option<(Line, Instant)>,
     worker: Option<u8>,
     redirects: u8,
     last_failure: Option<String>,
@@ -157,6 +157,7 @@ impl Session {
 
     /// Takes bytes of a connection's control stream.
     pub fn handle_control(&mut self, attempt: Attempt, bytes: &[u8], now: Instant) {
+        self.handle_former(attempt, bytes);
         let Some(line) = self.line_mut(attempt) else {
             return;
         };
@@ -268,7 +269,7 @@ impl Session {
                 self.candidate.as_ref().and_then(|line| line.deadline),
                 self.retry_at,
                 self.move_at,
-                self.former.map(|(_, until)| until),
+                self.former.as_ref().map(|(_, until)| *until),
                 self.peers.poll_timeout(),
                 self.standby_timeout(),
                 self.renewal_timeout(),
@@ -303,13 +304,16 @@ impl Session {
         if is_due(self.move_at) {
             self.move_now(now);
         }
-        if is_due(self.former.map(|(_, until)| until)) {
+        if is_due(self.former.as_ref().map(|(_, until)| *until)) {
             self.close_former();
         }
         if is_due(self.retry_at) {
             self.retry_at = None;
-            if self.candidate.is_none() && self.needs_connection() {
-                self.open(now);
+            if !self.is_trying() {
+                self.close_overdue();
+                if self.needs_connection() {
+                    self.open(now);
+                }
             }
         }
         self.standby_due(now);
@@ -377,7 +381,13 @@ impl Session {
         (self.current.as_ref()).is_none_or(|line| line.silence >= SUSPICION || self.is_moving)
     }
 
+    /// Whether a connection is tried that still has its time.
+    fn is_trying(&self) -> bool {
+        (self.candidate.as_ref()).is_some_and(|line| line.phase != Phase::Overdue)
+    }
+
     fn open(&mut self, now: Instant) {
+        self.close_overdue();
         let attempt = Attempt(self.next_attempt);
         self.next_attempt = self.next_attempt.saturating_add(1);
         self.retry_at = None;
@@ -394,6 +404,12 @@ impl Session {
             code,
             reason,
         });
+    }
+
+    fn close_overdue(&mut self) {
+        if !self.is_trying() {
+            self.close_candidate(close_code::SUPERSEDED, "took too long");
+        }
     }
 
     fn close_candidate(&mut self, code: u32, reason: &'static str) {

@@ -404,6 +404,46 @@ fn after_the_first_join_it_tries_for_ever_at_most_six_and_a_half_seconds_apart()
 }
 
 #[test]
+fn an_attempt_that_took_too_long_may_still_succeed_until_the_next_begins() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.closed(attempt, Cause::TimedOut);
+    for _ in 0..10 {
+        let attempt = bench.next_attempt();
+        let outputs = std::iter::from_fn(|| {
+            let outputs = bench.outputs();
+            if connect(&outputs).is_none() {
+                bench.now = bench.session.poll_timeout().unwrap();
+                bench.session.handle_timeout(bench.now);
+            }
+
+            connect(&outputs).is_none().then_some(outputs)
+        });
+        let is_closed =
+            |output: &Output| matches!(output, Output::Close { attempt: a, .. } if *a == attempt);
+        assert!(
+            !outputs.flatten().any(|output| is_closed(&output)),
+            "too early"
+        );
+    }
+}
+
+#[test]
+fn a_relay_that_answers_while_the_next_attempt_is_waited_for_is_joined_at_once() {
+    let (mut bench, attempt) = Bench::joined();
+    bench.closed(attempt, Cause::TimedOut);
+    let attempt = bench.next_attempt();
+    bench.pass(Duration::from_millis(510));
+    assert_eq!(connect(&bench.outputs()), None, "it waits");
+
+    bench.connected(attempt);
+    assert_eq!(hello(&bench.outputs()).generation, 101);
+    bench.pass(SECOND);
+    assert_eq!(connect(&bench.outputs()), None, "one is enough");
+    bench.say(attempt, Message::Welcome(welcome(5)));
+    assert!(joins(&bench.outputs()).is_some());
+}
+
+#[test]
 fn silence_tries_a_second_connection_and_the_winner_takes_over() {
     let (mut bench, old) = Bench::joined();
     bench.session.handle_silence(old, SECOND, bench.now);
@@ -691,6 +731,20 @@ fn old_relay_that_dies_in_the_middle_of_a_move_is_left_at_once() {
     let (mut bench, old, new) = waiting();
     bench.session.handle_silence(old, 2 * SECOND, bench.now);
     assert_eq!(bench.session.attempt(), Some(new));
+}
+
+#[test]
+fn who_left_a_silent_relay_by_itself_confirms_when_that_says_move_after_all() {
+    let (mut bench, old, _new) = waiting();
+    bench.session.handle_silence(old, 2 * SECOND, bench.now);
+    bench.outputs();
+
+    bench.say(old, Message::PeerDetached(PeerRef { peer: PeerId(6) }));
+    assert_eq!(said(&bench.outputs(), old), []);
+    bench.say(old, Message::Move);
+
+    assert_eq!(said(&bench.outputs(), old), [Message::Arrived]);
+    assert!(bench.session.hears(old), "what is on its way is ours");
 }
 
 #[test]

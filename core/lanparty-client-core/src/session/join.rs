@@ -36,7 +36,9 @@ impl Session {
         rtt: Duration,
         now: Instant,
     ) {
-        let is_wanted = |phase, is_candidate| is_candidate && phase == Phase::Connecting;
+        let is_wanted = |phase, is_candidate| {
+            is_candidate && matches!(phase, Phase::Connecting | Phase::Overdue)
+        };
         let Some(line) =
             (self.candidate.as_mut()).filter(|line| is_wanted(line.phase, line.attempt == attempt))
         else {
@@ -44,6 +46,7 @@ impl Session {
         };
         line.budget = budget;
         line.rtt = rtt;
+        self.retry_at = None;
         if budget == 0 {
             self.end(
                 Exit::Refused,
@@ -146,7 +149,7 @@ impl Session {
         let (budget, rtt) = (line.budget(), line.rtt);
         if let Some(old) = self.current.replace(line) {
             if std::mem::take(&mut self.stays) {
-                self.listen_on(old.attempt, now);
+                self.listen_on(old, now);
             } else {
                 self.close(&old, close_code::SUPERSEDED, "a newer connection took over");
             }

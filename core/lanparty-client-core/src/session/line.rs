@@ -36,6 +36,9 @@ pub enum Cause {
 pub(super) enum Phase {
     /// The handshake goes on.
     Connecting,
+    /// The handshake has taken too long, and the next attempt comes soon. Until then the relay may still answer: one that stood still has
+    /// our packet before it, and one that comes back hears the repetition of it.
+    Overdue,
     /// Connected beside a place that may still be alive, and giving that a last chance.
     Beside,
     /// The hello is on its way.

@@ -29,14 +29,14 @@ impl Session {
         if silence >= SUSPICION {
             if self.is_waiting() {
                 self.moved(now);
-            } else if self.candidate.is_none() && self.retry_at.is_none() {
+            } else if !self.is_trying() && self.retry_at.is_none() {
                 self.open(now);
             }
             return;
         }
 
         // The place answers again: a second connection that has not said hello yet is not needed.
-        let is_idle = |phase| matches!(phase, Phase::Connecting | Phase::Beside);
+        let is_idle = |phase| matches!(phase, Phase::Connecting | Phase::Overdue | Phase::Beside);
         if !self.is_moving && (self.candidate.as_ref()).is_some_and(|line| is_idle(line.phase)) {
             self.close_candidate(close_code::SUPERSEDED, "not needed");
             self.backoff.reset();
@@ -54,7 +54,7 @@ impl Session {
         if (self.candidate.as_ref()).is_some_and(|line| line.phase == Phase::Connecting) {
             self.close_candidate(close_code::SUPERSEDED, "the network changed");
         }
-        if self.candidate.is_none() && self.needs_connection() {
+        if !self.is_trying() && self.needs_connection() {
             self.open(now);
         }
     }
@@ -87,9 +87,14 @@ impl Session {
             }
             self.lost(now);
         } else if is_candidate {
+            let is_overdue = !self.is_trying();
             self.candidate = None;
-            self.attempt_failed(cause, now);
-        } else if self.former.is_some_and(|(former, _)| former == attempt) {
+            // That an attempt brought nothing was told when it became overdue, and the next is due.
+            let is_told = matches!(cause, Cause::Certificate(_) | Cause::Closed { .. });
+            if !is_overdue || is_told {
+                self.attempt_failed(cause, now);
+            }
+        } else if self.is_former(attempt) {
             self.former = None;
         }
     }
@@ -173,7 +178,7 @@ impl Session {
         }
         if (self.candidate.as_ref()).is_some_and(|line| line.phase == Phase::Beside) {
             self.greet(now);
-        } else if self.candidate.is_none() && self.retry_at.is_none() && self.move_at.is_none() {
+        } else if !self.is_trying() && self.retry_at.is_none() && self.move_at.is_none() {
             if lasted.is_some_and(|lasted| lasted >= STABLE) {
                 self.open(now);
             } else {
@@ -187,13 +192,18 @@ impl Session {
         match self.candidate.as_ref().map(|line| line.phase) {
             Some(Phase::Beside) if self.needs_connection() => self.greet(now),
             Some(Phase::Beside) => self.close_candidate(close_code::SUPERSEDED, "not needed"),
-            Some(Phase::Connecting | Phase::Greeting) => {
-                self.close_candidate(close_code::SUPERSEDED, "took too long");
+            Some(phase @ (Phase::Connecting | Phase::Greeting)) => {
+                if phase == Phase::Greeting {
+                    self.close_candidate(close_code::SUPERSEDED, "took too long");
+                } else if let Some(line) = &mut self.candidate {
+                    line.phase = Phase::Overdue;
+                    line.deadline = None;
+                }
                 let sentence = self.describe(&Cause::TimedOut);
                 self.failed(sentence, now);
             }
             Some(Phase::Waiting) => self.arrive(now),
-            Some(Phase::Joined) | None => {}
+            Some(Phase::Overdue | Phase::Joined) | None => {}
         }
     }
 
@@ -208,7 +218,7 @@ impl Session {
         self.move_at = None;
         self.is_moving = true;
         match self.candidate.as_ref().map(|line| line.phase) {
-            None => self.open(now),
+            None | Some(Phase::Overdue) => self.open(now),
             Some(Phase::Beside) => self.greet(now),
             Some(Phase::Connecting | Phase::Greeting | Phase::Waiting | Phase::Joined) => {}
         }

@@ -161,7 +161,7 @@ impl Session {
         if is_due(waiting.silent_at) {
             waiting.silent_at = None;
             waiting.hasty_since = now;
-            if self.candidate.is_none() {
+            if !self.is_trying() {
                 self.open(now);
             }
             return;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lanparty_ctrl::{Message, Welcome, close_code, encode};
 
 use super::line::{Line, Phase};
-use super::{Attempt, Output, SUSPICION, Session};
+use super::{Attempt, Output, SUSPICION, Session, Stage};
 
 /// How long a new connection may look for the path's MTU before it counts as arrived without: as long as path MTU discovery takes on a
 /// long line (six round trips of 150 ms).
@@ -33,7 +33,39 @@ impl Session {
             .into_iter()
             .flatten()
             .any(|line| line.attempt == attempt)
-            || self.former.is_some_and(|(former, _)| former == attempt)
+            || self.is_former(attempt)
+    }
+
+    /// Whether a connection is the one to a relay that has a successor, and we have moved.
+    pub(super) fn is_former(&self, attempt: Attempt) -> bool {
+        (self.former.as_ref()).is_some_and(|(former, _)| former.attempt == attempt)
+    }
+
+    /// Takes what the old relay says to a member that has moved.
+    ///
+    /// Whoever moved by itself hears the word to move only now. The relay waits for the answer: it goes on until everybody has given it.
+    pub(super) fn handle_former(&mut self, attempt: Attempt, bytes: &[u8]) {
+        if !self.is_former(attempt) || self.stage != Stage::Running {
+            return;
+        }
+        let mut is_told = false;
+        let Some((former, _)) = &mut self.former else {
+            return;
+        };
+        former.decoder.push(bytes);
+        let is_broken = loop {
+            match former.decoder.poll_message() {
+                Ok(Some(message)) => is_told |= message == Message::Move,
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        if is_told {
+            self.confirm_move();
+        }
+        if is_broken {
+            self.close_former();
+        }
     }
 
     /// Whether the candidate has a place with the relay's successor.
@@ -97,24 +129,24 @@ impl Session {
 
     /// Tells the old relay that nothing more is sent to it, if it is still listened to.
     fn confirm_move(&mut self) {
-        if let Some((attempt, _)) = self.former {
+        if let Some((former, _)) = &self.former {
             self.outputs.push_back(Output::Send {
-                attempt,
+                attempt: former.attempt,
                 bytes: encode(&Message::Arrived),
             });
         }
     }
 
     /// Listens to the old connection for as long as something may come by it.
-    pub(super) fn listen_on(&mut self, attempt: Attempt, now: Instant) {
+    pub(super) fn listen_on(&mut self, line: Line, now: Instant) {
         self.close_former();
-        self.former = Some((attempt, now + LISTEN));
+        self.former = Some((line, now + LISTEN));
     }
 
     pub(super) fn close_former(&mut self) {
-        if let Some((attempt, _)) = self.former.take() {
+        if let Some((former, _)) = self.former.take() {
             self.outputs.push_back(Output::Close {
-                attempt,
+                attempt: former.attempt,
                 code: close_code::SUPERSEDED,
                 reason: "moved to the relay's successor",
             });
