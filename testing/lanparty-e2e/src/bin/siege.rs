@@ -234,6 +234,7 @@ fn play_silent(cli: &Cli, how: &str, options: &[&str], patience: Duration) -> Re
         silence.most <= MAX_SILENT || options.contains(&"--silent-connections"),
         "too many at a time"
     );
+    ensure!(silence.stalled == 0, "handshakes had no answer");
     ensure!(silence.peak < MAX_CROWD, "they took too much memory");
     ensure!(silence.rid < patience, "they are kept for too long");
 
@@ -242,9 +243,10 @@ fn play_silent(cli: &Cli, how: &str, options: &[&str], patience: Duration) -> Re
 
 fn describe(what: &str, silence: Silence) {
     println!(
-        "{what}: {} shook hands in {:.1} s; {} at a time at most, with memory +{} MiB; {} crowded out; somebody else joined in {:.0} ms; gone {:.1} s after the last",
+        "{what}: {} shook hands in {:.1} s, {} never; {} at a time at most, with memory +{} MiB; {} crowded out; somebody else joined in {:.0} ms; gone {:.1} s after the last",
         silence.connected,
         silence.rush.as_secs_f64(),
+        silence.stalled,
         silence.most,
         silence.peak >> 20,
         silence.crowded_out,

@@ -16,11 +16,16 @@ const PER_ADDRESS: usize = 50;
 /// Handshakes at a time: what a core or two can finish within a round trip of a retry.
 pub const AT_A_TIME: usize = 128;
 
+/// How long a handshake may take before it counts as stalled: the loss of any of its packets is made good within two seconds.
+const STALLED: Duration = Duration::from_secs(5);
+
 /// What became of connections that never said hello.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silence {
     /// How many finished their handshake.
     pub connected: usize,
+    /// How many had not finished it after [`STALLED`].
+    pub stalled: usize,
     /// How many were open at a time at most.
     pub most: usize,
     /// In what time they came.
@@ -45,6 +50,7 @@ struct Loiterers {
 /// One of them.
 struct Seat {
     link: LinkId,
+    since: Instant,
     is_connected: bool,
     has_ended: bool,
     said: usize,
@@ -64,12 +70,14 @@ impl Loiterers {
     }
 
     fn dial(&mut self, relay: &Relay) -> Result<()> {
+        let since = Instant::now();
         let link = self
             .endpoint
-            .connect(relay.address(), None, Instant::now())
+            .connect(relay.address(), None, since)
             .with_context(|| format!("{} cannot connect", self.from))?;
         self.seats.push(Seat {
             link,
+            since,
             is_connected: false,
             has_ended: false,
             said: 0,
@@ -177,6 +185,9 @@ fn besiege(relay: &Relay, count: usize, before: u64) -> Result<Silence> {
         std::thread::sleep(Duration::from_millis(10));
     }
     silence.rid = last.elapsed();
+    silence.stalled = total(&crowd, |seat| {
+        !seat.is_connected && seat.since.elapsed() > STALLED
+    });
 
     Ok(silence)
 }
