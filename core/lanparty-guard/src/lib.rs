@@ -19,25 +19,27 @@
 //! 5. [`Guard::poll_event`] until it returns `None`; [`Guard::handle_timeout`] once [`Guard::poll_timeout`] has come.
 //! 6. [`Guard::snapshot`] now and then, and [`Guard::restore`] after a restart, so that bindings hold from the first frame.
 
+mod claim;
 mod event;
 mod lan;
+mod learn;
 mod member;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use lanparty_proto::claims::{Dhcp, DhcpKind, Said};
-use lanparty_proto::{Frame, MacAddr};
+use lanparty_proto::MacAddr;
 
+pub use self::claim::PROBE_WAIT;
 pub use self::event::{Denial, Event, Origin, Owner, Role};
 pub use self::snapshot::{SavedBinding, SavedProtection, Snapshot};
 
 use self::lan::Lan;
-use self::member::{Binding, FIRST_COME_LIFETIME, Member};
+use self::member::Member;
 
 /// Most members that are remembered, those that left included: more than a room has clients.
 pub const MAX_MEMBERS: usize = 256;
@@ -45,41 +47,8 @@ pub const MAX_MEMBERS: usize = 256;
 /// Most events waiting to be polled; more are not worth an operator's reading.
 const MAX_EVENTS: usize = 64;
 
-/// How long the same claim is not reported again.
-const CLAIM_QUIET: Duration = Duration::from_secs(10);
-
-/// How many claims are remembered in order not to report them again.
-const MAX_RECENT: usize = 64;
-
 /// How often tables are cleared of what has expired; expired entries never count, so this only bounds memory.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(1);
-
-/// How long an acknowledgement without a lease time counts (RFC 2131 requires one).
-const DEFAULT_LEASE: Duration = Duration::from_hours(1);
-
-/// Most addresses waiting to be asked about; they are taken in the turn in which they come.
-const MAX_PROBES: usize = 64;
-
-/// How long the LAN has to answer for an address before a member may announce it (RFC 6620, 3.2.5: `TENT_LT`).
-pub const PROBE_WAIT: Duration = Duration::from_millis(500);
-
-/// What a frame does with an address of its sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Claim {
-    /// It comes from there, which no neighbour remembers.
-    Used,
-    /// It tells neighbours whose it is.
-    Announced,
-}
-
-impl Claim {
-    const fn allow(self, is_firm: bool) -> Result<(), Denial> {
-        match self {
-            Self::Announced if !is_firm => Err(Denial::Unproven),
-            Self::Announced | Self::Used => Ok(()),
-        }
-    }
-}
 
 /// Which member may use which address.
 #[derive(Debug, Default)]
@@ -150,272 +119,6 @@ impl Guard {
         self.members.len() < MAX_MEMBERS
     }
 
-    /// Learns from a frame of the LAN.
-    pub fn handle_lan(&mut self, frame: &Frame<'_>, now: Instant) {
-        match Said::read(frame) {
-            // A station that speaks for another one proves nothing.
-            Said::Arp {
-                hardware,
-                sender,
-                target,
-            } if hardware == frame.source() => {
-                if sender.is_unspecified() {
-                    self.hear_intent(target.into(), hardware, now);
-                } else {
-                    self.hear(sender.into(), hardware, now);
-                }
-            }
-            Said::Dhcp(dhcp) if dhcp.is_reply() => self.learn_dhcp(&dhcp, now),
-            Said::Router { source } => {
-                self.protect_learnt(source.into(), Role::Router, now);
-                self.hear(source.into(), frame.source(), now);
-            }
-            Said::Neighbor {
-                source,
-                target,
-                is_router,
-            } if !source.is_unspecified() => {
-                if is_router {
-                    self.protect_learnt(target.into(), Role::Router, now);
-                }
-                self.hear(target.into(), frame.source(), now);
-            }
-            Said::Neighbor { target, .. } => {
-                self.hear_intent(target.into(), frame.source(), now);
-            }
-            Said::Solicitation { source } => self.hear(source.into(), frame.source(), now),
-            Said::Arp { .. }
-            | Said::Dhcp(_)
-            | Said::Ipv4 { .. }
-            | Said::Ipv6 { .. }
-            | Said::Nothing => {}
-        }
-    }
-
-    /// Returns whether a station of the LAN has that MAC, as far as it said so lately by ARP, neighbour discovery or DHCP.
-    pub fn is_station(&self, mac: MacAddr, now: Instant) -> bool {
-        self.lan.has(mac, now)
-    }
-
-    /// Notes a station on the LAN. It wins over a member that came first, but not over a lease.
-    fn hear(&mut self, address: IpAddr, station: MacAddr, now: Instant) {
-        if self.members.contains_key(&station) {
-            return;
-        }
-        match self.holder(address, now) {
-            Some((_, Origin::Dhcp)) => {}
-            Some((member, Origin::FirstCome)) => {
-                self.take_away(member, address);
-                self.lan.hear(address, station, now);
-            }
-            None => self.lan.hear(address, station, now),
-        }
-    }
-
-    /// Notes a station on the LAN that asks whether an address is free (RFC 4862, 5.4; RFC 5227, 2.1) and takes it if nobody
-    /// answers. Nobody may take it from there by answering; a member that has it already may, and must.
-    fn hear_intent(&mut self, address: IpAddr, station: MacAddr, now: Instant) {
-        if self.members.contains_key(&station) || self.holder(address, now).is_some() {
-            return;
-        }
-        // Who has it is known better from what that one said itself.
-        if self.lan.owner_of(address, now).is_none() {
-            self.lan.hear(address, station, now);
-        }
-    }
-
-    fn protect_learnt(&mut self, address: IpAddr, role: Role, now: Instant) {
-        self.lan.protect(address, role, now);
-        if let Some((member, Origin::FirstCome)) = self.holder(address, now) {
-            self.take_away(member, address);
-        }
-    }
-
-    fn take_away(&mut self, member: MacAddr, address: IpAddr) {
-        if let Some((had, _)) = self.members.get_mut(&member)
-            && had.unbind(address)
-        {
-            self.push(Event::Lost { member, address });
-        }
-    }
-
-    /// Learns from what a DHCP server of the LAN says.
-    fn learn_dhcp(&mut self, dhcp: &Dhcp<'_>, now: Instant) {
-        let kind = dhcp.kind();
-        if kind == DhcpKind::Nak {
-            if let Some((member, _)) = self.members.get_mut(&dhcp.client()) {
-                member.release();
-            }
-            return;
-        }
-        if !matches!(kind, DhcpKind::Offer | DhcpKind::Ack) {
-            return;
-        }
-
-        self.protect_learnt(dhcp.source().into(), Role::DhcpServer, now);
-        if let Some(server) = dhcp.server() {
-            self.protect_learnt(server.into(), Role::DhcpServer, now);
-        }
-        for router in dhcp.routers() {
-            self.protect_learnt(router.into(), Role::Router, now);
-        }
-        for resolver in dhcp.resolvers() {
-            self.protect_learnt(resolver.into(), Role::Resolver, now);
-        }
-        if kind == DhcpKind::Ack && !dhcp.assigned().is_unspecified() {
-            self.grant(dhcp, now);
-        }
-    }
-
-    /// The server gave an address to a station; whoever had it before has it no more.
-    fn grant(&mut self, dhcp: &Dhcp<'_>, now: Instant) {
-        let address = IpAddr::V4(dhcp.assigned());
-        if self.lan.role_of(address, now).is_some() {
-            return;
-        }
-        if let Some((holder, _)) = self.holder(address, now)
-            && holder != dhcp.client()
-        {
-            self.take_away(holder, address);
-        }
-        let Some((member, _)) = self.members.get_mut(&dhcp.client()) else {
-            self.lan.hear(address, dhcp.client(), now);
-            return;
-        };
-
-        let lease = dhcp
-            .lease_seconds()
-            .map_or(DEFAULT_LEASE, |seconds| Duration::from_secs(seconds.into()));
-        let is_new = member
-            .binding(address, now)
-            .is_none_or(|binding| binding.origin != Origin::Dhcp);
-        member.release();
-        member.bind(
-            Binding {
-                address,
-                origin: Origin::Dhcp,
-                until: now + lease,
-                firm: now,
-            },
-            now,
-        );
-        self.lan.forget(address);
-        if is_new {
-            self.push(Event::Bound {
-                member: dhcp.client(),
-                address,
-                origin: Origin::Dhcp,
-            });
-        }
-    }
-
-    /// Decides about a frame of the remote client whose MAC is its source.
-    ///
-    /// # Errors
-    ///
-    /// Returns why the frame must not reach the LAN or another member.
-    pub fn check_remote(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), Denial> {
-        let mac = frame.source();
-        let Some((member, Presence::Here)) = self.members.get_mut(&mac) else {
-            return Err(Denial::UnknownMember);
-        };
-
-        let (address, claim) = match Said::read(frame) {
-            Said::Arp { hardware, .. } if hardware != mac => return Err(Denial::AddressClaim),
-            Said::Arp { sender, .. } => (IpAddr::V4(sender), Claim::Announced),
-            Said::Ipv4 { source } => (IpAddr::V4(source), Claim::Used),
-            Said::Dhcp(dhcp) => {
-                check_dhcp(member, mac, &dhcp, now)?;
-                (IpAddr::V4(dhcp.source()), Claim::Used)
-            }
-            Said::Ipv6 { source } => (IpAddr::V6(source), Claim::Used),
-            Said::Solicitation { source } => (IpAddr::V6(source), Claim::Announced),
-            // Duplicate detection asks, and tells nobody anything.
-            Said::Neighbor { source, target, .. } if source.is_unspecified() => {
-                (IpAddr::V6(target), Claim::Used)
-            }
-            Said::Neighbor { source, target, .. } => {
-                self.claim(mac, source.into(), Claim::Announced, now)?;
-                (IpAddr::V6(target), Claim::Announced)
-            }
-            // The policy refuses these; nobody's address is at stake without it.
-            Said::Router { .. } => return Err(Denial::AddressClaim),
-            Said::Nothing => return Ok(()),
-        };
-
-        self.claim(mac, address, claim, now)
-    }
-
-    /// Decides whether a member may use an address, and makes it the member's if it is nobody's.
-    fn claim(
-        &mut self,
-        mac: MacAddr,
-        address: IpAddr,
-        claim: Claim,
-        now: Instant,
-    ) -> Result<(), Denial> {
-        // A probe, or a station that has no address yet.
-        if address.is_unspecified() {
-            return Ok(());
-        }
-        let Some((member, _)) = self.members.get_mut(&mac) else {
-            return Err(Denial::UnknownMember);
-        };
-        if member.uses(address, now) {
-            let is_firm = member
-                .binding(address, now)
-                .is_some_and(|binding| binding.firm <= now);
-            return claim.allow(is_firm);
-        }
-        if let Some(owner) = self.owner_of(address, now) {
-            self.report(mac, address, owner, now);
-            return Err(Denial::AddressClaim);
-        }
-        let is_addressable = !address.is_multicast()
-            && !address.is_loopback()
-            && address != IpAddr::V4(Ipv4Addr::BROADCAST);
-        let Some((member, _)) = self.members.get_mut(&mac).filter(|_| is_addressable) else {
-            return Err(Denial::AddressClaim);
-        };
-        if !member.take_new(now) {
-            return Err(Denial::AddressClaim);
-        }
-
-        member.bind(
-            Binding {
-                address,
-                origin: Origin::FirstCome,
-                until: now + FIRST_COME_LIFETIME,
-                firm: now + PROBE_WAIT,
-            },
-            now,
-        );
-        self.push(Event::Bound {
-            member: mac,
-            address,
-            origin: Origin::FirstCome,
-        });
-        if self.probes.len() < MAX_PROBES {
-            self.probes.push_back(address);
-        }
-
-        claim.allow(false)
-    }
-
-    /// Returns the next address about which the LAN has to be asked, with an ARP probe or duplicate address detection (RFC 5227, 2.1;
-    /// RFC 4862, 5.4): a station that has it and was silent so far answers, and keeps it.
-    pub fn poll_probe(&mut self) -> Option<IpAddr> {
-        self.probes.pop_front()
-    }
-
-    /// Returns who keeps `mac` from having an address.
-    fn owner_of(&self, address: IpAddr, now: Instant) -> Option<Owner> {
-        self.lan.owner_of(address, now).or_else(|| {
-            self.holder(address, now)
-                .map(|(holder, _)| Owner::Member(holder))
-        })
-    }
-
     /// Returns the member that has an address, and how it came to it.
     fn holder(&self, address: IpAddr, now: Instant) -> Option<(MacAddr, Origin)> {
         self.members.iter().find_map(|(&mac, (member, _))| {
@@ -424,22 +127,12 @@ impl Guard {
         })
     }
 
-    fn report(&mut self, member: MacAddr, address: IpAddr, owner: Owner, now: Instant) {
-        self.recent
-            .retain(|&(_, _, at)| now.saturating_duration_since(at) < CLAIM_QUIET);
-        let is_known = self
-            .recent
-            .iter()
-            .any(|&(who, what, _)| (who, what) == (member, address));
-        if is_known || self.recent.len() >= MAX_RECENT {
-            return;
+    fn take_away(&mut self, member: MacAddr, address: IpAddr) {
+        if let Some((had, _)) = self.members.get_mut(&member)
+            && had.unbind(address)
+        {
+            self.push(Event::Lost { member, address });
         }
-        self.recent.push_back((member, address, now));
-        self.push(Event::Claim {
-            member,
-            address,
-            owner,
-        });
     }
 
     fn push(&mut self, event: Event) {
@@ -472,26 +165,4 @@ impl Guard {
         });
         self.next_expiry = Some(now + EXPIRY_INTERVAL);
     }
-}
-
-/// A client speaks for itself, as often as a client needs to, and may give its lease back.
-fn check_dhcp(
-    member: &mut Member,
-    mac: MacAddr,
-    dhcp: &Dhcp<'_>,
-    now: Instant,
-) -> Result<(), Denial> {
-    if dhcp.is_reply() || dhcp.client() != mac {
-        return Err(Denial::DhcpSender);
-    }
-    if !member.take_dhcp(now) {
-        return Err(Denial::RateDhcp);
-    }
-    let given_back = matches!(dhcp.kind(), DhcpKind::Release | DhcpKind::Decline);
-    let source = IpAddr::V4(dhcp.source());
-    if given_back && (source.is_unspecified() || member.uses(source, now)) {
-        member.release();
-    }
-
-    Ok(())
 }

@@ -1,0 +1,190 @@
+//! What members say: whether a frame of a remote client may use the addresses that it speaks of.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use lanparty_proto::claims::{Dhcp, DhcpKind, Said};
+use lanparty_proto::{Frame, MacAddr};
+
+use crate::event::{Denial, Event, Origin, Owner};
+use crate::member::{Binding, FIRST_COME_LIFETIME, Member};
+use crate::{Guard, Presence};
+
+/// How long the same claim is not reported again.
+const CLAIM_QUIET: Duration = Duration::from_secs(10);
+
+/// How many claims are remembered in order not to report them again.
+const MAX_RECENT: usize = 64;
+
+/// Most addresses waiting to be asked about; they are taken in the turn in which they come.
+const MAX_PROBES: usize = 64;
+
+/// How long the LAN has to answer for an address before a member may announce it (RFC 6620, 3.2.5: `TENT_LT`).
+pub const PROBE_WAIT: Duration = Duration::from_millis(500);
+
+/// What a frame does with an address of its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// It comes from there, which no neighbour remembers.
+    Used,
+    /// It tells neighbours whose it is.
+    Announced,
+}
+
+impl Claim {
+    const fn allow(self, is_firm: bool) -> Result<(), Denial> {
+        match self {
+            Self::Announced if !is_firm => Err(Denial::Unproven),
+            Self::Announced | Self::Used => Ok(()),
+        }
+    }
+}
+
+impl Guard {
+    /// Decides about a frame of the remote client whose MAC is its source.
+    ///
+    /// # Errors
+    ///
+    /// Returns why the frame must not reach the LAN or another member.
+    pub fn check_remote(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), Denial> {
+        let mac = frame.source();
+        let Some((member, Presence::Here)) = self.members.get_mut(&mac) else {
+            return Err(Denial::UnknownMember);
+        };
+
+        let (address, claim) = match Said::read(frame) {
+            Said::Arp { hardware, .. } if hardware != mac => return Err(Denial::AddressClaim),
+            Said::Arp { sender, .. } => (IpAddr::V4(sender), Claim::Announced),
+            Said::Ipv4 { source } => (IpAddr::V4(source), Claim::Used),
+            Said::Dhcp(dhcp) => {
+                check_dhcp(member, mac, &dhcp, now)?;
+                (IpAddr::V4(dhcp.source()), Claim::Used)
+            }
+            Said::Ipv6 { source } => (IpAddr::V6(source), Claim::Used),
+            Said::Solicitation { source } => (IpAddr::V6(source), Claim::Announced),
+            // Duplicate detection asks, and tells nobody anything.
+            Said::Neighbor { source, target, .. } if source.is_unspecified() => {
+                (IpAddr::V6(target), Claim::Used)
+            }
+            Said::Neighbor { source, target, .. } => {
+                self.claim(mac, source.into(), Claim::Announced, now)?;
+                (IpAddr::V6(target), Claim::Announced)
+            }
+            // The policy refuses these; nobody's address is at stake without it.
+            Said::Router { .. } => return Err(Denial::AddressClaim),
+            Said::Nothing => return Ok(()),
+        };
+
+        self.claim(mac, address, claim, now)
+    }
+
+    /// Decides whether a member may use an address, and makes it the member's if it is nobody's.
+    fn claim(
+        &mut self,
+        mac: MacAddr,
+        address: IpAddr,
+        claim: Claim,
+        now: Instant,
+    ) -> Result<(), Denial> {
+        // A probe, or a station that has no address yet.
+        if address.is_unspecified() {
+            return Ok(());
+        }
+        let Some((member, _)) = self.members.get_mut(&mac) else {
+            return Err(Denial::UnknownMember);
+        };
+        if member.uses(address, now) {
+            let is_firm = member
+                .binding(address, now)
+                .is_some_and(|binding| binding.firm <= now);
+            return claim.allow(is_firm);
+        }
+        if let Some(owner) = self.owner_of(address, now) {
+            self.report(mac, address, owner, now);
+            return Err(Denial::AddressClaim);
+        }
+        let is_addressable = !address.is_multicast()
+            && !address.is_loopback()
+            && address != IpAddr::V4(Ipv4Addr::BROADCAST);
+        let Some((member, _)) = self.members.get_mut(&mac).filter(|_| is_addressable) else {
+            return Err(Denial::AddressClaim);
+        };
+        if !member.take_new(now) {
+            return Err(Denial::AddressClaim);
+        }
+
+        member.bind(
+            Binding {
+                address,
+                origin: Origin::FirstCome,
+                until: now + FIRST_COME_LIFETIME,
+                firm: now + PROBE_WAIT,
+            },
+            now,
+        );
+        self.push(Event::Bound {
+            member: mac,
+            address,
+            origin: Origin::FirstCome,
+        });
+        if self.probes.len() < MAX_PROBES {
+            self.probes.push_back(address);
+        }
+
+        claim.allow(false)
+    }
+
+    /// Returns the next address about which the LAN has to be asked, with an ARP probe or duplicate address detection (RFC 5227, 2.1;
+    /// RFC 4862, 5.4): a station that has it and was silent so far answers, and keeps it.
+    pub fn poll_probe(&mut self) -> Option<IpAddr> {
+        self.probes.pop_front()
+    }
+
+    /// Returns who keeps `mac` from having an address.
+    fn owner_of(&self, address: IpAddr, now: Instant) -> Option<Owner> {
+        self.lan.owner_of(address, now).or_else(|| {
+            self.holder(address, now)
+                .map(|(holder, _)| Owner::Member(holder))
+        })
+    }
+
+    fn report(&mut self, member: MacAddr, address: IpAddr, owner: Owner, now: Instant) {
+        self.recent
+            .retain(|&(_, _, at)| now.saturating_duration_since(at) < CLAIM_QUIET);
+        let is_known = self
+            .recent
+            .iter()
+            .any(|&(who, what, _)| (who, what) == (member, address));
+        if is_known || self.recent.len() >= MAX_RECENT {
+            return;
+        }
+        self.recent.push_back((member, address, now));
+        self.push(Event::Claim {
+            member,
+            address,
+            owner,
+        });
+    }
+}
+
+/// A client speaks for itself, as often as a client needs to, and may give its lease back.
+fn check_dhcp(
+    member: &mut Member,
+    mac: MacAddr,
+    dhcp: &Dhcp<'_>,
+    now: Instant,
+) -> Result<(), Denial> {
+    if dhcp.is_reply() || dhcp.client() != mac {
+        return Err(Denial::DhcpSender);
+    }
+    if !member.take_dhcp(now) {
+        return Err(Denial::RateDhcp);
+    }
+    let given_back = matches!(dhcp.kind(), DhcpKind::Release | DhcpKind::Decline);
+    let source = IpAddr::V4(dhcp.source());
+    if given_back && (source.is_unspecified() || member.uses(source, now)) {
+        member.release();
+    }
+
+    Ok(())
+}
