@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// Bad usage (`EX_USAGE` of `sysexits.h`).
 const USAGE: u8 = 64;
 
-/// The world refuses: a port that is taken, a relay that does not run.
+/// The world refuses: a port that is taken, a relay that does not run, a file or folder that cannot be used.
 const REFUSED: u8 = 2;
 
 /// Why the program ends.

@@ -12,6 +12,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Run};
+use crate::failure::Failure;
 
 /// The file with the development certificate and its key.
 const DEVELOPMENT_FILE: &str = "relay-dev-identity.json";
@@ -20,13 +21,19 @@ const DEVELOPMENT_FILE: &str = "relay-dev-identity.json";
 const KEYS_FILE: &str = "relay-keys.json";
 
 /// Loads or makes what the endpoint needs, and writes the development certificate where it was asked for.
-pub(crate) fn settings(run: &Run, state: &StateDir) -> Result<RelaySettings> {
+///
+/// What may be wrong with these files is for the person to put right.
+pub(crate) fn settings(run: &Run, state: &StateDir) -> Result<RelaySettings, Failure> {
+    load(run, state).map_err(Failure::Refused)
+}
+
+fn load(run: &Run, state: &StateDir) -> Result<RelaySettings> {
     let keys = keys(&state.file(KEYS_FILE))?;
     if let (Some(cert), Some(key)) = (&run.cert, &run.key) {
         let identity = from_pem(cert, key)?;
         return RelaySettings::new(identity, keys).with_context(|| {
             format!(
-                "{} and {} do not belong together",
+                "{} and {} cannot be used together; --cert takes the whole chain, the relay's own first, and --key its key",
                 cert.display(),
                 key.display()
             )
@@ -56,7 +63,10 @@ fn from_pem(cert: &Path, key: &Path) -> Result<Identity> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| unreadable(cert))?;
     if chain.is_empty() {
-        bail!("there is no certificate in {}", cert.display());
+        bail!(
+            "there is no certificate in {}; it must be a PEM file with the whole chain, the relay's own first",
+            cert.display()
+        );
     }
     let key = PrivateKeyDer::from_pem_file(key).with_context(|| unreadable(key))?;
 

@@ -40,7 +40,8 @@ fn main() -> ExitCode {
 }
 
 fn show_status(state_dir: Option<&Path>) -> Result<(), Failure> {
-    let state = StateDir::open(state_dir, &Environment::read()).map_err(anyhow::Error::from)?;
+    let state = StateDir::open(state_dir, &Environment::read())
+        .map_err(|error| Failure::Refused(error.into()))?;
     let text = watch::ask(&state).map_err(Failure::Refused)?;
 
     run::say(&text)

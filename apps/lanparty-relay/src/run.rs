@@ -44,7 +44,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         Signals::new([SIGINT, SIGTERM, SIGUSR2]).context("cannot watch for signals")?;
     let program = Program::remember()?;
     let state = StateDir::open(run.state_dir.as_deref(), &Environment::read())
-        .map_err(anyhow::Error::from)?;
+        .map_err(|error| Failure::Refused(error.into()))?;
     let (estate, predecessor, settings) = prepare(run, &state)?;
     let settings = settings.with_handshake_patience(run.door.handshake());
     let Estate { ports, rooms } = estate;
@@ -57,7 +57,8 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         Arc::clone(&relay.shared.door),
         run.door.memory.saturating_mul(1024 * 1024),
         predecessor.is_some(),
-    )?;
+    )
+    .map_err(Failure::Refused)?;
     std::thread::Builder::new()
         .name("window".to_owned())
         .spawn(move || window.serve())

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use lanparty_ctrl::RoomCode;
 use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
 use lanparty_proto::mac::ParseMacError;
 use lanparty_proto::{MacAddr, policy};
 use lanparty_queue::{Pace, Rate};
 use rustls_pki_types::CertificateDer;
+
+use crate::program::Refused;
 
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
@@ -115,14 +116,14 @@ impl JoinArgs {
     /// # Errors
     ///
     /// Returns an error if the certificate file cannot be read or is none, or the system's roots cannot be used.
-    pub fn settings(&self) -> anyhow::Result<MemberSettings> {
+    pub fn settings(&self) -> Result<MemberSettings, Refused> {
         let (trust, name) = match &self.relay_ca_cert {
             Some(path) => {
-                let bytes = std::fs::read(path).with_context(|| {
-                    format!(
-                        "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-der-out",
+                let bytes = std::fs::read(path).map_err(|error| {
+                    Refused(format!(
+                        "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-der-out: {error}",
                         path.display()
-                    )
+                    ))
                 })?;
                 (
                     Trust::Pinned(CertificateDer::from(bytes)),
@@ -133,7 +134,7 @@ impl JoinArgs {
         };
         let name = self.server_name.clone().unwrap_or(name);
 
-        Ok(MemberSettings::new(name, &trust, self.pace())?)
+        MemberSettings::new(name, &trust, self.pace()).map_err(|error| Refused::because(&error))
     }
 
     /// Returns how sending to the relay is limited.

@@ -20,7 +20,7 @@ pub mod exit {
     pub const OK: u8 = 0;
     /// Something failed that should not.
     pub const FAILED: u8 = 1;
-    /// The world refused: no carrier, rejected, unreachable.
+    /// The world refused: no carrier, rejected, unreachable, a file or folder that cannot be used.
     pub const REFUSED: u8 = 2;
     /// The command line cannot be used (`EX_USAGE`, sysexits.h).
     pub const USAGE: u8 = 64;
@@ -30,6 +30,15 @@ pub mod exit {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+impl Refused {
+    /// Says what is wrong in the words of `error` and its causes.
+    pub fn because(error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+
+        Self(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    }
+}
 
 /// How logs look.
 #[derive(clap::Args, Debug, Clone)]

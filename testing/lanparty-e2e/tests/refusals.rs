@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -130,6 +132,44 @@ fn a_kind_that_no_option_opens_is_bad_usage_everywhere() {
             assert_eq!(code, Some(BAD_USAGE), "{program}: {text}");
             assert!(text.contains(sentence), "{program}: {text}");
         }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_are_refused_with_what_to_do() {
+    let bed = Bed::new().unwrap();
+    let (missing, text) = (bed.dir().join("missing.der"), bed.dir().join("text.der"));
+    std::fs::write(&text, "-----BEGIN CERTIFICATE-----\n").unwrap();
+    let identity = bed.dir().join("identity.json");
+    std::fs::write(&identity, "{\"mac\":").unwrap();
+    std::fs::set_permissions(&identity, Permissions::from_mode(0o600)).unwrap();
+    let certificates = [
+        (&missing, "copy it from the relay"),
+        (&text, "take the one that the relay wrote"),
+    ];
+    let clients = [
+        ("--state-dir", &text.join("state"), "--state-dir"),
+        ("--identity-file", &identity, "delete it"),
+    ];
+    let member = |side, program: &str| {
+        let mut command = bed.program(side, program).unwrap();
+        command.args(["--relay", "192.0.2.1", "--room", ROOM]);
+        command
+    };
+    let client = || member(Side::Remote(0), "lanparty-client-linux");
+
+    for (file, sentence) in certificates {
+        let mut gateway = member(Side::Gateway(0), "lanparty-gateway");
+        gateway.args(["--interface", LAN]);
+        for mut command in [client(), gateway] {
+            command.arg("--relay-ca-cert").arg(file);
+            assert_refused(&bed, "certificate", command, &[sentence]);
+        }
+    }
+    for (option, file, sentence) in clients {
+        let mut command = client();
+        command.arg(option).arg(file);
+        assert_refused(&bed, "state", command, &[sentence]);
     }
 }
 

@@ -213,13 +213,6 @@ fn what_keeps_it_from_starting_is_told_in_a_sentence() {
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("is taken"), "{text}");
 
-    let (code, text) = Relay::refused(
-        "nocert",
-        &["--cert", "/nonexistent", "--key", "/nonexistent"],
-    );
-    assert_eq!(code, 1, "{text}");
-    assert!(text.contains("cannot read /nonexistent"), "{text}");
-
     for usage in [
         &["--cert", "/nonexistent"][..],
         &["--listen", "443/tcp"],
@@ -228,6 +221,33 @@ fn what_keeps_it_from_starting_is_told_in_a_sentence() {
     ] {
         let (code, text) = Relay::refused("usage", usage);
         assert_eq!(code, 64, "{text}");
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_are_refused_with_what_to_do() {
+    let mine = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (arguments, sentence) in [
+        (
+            &["--cert", "/nonexistent", "--key", "/nonexistent"][..],
+            "cannot read /nonexistent; it must be a PEM file that this user may read",
+        ),
+        (
+            &["--cert", mine, "--key", mine][..],
+            "must be a PEM file with the whole chain",
+        ),
+        (
+            &["--dev-cert-der-out", "/nonexistent/cert.der"][..],
+            "name another file with --dev-cert-der-out",
+        ),
+        (
+            &["--state-dir", "/dev/null/state"][..],
+            "name another with --state-dir",
+        ),
+    ] {
+        let (code, text) = Relay::refused("files", arguments);
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(sentence), "{text}");
     }
 }
 
@@ -242,6 +262,6 @@ fn a_readable_key_is_refused() {
     let state = relay.state().to_str().unwrap().to_owned();
     let (code, text) = Relay::refused("readable2", &["--state-dir", &state]);
 
-    assert_eq!(code, 1, "{text}");
+    assert_eq!(code, 2, "{text}");
     assert!(text.contains("others may read"), "{text}");
 }
