@@ -9,8 +9,9 @@ use lanparty_client_tap::{OpenError, Tap, TapOptions};
 use lanparty_ctrl::Role;
 use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::unix::WakeFd;
-use lanparty_member::{IDENTITY_FILE_NAME, Identity, Place, Reach, Start, Who, Writer};
+use lanparty_member::{IDENTITY_FILE_NAME, Place, Reach, Start, Who, Writer, load_identity};
 use lanparty_net::UdpSystem;
+use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
@@ -22,7 +23,7 @@ use crate::port::TapPort;
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     let writer = Writer::start().context("cannot start a thread")?;
-    let (identity, place) = identity(cli, &writer)?;
+    let (mac, place) = identity(cli)?;
     let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
         prepare: lanparty_udp::prepare,
         send: lanparty_udp::send_trains,
@@ -32,7 +33,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
     let tap = Tap::open(&TapOptions {
         name: cli.tap_name.clone(),
-        mac: identity.mac,
+        mac,
         mtu: FULL_IP_MTU,
         offload: !cli.no_offload,
         accept_router: cli.keep.ipv6_router,
@@ -44,16 +45,15 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         .transpose()?;
 
     let path = ClientPath::new(ClientPathConfig {
-        mac: identity.mac,
+        mac,
         policy: cli.join.policy(),
         player,
         seed: random_seed()?,
     });
     let who = Who {
         role: Role::Client,
-        mac: Some(identity.mac),
+        mac: Some(mac),
         interface: cli.tap_name.clone(),
-        generation: identity.generation,
         place,
         standby: Standby::Never,
         program: env!("CARGO_PKG_NAME"),
@@ -70,22 +70,23 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     })
 }
 
-/// Returns who this computer is, and the place that it had.
-fn identity(cli: &Cli, writer: &Writer) -> anyhow::Result<(Identity, Place)> {
+/// Returns this computer's tunnel MAC, and the place that it had.
+fn identity(cli: &Cli) -> anyhow::Result<(MacAddr, Place)> {
     let path = match &cli.identity_file {
         Some(path) => path.clone(),
-        None => StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())?
+        None => StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())
+            .map_err(|error| Refused::because(&error))?
             .file(IDENTITY_FILE_NAME),
     };
 
-    let identity = Identity::load(&path, cli.virtual_mac, writer)?;
+    let mac = load_identity(&path, cli.virtual_mac).map_err(|error| Refused::because(&error))?;
     let place = Place::open(
         path.with_extension("place.json"),
         &cli.join.relay.to_string(),
         &cli.join.room.to_string(),
     );
 
-    Ok((identity, place))
+    Ok((mac, place))
 }
 
 /// Says why there is no TAP device and what to do.

@@ -13,8 +13,9 @@ use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
 use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::{
-    Command, Handle, IDENTITY_FILE_NAME, Identity, JoinArgs, Place, Reach, Start, Who, Writer,
+    Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Place, Reach, Start, Who, Writer, load_identity,
 };
+use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_state::{Environment, StateDir};
@@ -63,7 +64,7 @@ struct Run {
     /// Gone before somebody else may write these files.
     writer: Writer,
     _alone: NamedMutex,
-    identity: Identity,
+    mac: MacAddr,
     place: Place,
     adapter: Adapter,
     reach: Reach,
@@ -81,23 +82,24 @@ impl Run {
             let text = "softlan runs already on this PC; end it first";
             return Err(Refused(text.to_owned()).into());
         };
-        let state = StateDir::open(join.state_dir.as_deref(), &Environment::read())?;
+        let state = StateDir::open(join.state_dir.as_deref(), &Environment::read())
+            .map_err(|error| Refused::because(&error))?;
         let adapters = adapters().context("cannot list the network adapters")?;
         let adapter = choose(&adapters, cli.tap_instance_id)
             .map_err(|error| Refused(error.to_string()))?
             .clone();
         let writer = Writer::start().context("cannot start a thread")?;
-        let (identity, place) = identity(cli, join, &state, &writer)?;
-        let was_written = prepare(&adapter, identity.mac).map_err(|error| refused(&error))?;
+        let (mac, place) = identity(cli, join, &state)?;
+        let was_written = prepare(&adapter, mac).map_err(|error| Refused::because(&error))?;
         if was_written {
-            tracing::info!(mac = %identity.mac, "the adapter has the tunnel MAC now and was restarted");
+            tracing::info!(%mac, "the adapter has the tunnel MAC now and was restarted");
         }
         let reach = Reach::find(join)?;
 
         Ok(Self {
             writer,
             _alone: alone,
-            identity,
+            mac,
             place,
             adapter,
             reach,
@@ -113,7 +115,7 @@ impl Run {
                 |error| tracing::info!(%error, "the end of the user's session may cut this off"),
             )
             .ok();
-        let tap = Tap::open(&self.adapter, self.identity.mac).map_err(|error| refused(&error))?;
+        let tap = Tap::open(&self.adapter, self.mac).map_err(|error| Refused::because(&error))?;
         tracing::info!(
             adapter = tap.name(),
             id = %tap.id(),
@@ -137,7 +139,7 @@ impl Run {
         let port = TapPort::new(tap, Arc::clone(&wake), warden.orders(), warden.ways())?;
 
         let path = ClientPath::new(ClientPathConfig {
-            mac: self.identity.mac,
+            mac: self.mac,
             policy: join.policy(),
             player,
             seed: random_seed()?,
@@ -145,9 +147,8 @@ impl Run {
         let waker = Arc::new(move || wake.set());
         let who = Who {
             role: Role::Client,
-            mac: Some(self.identity.mac),
+            mac: Some(self.mac),
             interface: self.adapter.name.clone(),
-            generation: self.identity.generation,
             place: self.place,
             standby: Standby::Never,
             program: env!("CARGO_PKG_NAME"),
@@ -191,32 +192,20 @@ fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<JoinHandle<()>> 
         .context("cannot start a thread")
 }
 
-/// Returns who this PC is, and the place that it had.
-fn identity(
-    cli: &Cli,
-    join: &JoinArgs,
-    state: &StateDir,
-    writer: &Writer,
-) -> anyhow::Result<(Identity, Place)> {
+/// Returns this PC's tunnel MAC, and the place that it had.
+fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(MacAddr, Place)> {
     let kept = state.file(IDENTITY_FILE_NAME);
     let path = cli
         .identity_file
         .as_deref()
         .unwrap_or_else(|| Path::new(&kept));
 
-    let identity = Identity::load(path, cli.virtual_mac, writer)?;
+    let mac = load_identity(path, cli.virtual_mac).map_err(|error| Refused::because(&error))?;
     let place = Place::open(
         path.with_extension("place.json"),
         &join.relay.to_string(),
         &join.room.to_string(),
     );
 
-    Ok((identity, place))
-}
-
-/// Says what failed and why in one sentence.
-pub(crate) fn refused(error: &dyn std::error::Error) -> Refused {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-
-    Refused(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    Ok((mac, place))
 }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use lanparty_client_core::DataPath as _;
 use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
-use lanparty_member::program::random_seed;
+use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::unix::WakeFd;
 use lanparty_member::{Place, Reach, Start, Who, Writer};
 use lanparty_net::UdpSystem;
@@ -115,7 +115,6 @@ fn start(
         role: Role::Gateway,
         mac: None,
         interface: cli.interface.clone(),
-        generation: 0,
         place,
         standby: cli.standby.into(),
         program: env!("CARGO_PKG_NAME"),
@@ -158,11 +157,9 @@ fn copy(socket: &PacketSocket) -> anyhow::Result<OwnedFd> {
     copy.context("the system gives no further descriptor")
 }
 
-fn state(cli: &Cli) -> anyhow::Result<StateDir> {
-    Ok(StateDir::open(
-        cli.join.state_dir.as_deref(),
-        &Environment::read(),
-    )?)
+fn state(cli: &Cli) -> Result<StateDir, Refused> {
+    StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())
+        .map_err(|error| Refused::because(&error))
 }
 
 /// Returns the place that this box's gateway on the same interface had.

@@ -76,8 +76,6 @@ pub struct Session {
     candidate: Option<Line>,
     next_attempt: u64,
     generation: u64,
-    /// How often generations of an earlier process were skipped.
-    leaps: u32,
     resume: Option<String>,
     place: Option<(RoomId, PeerId)>,
     /// Until when the first join has to succeed; `None` afterwards.
@@ -116,7 +114,6 @@ impl Session {
             candidate: None,
             next_attempt: 1,
             generation: config.generation,
-            leaps: 0,
             resume: config.resume.clone(),
             place: None,
             first_deadline: None,

@@ -675,38 +675,6 @@ fn an_old_process_whose_successor_did_not_come_is_a_member_like_any_other() {
 }
 
 #[test]
-fn a_start_whose_generation_was_used_before_and_never_written_down_takes_its_place_all_the_same() {
-    let mut bench = Bench::new();
-    let mut attempt = connect(&bench.outputs()).unwrap();
-    let mut generations = Vec::new();
-    for _ in 0..4 {
-        bench.connected(attempt);
-        generations.push(hello(&bench.outputs()).generation);
-        bench.say(attempt, reject(RejectCode::Superseded));
-        attempt = connect(&bench.outputs()).unwrap();
-    }
-    assert!(
-        generations
-            .windows(2)
-            .all(|pair| pair[1] - pair[0] >= 1 << 20),
-        "{generations:?}"
-    );
-
-    for _ in 0..4 {
-        bench.connected(attempt);
-        bench.say(attempt, reject(RejectCode::Superseded));
-        attempt = connect(&bench.outputs()).unwrap();
-    }
-    bench.connected(attempt);
-    bench.say(attempt, reject(RejectCode::Superseded));
-    assert_eq!(
-        end(&bench.outputs()).unwrap().0,
-        Exit::Refused,
-        "for ever is too long"
-    );
-}
-
-#[test]
 fn others_who_come_to_the_successor_later_are_not_told_as_gone() {
     let (mut bench, old, new) = waiting();
     bench.say(old, client(6, OTHER));

@@ -1,4 +1,4 @@
-//! A client's identity between starts: its tunnel MAC, and how often it connected.
+//! A client's identity between starts: its tunnel MAC.
 
 use std::path::{Path, PathBuf};
 
@@ -6,87 +6,48 @@ use lanparty_proto::MacAddr;
 use lanparty_state::{StateError, read_private, write_private};
 use serde::{Deserialize, Serialize};
 
-use crate::writer::Writer;
-
 /// The file's name in the state directory.
 pub const FILE_NAME: &str = "lanparty-client-identity.json";
-
-/// What is kept of a client between its starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The tunnel MAC.
-    pub mac: MacAddr,
-    /// Higher than every generation that an earlier start used.
-    pub generation: u64,
-}
-
-/// How many generations one start may use before it would have to write the file again: one for each connection attempt.
-const GENERATIONS_PER_START: u64 = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
     mac: String,
-    #[serde(default)]
-    generation: u64,
 }
 
-impl Identity {
-    /// Loads the identity in `path`, or makes one; `mac` overrides the MAC for this start alone.
-    ///
-    /// One that is new is on the disk when this returns; what changes of a known one is given to `writer`: the identity is known, and
-    /// a full disk keeps nobody from the party.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the file is damaged or readable by others, or if a new one cannot be written.
-    pub fn load(path: &Path, mac: Option<MacAddr>, writer: &Writer) -> Result<Self, IdentityError> {
-        let stored = read_private(path)?
-            .map(|bytes| parse(path, &bytes))
-            .transpose()?;
-        let is_known = stored.is_some();
-        let known = match stored {
-            Some(known) => known,
-            None => Self {
-                mac: random_mac()?,
-                generation: 0,
-            },
-        };
-        let next = Stored {
-            mac: known.mac.to_string(),
-            generation: known.generation.saturating_add(GENERATIONS_PER_START),
-        };
-        let text = serde_json::to_vec_pretty(&next).map_err(IdentityError::Encode)?;
-        if is_known {
-            let loss = "the identity stays as it was";
-            writer.pen().write(path.to_path_buf(), text, loss);
-        } else {
-            write_private(path, &text)?;
-        }
+/// Returns the tunnel MAC that is kept in `path`, or makes one and writes it there; `given` goes before it for this start alone.
+///
+/// # Errors
+///
+/// Returns an error if the file is damaged or readable by others, or if a new one cannot be written.
+pub fn load(path: &Path, given: Option<MacAddr>) -> Result<MacAddr, IdentityError> {
+    let kept = match read_private(path)? {
+        Some(bytes) => parse(path, &bytes)?,
+        None => make(path)?,
+    };
 
-        Ok(Self {
-            mac: mac.unwrap_or(known.mac),
-            generation: known.generation.saturating_add(1),
-        })
-    }
+    Ok(given.unwrap_or(kept))
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Identity, IdentityError> {
+fn parse(path: &Path, bytes: &[u8]) -> Result<MacAddr, IdentityError> {
     let damaged = || IdentityError::Damaged(path.to_path_buf());
     let stored: Stored = serde_json::from_slice(bytes).map_err(|_syntax| damaged())?;
     let mac: MacAddr = stored.mac.parse().map_err(|_no_mac| damaged())?;
     mac.check_identity().map_err(|_no_identity| damaged())?;
 
-    Ok(Identity {
-        mac,
-        generation: stored.generation,
-    })
+    Ok(mac)
 }
 
-fn random_mac() -> Result<MacAddr, IdentityError> {
+fn make(path: &Path) -> Result<MacAddr, IdentityError> {
     let mut bytes = [0; 6];
     getrandom::fill(&mut bytes).map_err(IdentityError::Random)?;
+    let mac = MacAddr(bytes).into_identity();
+    let stored = Stored {
+        mac: mac.to_string(),
+    };
+    let text = serde_json::to_vec_pretty(&stored).map_err(IdentityError::Encode)?;
+    write_private(path, &text)?;
 
-    Ok(MacAddr(bytes).into_identity())
+    Ok(mac)
 }
 
 /// Why there is no identity.
@@ -119,21 +80,18 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_lives_on_and_its_generation_grows() {
-        let path = scratch("grows");
-        // Each start ends, and what it gave to its writer is written then.
-        let load = |mac| Identity::load(&path, mac, &Writer::start().unwrap()).unwrap();
+    fn an_identity_lives_on() {
+        let path = scratch("lives");
+        let load = |given| load(&path, given).unwrap();
         let first = load(None);
-        let second = load(None);
         let other = MacAddr([2, 0, 0, 0, 0, 9]);
         let overridden = load(Some(other));
         let third = load(None);
         std::fs::remove_file(&path).unwrap();
 
-        assert_eq!(first.mac.check_identity(), Ok(()));
-        assert_eq!((first.mac, second.mac), (second.mac, third.mac));
-        assert!(first.generation + GENERATIONS_PER_START <= second.generation);
-        assert_eq!(overridden.mac, other);
+        assert_eq!(first.check_identity(), Ok(()));
+        assert_eq!(overridden, other);
+        assert_eq!(first, third);
     }
 
     #[test]
@@ -141,7 +99,7 @@ mod tests {
         let path = scratch("damaged");
         write_private(&path, b"{\"mac\":\"01:").unwrap();
 
-        let error = Identity::load(&path, None, &Writer::start().unwrap()).unwrap_err();
+        let error = load(&path, None).unwrap_err();
         let kept = read_private(&path).unwrap().unwrap();
         std::fs::remove_file(&path).unwrap();
 

@@ -16,7 +16,7 @@ pub mod unix;
 mod writer;
 
 pub use cli::{Frames, JoinArgs, identity_mac};
-pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, Identity, IdentityError};
+pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, IdentityError, load as load_identity};
 pub use keep::KeepArgs;
 pub use mailbox::{Command, Handle, Heritage};
 pub use place::{Place, PlaceKeeper};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lanparty_state::{note_private, read_private};
+use lanparty_state::read_private;
 use serde::{Deserialize, Serialize};
 
 use crate::program::milliseconds;
@@ -77,8 +77,6 @@ impl Place {
             stored: self.stored,
             last: self.token,
         };
-        // A start that is killed before the disk has it must not use the same generations again. What goes wrong is said below.
-        let _noted = note_private(&keeper.path, &keeper.text());
         keeper.write();
 
         keeper
@@ -88,7 +86,8 @@ impl Place {
 /// Returns the first generation of a start at `clock`, in milliseconds since 1970, after a start that began with `known`.
 ///
 /// Attempts are further apart than the milliseconds that they are counted with, so the clock is ahead of whatever an earlier start used,
-/// also of one that was killed before it was written down. Where the clock was set back, the file decides.
+/// also of one that was killed before it was written down. Where the clock was set back, the file decides: only a start that was killed
+/// while the disk was at it, and before that the clock set back, costs its successor one `superseded`, and by then the file has it.
 const fn generation_after(known: u64, clock: u64) -> u64 {
     if clock > known {
         clock

@@ -66,8 +66,6 @@ pub struct Who {
     pub mac: Option<MacAddr>,
     /// The LAN interface of a gateway or the TAP of a client, for sentences.
     pub interface: String,
-    /// A generation that is higher than any of an earlier run, if the member's identity has one beside its place.
-    pub generation: u64,
     /// The place that it had.
     pub place: Place,
     /// What a gateway does whose room has one already.
@@ -91,7 +89,7 @@ impl Who {
             down_rate: join.down_rate(),
             program: self.program.to_owned(),
             program_version: self.version.to_owned(),
-            generation: self.generation.max(self.place.generation()),
+            generation: self.place.generation(),
             resume: self.place.token(),
             standby: self.standby,
             instance: u128::from(random_seed()?) << 64 | u128::from(random_seed()?),

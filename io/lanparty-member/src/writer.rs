@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use lanparty_state::write_private;
 
-/// Texts that may wait for the disk: an identity and a place at the start, and a place's token at each join, which are ages apart.
+/// Texts that may wait for the disk: a place at the start, and its token at each join, which are ages apart.
 const WAITING: usize = 8;
 
 /// What a file is to hold.

@@ -142,29 +142,8 @@ pub fn read_private(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 ///
 /// Returns an error if the disk is full or the directory cannot be written; the old file is then untouched.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    replace(path, bytes, File::sync_all)?;
-    sync_directory(path);
-
-    Ok(())
-}
-
-/// Writes a private file as [`write_private`] does, but does not wait for the disk: it outlives the process, and not the machine.
-///
-/// # Errors
-///
-/// Returns an error if the disk is full or the directory cannot be written; the old file is then untouched.
-pub fn note_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    replace(path, bytes, |_| Ok(()))
-}
-
-fn replace(
-    path: &Path,
-    bytes: &[u8],
-    settle: impl FnOnce(&File) -> io::Result<()>,
-) -> Result<(), StateError> {
     let temporary = temporary(path);
-    let written =
-        write_through(&temporary, bytes, settle).and_then(|()| fs::rename(&temporary, path));
+    let written = write_through(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if let Err(source) = written {
         // Whatever is there is half a file of ours; that it may not be there is fine.
         let _absent = fs::remove_file(&temporary);
@@ -173,6 +152,7 @@ fn replace(
             source,
         });
     }
+    sync_directory(path);
 
     Ok(())
 }
@@ -183,11 +163,7 @@ fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(leftovers::name_of(&name, std::process::id()))
 }
 
-fn write_through(
-    path: &Path,
-    bytes: &[u8],
-    settle: impl FnOnce(&File) -> io::Result<()>,
-) -> io::Result<()> {
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -199,7 +175,7 @@ fn write_through(
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
 
-    settle(&file)
+    file.sync_all()
 }
 
 /// Makes the rename itself durable, where directories can be flushed. A failure loses no more than the rename.

@@ -28,7 +28,7 @@ pub struct Config {
     pub program: String,
     /// The program's version.
     pub program_version: String,
-    /// The generation of the first hello; must be higher than any of an earlier run: the wall clock in milliseconds will do.
+    /// The generation of the first hello; must be higher than any of an earlier run.
     pub generation: u64,
     /// What [`JoinInfo::resume`](super::JoinInfo::resume) of an earlier run said, if that run did not leave.
     pub resume: Option<String>,

@@ -17,13 +17,6 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// How long a new connection waits beside a place that was silent, so that a path that has just come back keeps its connection.
 const LAST_CHANCE: Duration = Duration::from_millis(200);
 
-/// By how much a process skips generations whose predecessor died before its own was written down: what one start may use, twice as many
-/// with every further try.
-const LEAP: u64 = 1 << 20;
-
-/// How often it does: that many starts in a row may have died so early.
-const MAX_LEAPS: u32 = 8;
-
 /// How many workers in a row may name another: the room may move once while we come.
 const MAX_REDIRECTS: u8 = 3;
 
@@ -197,15 +190,6 @@ impl Session {
     }
 
     pub(super) fn rejected(&mut self, reject: &Reject, now: Instant) {
-        // The relay says so to whoever shows the place's token alone: a start whose generation nobody has written down was here before.
-        let may_leap = !self.has_joined() && self.leaps < MAX_LEAPS;
-        if reject.code == RejectCode::Superseded && may_leap {
-            self.close_candidate(close_code::LEFT, "rejected");
-            self.generation = self.generation.saturating_add(LEAP << self.leaps);
-            self.leaps += 1;
-            self.open(now);
-            return;
-        }
         if self.is_succeeding() && !self.has_joined() {
             // The old process goes on.
             self.refused(false, &reject.message, now);
