@@ -2,6 +2,7 @@
 
 mod commands;
 mod heir;
+mod install;
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -14,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 pub use self::commands::{RELAY_PORT, ROOM};
 use self::heir::Heir;
+pub use self::install::{Installed, Spoil};
 
 /// How long a program may take to print what a test waits for: generous, machines may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -116,6 +118,30 @@ impl Program {
         let heir =
             heir.with_context(|| format!("{} has no successor{}", self.name, self.story()))?;
         self.heir = Some(heir);
+
+        Ok(())
+    }
+
+    /// Asks it to start its successor, and kills that `after` it was there.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with all output if none is started within `patience`.
+    pub fn kill_successor(&mut self, after: Duration, patience: Duration) -> Result<()> {
+        self.signal(Signal::USR2)?;
+        let (start, parent) = (Instant::now(), self.pid());
+        let successor = loop {
+            if let Some(child) = Heir::child_of(parent) {
+                break child;
+            }
+            if start.elapsed() > patience {
+                bail!("{} starts no successor{}", self.name, self.story());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        std::thread::sleep(after);
+        successor.signal(Signal::KILL)?;
+        successor.wait(patience);
 
         Ok(())
     }

@@ -8,6 +8,7 @@ pub mod crowd;
 pub mod dialogue;
 pub mod figures;
 pub mod flow;
+pub mod impostors;
 pub mod kills;
 pub mod lines;
 pub mod paths;
@@ -35,7 +36,7 @@ pub struct Scenario {
 }
 
 /// All promises, in the order of `docs/reliability.md`.
-pub const SCENARIOS: [Scenario; 24] = [
+pub const SCENARIOS: [Scenario; 25] = [
     Scenario {
         name: "relay-kill",
         what: "kill -9 of the relay under traffic of 16 clients, a supervisor restarts it",
@@ -113,6 +114,12 @@ pub const SCENARIOS: [Scenario; 24] = [
         what: "a new gateway process takes over (systemctl reload), under numbered frames: none is lost",
         runs: 200,
         run: renewals::gateway,
+    },
+    Scenario {
+        name: "successor-kill",
+        what: "kill -9 of the gateway's successor, at another moment each time; a supervisor restarts it if it was the gateway",
+        runs: 200,
+        run: impostors::killed,
     },
     Scenario {
         name: "crowd-restart",

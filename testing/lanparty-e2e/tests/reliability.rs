@@ -5,7 +5,7 @@
 
 use lanparty_e2e::command::{output, tool};
 use lanparty_e2e::reliability::{Report, soak};
-use lanparty_e2e::reliability::{crowd, kills, lines, paths, processes, renewals};
+use lanparty_e2e::reliability::{crowd, impostors, kills, lines, paths, processes, renewals};
 
 fn holds(report: anyhow::Result<Report>) {
     let report = report.unwrap();
@@ -94,6 +94,21 @@ fn a_crowd_moves_to_a_renewed_relay_and_loses_nothing() {
 #[test]
 fn a_successor_that_cannot_start_leaves_the_relay_as_it_is() {
     holds(renewals::spoiled());
+}
+
+#[test]
+fn a_successor_that_is_no_good_leaves_the_gateway_as_it_is() {
+    holds(impostors::gateway());
+}
+
+#[test]
+fn a_successor_that_is_no_good_leaves_the_relay_as_it_is() {
+    holds(impostors::relay());
+}
+
+#[test]
+fn a_gateway_s_successor_may_be_killed_at_any_time_and_nobody_loses_a_place() {
+    holds(impostors::killed(10));
 }
 
 #[test]

@@ -22,14 +22,21 @@ impl Bed {
         self.dir().join("relay-cert.der")
     }
 
-    /// Returns a command for softlan's program `name` on `side`, with a state folder of its own.
+    /// Returns a command for softlan's program `name` on `side`, with a state folder of its own: the one that was installed on the bed,
+    /// or the one that was built.
     ///
     /// # Errors
     ///
     /// Returns an error if the program is not built.
     pub fn program(&self, side: Side, name: &str) -> Result<Command> {
         let state = self.state(side)?;
-        let mut command = self.on(side).command(binary(name)?);
+        let installed = self.installed(name);
+        let program = if installed.is_file() {
+            installed
+        } else {
+            binary(name)?
+        };
+        let mut command = self.on(side).command(program);
         command
             .env("STATE_DIRECTORY", &state)
             .env("XDG_STATE_HOME", &state)

@@ -27,6 +27,15 @@ impl Heir {
         })
     }
 
+    /// Names a child of the process `parent`, if it has one.
+    pub(super) fn child_of(parent: u32) -> Option<Self> {
+        let processes = std::fs::read_dir("/proc").ok()?.flatten();
+        let mut numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let child = numbers.find(|pid| parent_of(*pid) == Some(parent))?;
+
+        Self::new(child).ok()
+    }
+
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
         Ok(pidfd_send_signal(&self.process, signal)?)
     }
@@ -48,4 +57,12 @@ impl Heir {
 
         !self.is_running()
     }
+}
+
+/// Returns the parent of the process `pid`: the second word behind the name in parentheses (`proc_pid_stat(5)`).
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, behind) = stat.rsplit_once(')')?;
+
+    behind.split_ascii_whitespace().nth(1)?.parse().ok()
 }

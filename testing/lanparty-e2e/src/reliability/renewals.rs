@@ -79,13 +79,13 @@ pub fn spoiled() -> Result<Report> {
 }
 
 /// What a renewal must not touch: dialogues of every kind, a TCP connection, and everybody's connection.
-struct Talks {
+pub(super) struct Talks {
     dialogues: [Dialogue; 2],
     flow: Flow,
 }
 
 impl Talks {
-    fn start(stage: &Stage) -> Result<Self> {
+    pub(super) fn start(stage: &Stage) -> Result<Self> {
         Ok(Self {
             dialogues: [stage.talk(0)?, stage.talk_across(0, 1)?],
             flow: stage.flow(0)?,
@@ -93,7 +93,7 @@ impl Talks {
     }
 
     /// `gateways` is how many processes followed the first gateway: each says once that it is there.
-    fn report(self, stage: &Stage, gateways: usize) -> Result<Report> {
+    pub(super) fn report(self, stage: &Stage, gateways: usize) -> Result<Report> {
         let mut report = Report::default();
         let heard = self.flow.finish();
         report.fact(heard.is_ok(), format!("TCP lived through it ({heard:?})"));

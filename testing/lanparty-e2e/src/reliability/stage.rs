@@ -41,7 +41,24 @@ impl Stage {
     ///
     /// Returns an error with a program's output if it does not get ready.
     pub fn new(clients: u8) -> Result<Self> {
-        let bed = Bed::builder().remotes(clients).hosts(1).build()?;
+        Self::on(Self::bed(clients)?, clients)
+    }
+
+    /// Makes the bed of a stage for `clients` clients.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system gives no namespaces.
+    pub fn bed(clients: u8) -> Result<Bed> {
+        Bed::builder().remotes(clients).hosts(1).build()
+    }
+
+    /// Starts the same on a bed that [`Stage::bed`] made.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stage::new`].
+    pub fn on(bed: Bed, clients: u8) -> Result<Self> {
         let stage = Self {
             party: Party::start_on(bed, usize::from(clients))?,
         };
