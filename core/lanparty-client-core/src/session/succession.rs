@@ -16,9 +16,9 @@ use super::{Attempt, Output, SUSPICION, Session, Stage};
 /// long line (six round trips of 150 ms).
 const DISCOVERY: Duration = Duration::from_secs(1);
 
-/// How long the old connection is listened to if the relay does not end it: longer than a relay waits for the last of its members, and
-/// than anything stays in a queue.
-const LISTEN: Duration = Duration::from_secs(30);
+/// How long the old connection is listened to if the relay does not end it: longer than a relay waits for the last of its members, which
+/// is 80 s at most, and than anything stays in a queue.
+const LISTEN: Duration = Duration::from_secs(90);
 
 impl Session {
     /// Returns whether datagrams that come by a connection are for this member.
