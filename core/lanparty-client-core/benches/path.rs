@@ -7,21 +7,19 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanparty_client_core::path::{Encapsulator, Flow};
-use lanparty_client_core::{
-    Attempt, ClientPath, ClientPathConfig, DataPath as _, JoinInfo, Outbox, Output, Peer,
-};
-use lanparty_ctrl::{Mode, Role};
+use lanparty_client_core::{ClientPath, ClientPathConfig, DataPath as _, JoinInfo, Outbox};
+use lanparty_ctrl::Mode;
 use lanparty_offload::VnetHeader;
 use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
-use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_proto::{MacAddr, PeerId, overlay};
 use lanparty_queue::Class;
+use lanparty_samples::{self as samples, ROOM, joined};
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
-const ROOM: RoomId = RoomId(9);
-const GATEWAY: PeerId = PeerId(1);
+const GATEWAY: PeerId = samples::GATEWAY.id;
 
 /// What a path of 1500 bytes carries: a frame of 1414 bytes fits, a full one does not.
 const BUDGET: usize = 1440;
@@ -33,25 +31,11 @@ fn path() -> ClientPath {
         player: PlayerPolicy::default(),
         seed: 1,
     });
-    let joined = Output::Joined(JoinInfo {
-        attempt: Attempt(1),
-        peer: PeerId(5),
-        room: ROOM,
-        mtu: 1500,
-        mode: Mode::Full,
+    let info = JoinInfo {
         budget: BUDGET,
-        gateway: true,
-        same_place: false,
-        resume: None,
-    });
-    let gateway = Output::PeerJoined(Peer {
-        id: GATEWAY,
-        role: Role::Gateway,
-        mac: None,
-    });
-    for output in [joined, gateway] {
-        path.handle_session(&output, Instant::now(), &mut Outbox::default());
-    }
+        ..joined(PeerId(5))
+    };
+    samples::join(&mut path, info, &[samples::GATEWAY], Instant::now());
 
     path
 }

@@ -11,23 +11,23 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_client_core::path::{Decapsulator, Encapsulator};
 use lanparty_client_core::{
-    Attempt, ClientPath, ClientPathConfig, DataPath as _, Flow, JoinInfo, Outbox, Output, Peer,
+    ClientPath, ClientPathConfig, DataPath as _, Flow, JoinInfo, Outbox, Output, Peer,
 };
 use lanparty_ctrl::{LeaveReason, Mode, Role};
 use lanparty_obs::{Action, DropReason};
 use lanparty_offload::{VnetHeader, checksum};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
-use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay, split};
+use lanparty_proto::{MacAddr, PeerId, Refusal, overlay, split};
 use lanparty_queue::Class;
+use lanparty_samples::{self as samples, ROOM, client, join, joined};
 use proptest::prelude::*;
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 const FRIEND: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
-const ROOM: RoomId = RoomId(9);
 const OWN: PeerId = PeerId(5);
-const GATEWAY: PeerId = PeerId(1);
+const GATEWAY: PeerId = samples::GATEWAY.id;
 const CLIENT: PeerId = PeerId(6);
 const BUDGET: usize = 1200;
 const FLOW: Flow = Flow {
@@ -43,34 +43,13 @@ fn path(mode: Mode, mtu: u16) -> ClientPath {
         seed: 1,
     });
     let info = JoinInfo {
-        attempt: Attempt(1),
-        peer: OWN,
-        room: ROOM,
         mtu,
         mode,
         budget: BUDGET,
-        gateway: true,
-        same_place: false,
-        resume: None,
+        ..joined(OWN)
     };
-    let gateway = Peer {
-        id: GATEWAY,
-        role: Role::Gateway,
-        mac: None,
-    };
-    let friend = Peer {
-        id: CLIENT,
-        role: Role::Client,
-        mac: Some(FRIEND),
-    };
-    let told = [
-        Output::Joined(info),
-        Output::PeerJoined(gateway),
-        Output::PeerJoined(friend),
-    ];
-    for output in told {
-        path.handle_session(&output, Instant::now(), &mut Outbox::default());
-    }
+    let friend = client(CLIENT.0, FRIEND);
+    join(&mut path, info, &[samples::GATEWAY, friend], Instant::now());
 
     path
 }

@@ -6,23 +6,18 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lanparty_client_core::{Attempt, DataPath as _, JoinInfo, Outbox, Output, Peer};
-use lanparty_ctrl::{Mode, Role};
+use lanparty_client_core::{DataPath as _, JoinInfo, Outbox, Peer};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
-use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_proto::{MacAddr, overlay};
+use lanparty_samples::{GATEWAY, ROOM, client, join, joined};
 
 const CARD: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 1]);
 const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
 const REMOTE: MacAddr = MacAddr([2, 0, 0, 0, 0, 6]);
-const ROOM: RoomId = RoomId(9);
-const CLIENT: Peer = Peer {
-    id: PeerId(6),
-    role: Role::Client,
-    mac: Some(REMOTE),
-};
+const CLIENT: Peer = client(6, REMOTE);
 
 fn path(now: Instant) -> GatewayPath {
     let mut path = GatewayPath::new(GatewayPathConfig {
@@ -32,20 +27,11 @@ fn path(now: Instant) -> GatewayPath {
         probes: ProbeKeys::new([7; 2], 1, "ROOM1"),
         seed: 1,
     });
-    let joined = Output::Joined(JoinInfo {
-        attempt: Attempt(1),
-        peer: PeerId(1),
-        room: ROOM,
-        mtu: 1500,
-        mode: Mode::Full,
+    let info = JoinInfo {
         budget: 1434,
-        gateway: true,
-        same_place: false,
-        resume: None,
-    });
-    for output in [joined, Output::PeerJoined(CLIENT)] {
-        path.handle_session(&output, now, &mut Outbox::default());
-    }
+        ..joined(GATEWAY.id)
+    };
+    join(&mut path, info, &[CLIENT], now);
 
     path
 }

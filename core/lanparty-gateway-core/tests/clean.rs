@@ -9,10 +9,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_client_core::{
-    Attempt, ClientPath, ClientPathConfig, DataPath, JoinInfo, Outbox, Output, Peer,
-};
-use lanparty_ctrl::{Mode, Role};
+use lanparty_client_core::{ClientPath, ClientPathConfig, DataPath as _, Outbox, Peer};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_obs::DropReason;
 use lanparty_offload::VnetHeader;
@@ -20,22 +17,13 @@ use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_UDP_L4};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::player::options::STRIPPED_DHCP;
 use lanparty_proto::policy::Policy;
-use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay};
+use lanparty_proto::{MacAddr, Refusal, overlay};
+use lanparty_samples::{GATEWAY, ROOM, client, dhcp, join, joined, sum};
 
 const NIC: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 1]);
 const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
 const REMOTE: MacAddr = MacAddr([2, 0, 0, 0, 0, 6]);
-const ROOM: RoomId = RoomId(9);
-const GATEWAY: Peer = Peer {
-    id: PeerId(1),
-    role: Role::Gateway,
-    mac: None,
-};
-const CLIENT: Peer = Peer {
-    id: PeerId(6),
-    role: Role::Client,
-    mac: Some(REMOTE),
-};
+const CLIENT: Peer = client(6, REMOTE);
 /// Where UDP starts, and where the DHCP options do.
 const UDP: usize = 34;
 const OPTIONS: usize = UDP + 8 + 240;
@@ -57,18 +45,18 @@ impl Bench {
             probes: ProbeKeys::new([7; 2], 1, "ROOM1"),
             seed: 1,
         });
-        let mut client = ClientPath::new(ClientPathConfig {
+        let mut player = ClientPath::new(ClientPathConfig {
             mac: REMOTE,
             policy: Policy::DEFAULT,
             player: at_client,
             seed: 1,
         });
-        join(&mut gateway, GATEWAY.id, CLIENT, now);
-        join(&mut client, CLIENT.id, GATEWAY, now);
+        join(&mut gateway, joined(GATEWAY.id), &[CLIENT], now);
+        join(&mut player, joined(CLIENT.id), &[GATEWAY], now);
 
         Self {
             gateway,
-            client,
+            client: player,
             now,
         }
     }
@@ -104,23 +92,6 @@ impl Bench {
 
         local
     }
-}
-
-fn join(path: &mut impl DataPath, own: PeerId, other: Peer, now: Instant) {
-    let mut out = Outbox::default();
-    let joined = Output::Joined(JoinInfo {
-        attempt: Attempt(1),
-        peer: own,
-        room: ROOM,
-        mtu: 1500,
-        mode: Mode::Full,
-        budget: 1400,
-        gateway: true,
-        same_place: false,
-        resume: None,
-    });
-    path.handle_session(&joined, now, &mut out);
-    path.handle_session(&Output::PeerJoined(other), now, &mut out);
 }
 
 fn keeping(code: u8) -> PlayerPolicy {
@@ -160,19 +131,6 @@ fn datagram(message: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The ones' complement sum (RFC 1071).
-fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes
-        .chunks(2)
-        .map(|word| u32::from(word[0]) << 8 | word.get(1).map_or(0, |low| u32::from(*low)));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-
-    u16::try_from(sum).unwrap()
-}
-
 fn pseudo(frame: &[u8], len: u16) -> u16 {
     let [high, low] = len.to_be_bytes();
 
@@ -200,22 +158,8 @@ fn checksum_is_right(frame: &[u8]) -> bool {
         == 0xffff
 }
 
-/// The options that a client finds, by code.
 fn codes(frame: &[u8]) -> Vec<u8> {
-    let mut options = &frame[OPTIONS..];
-    let mut found = Vec::new();
-    while let [code, rest @ ..] = options {
-        match code {
-            0 => options = rest,
-            255 => break,
-            _ => {
-                found.push(*code);
-                options = &rest[1 + usize::from(rest[0])..];
-            }
-        }
-    }
-
-    found
+    dhcp::codes(&frame[OPTIONS..])
 }
 
 #[test]

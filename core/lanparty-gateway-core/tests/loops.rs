@@ -8,54 +8,20 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_client_core::{
-    Attempt, ClientPath, ClientPathConfig, DataPath, JoinInfo, Outbox, Output, Peer,
-};
-use lanparty_ctrl::{ForeignSource, Mode, Role};
+use lanparty_client_core::{ClientPath, ClientPathConfig, DataPath, Outbox, Output};
+use lanparty_ctrl::ForeignSource;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, PROBE_INTERVAL, ProbeKeys};
 use lanparty_obs::{DropReason, StatusLine};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::probe::{self, Probe, ProbeKind};
-use lanparty_proto::{Frame, MacAddr, PeerId, RoomId, overlay};
+use lanparty_proto::{Frame, MacAddr, PeerId, overlay};
+use lanparty_samples::{GATEWAY, ROOM, client, join, joined};
 
 const NIC: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 1]);
 const BRIDGED: MacAddr = MacAddr([2, 0, 0, 0, 0, 6]);
 const GOOD: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
-const ROOM: RoomId = RoomId(9);
-const GATEWAY: Peer = Peer {
-    id: PeerId(1),
-    role: Role::Gateway,
-    mac: None,
-};
-
-const fn client(id: u16, mac: MacAddr) -> Peer {
-    Peer {
-        id: PeerId(id),
-        role: Role::Client,
-        mac: Some(mac),
-    }
-}
-
-fn join(path: &mut impl DataPath, own: PeerId, others: &[Peer], now: Instant) {
-    let mut out = Outbox::default();
-    let joined = Output::Joined(JoinInfo {
-        attempt: Attempt(1),
-        peer: own,
-        room: ROOM,
-        mtu: 1500,
-        mode: Mode::Full,
-        budget: 1400,
-        gateway: true,
-        same_place: false,
-        resume: None,
-    });
-    path.handle_session(&joined, now, &mut out);
-    for peer in others {
-        path.handle_session(&Output::PeerJoined(*peer), now, &mut out);
-    }
-}
 
 /// A gateway and the two clients of its room.
 struct Bench {
@@ -83,9 +49,9 @@ impl Bench {
             now,
         };
         let (six, seven) = (client(6, BRIDGED), client(7, GOOD));
-        join(&mut bench.gateway, GATEWAY.id, &[six, seven], now);
-        join(&mut bench.bridged, six.id, &[GATEWAY, seven], now);
-        join(&mut bench.good, seven.id, &[GATEWAY, six], now);
+        join(&mut bench.gateway, joined(GATEWAY.id), &[six, seven], now);
+        join(&mut bench.bridged, joined(six.id), &[GATEWAY, seven], now);
+        join(&mut bench.good, joined(seven.id), &[GATEWAY, six], now);
 
         bench
     }
@@ -273,7 +239,7 @@ fn gateways_notice_each_other() {
     let mut bench = Bench::new();
     let (_, own) = bench.pass(PROBE_INTERVAL);
     let presence = |path: &mut GatewayPath, now| {
-        join(path, GATEWAY.id, &[], now);
+        join(path, joined(GATEWAY.id), &[], now);
         let mut out = Outbox::default();
         path.handle_timeout(now, &mut out);
         out.local

@@ -9,27 +9,21 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_client_core::{
-    Attempt, DataPath as _, End, Exit, JoinInfo, Neighbor, Outbox, Output, Peer,
-};
-use lanparty_ctrl::{LeaveReason, Mode, Role};
+use lanparty_client_core::{DataPath as _, End, Exit, JoinInfo, Neighbor, Outbox, Output, Peer};
+use lanparty_ctrl::{LeaveReason, Mode};
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys, REFRESH_INTERVAL};
 use lanparty_obs::{Action, DropReason};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::probe::{self, Probe};
-use lanparty_proto::{Frame, MacAddr, PeerId, Refusal, RoomId, overlay};
+use lanparty_proto::{Frame, MacAddr, PeerId, Refusal, overlay};
+use lanparty_samples::{GATEWAY, ROOM, client, joined};
 
 const NIC: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 1]);
 const LAN: MacAddr = MacAddr([0, 0x1b, 0x21, 0, 0, 9]);
 const REMOTE: MacAddr = MacAddr([2, 0, 0, 0, 0, 6]);
-const ROOM: RoomId = RoomId(9);
-const CLIENT: Peer = Peer {
-    id: PeerId(6),
-    role: Role::Client,
-    mac: Some(REMOTE),
-};
+const CLIENT: Peer = client(6, REMOTE);
 
 struct Bench {
     path: GatewayPath,
@@ -56,15 +50,9 @@ impl Bench {
             now: Instant::now(),
         };
         bench.tell(&Output::Joined(JoinInfo {
-            attempt: Attempt(1),
-            peer: PeerId(1),
-            room: ROOM,
             mtu,
             mode,
-            budget: 1400,
-            gateway: true,
-            same_place: false,
-            resume: None,
+            ..joined(GATEWAY.id)
         }));
 
         bench

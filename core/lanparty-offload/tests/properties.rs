@@ -9,39 +9,23 @@ use bytes::Bytes;
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_offload::mss::{self, Checksum};
 use lanparty_offload::segment::MAX_SUPER_LEN;
-use lanparty_offload::vnet::{
-    FLAG_NEEDS_CSUM, GSO_ECN, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VNET_HEADER_LEN,
-};
+use lanparty_offload::vnet::{GSO_ECN, VNET_HEADER_LEN};
 use lanparty_offload::{Coalescer, FlowHasher, Super, VnetHeader, ipv4_fragment, too_big};
+use lanparty_samples::{SuperFrame, sum};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// Everything that decides what a super-frame looks like.
-#[derive(Debug, Clone)]
-struct Recipe {
-    tags: Vec<u16>,
-    v6: bool,
-    tcp: bool,
-    ip_options: usize,
-    extension: bool,
-    tcp_options: usize,
-    flags: u8,
-    id: u16,
-    sequence: u32,
-    size: u16,
-    payload: Vec<u8>,
-}
-
-fn recipes() -> impl Strategy<Value = Recipe> {
+fn recipes() -> impl Strategy<Value = SuperFrame> {
+    let tag = any::<[u8; 2]>().prop_map(|[high, low]| [0x81, 0x00, high, low]);
     (
-        (vec(any::<u16>(), 0..3), any::<bool>(), any::<bool>()),
+        (vec(tag, 0..3), any::<bool>(), any::<bool>()),
         (0_usize..11, any::<bool>(), 0_usize..11),
-        (any::<u8>(), any::<u16>(), any::<u32>()),
+        (any::<u8>(), any::<u16>(), any::<u32>(), any::<bool>()),
         (16_u16..1500, vec(any::<u8>(), 1..6000)),
     )
         .prop_map(
             |((tags, v6, tcp), (ip_options, extension, tcp_options), numbers, (size, payload))| {
-                Recipe {
+                SuperFrame {
                     tags,
                     v6,
                     tcp,
@@ -52,103 +36,16 @@ fn recipes() -> impl Strategy<Value = Recipe> {
                     id: numbers.1,
                     sequence: numbers.2,
                     size,
+                    says_headers: numbers.3,
                     payload,
                 }
             },
         )
 }
 
-impl Recipe {
-    /// A flow that GRO merges: nothing but ACK, no IP options, no extension headers.
-    fn mergeable(mut self) -> Self {
-        self.tcp = true;
-        self.ip_options = 0;
-        self.extension = false;
-        self.flags = 0x10 | self.flags & 0x08;
-        self
-    }
-
-    /// The frame with its headers; checksum fields hold what a kernel leaves in them.
-    fn build(&self) -> (VnetHeader, Vec<u8>) {
-        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-        for tag in &self.tags {
-            frame.extend([0x81, 0x00]);
-            frame.extend(tag.to_be_bytes());
-        }
-        let transport = if self.tcp {
-            20 + 4 * self.tcp_options
-        } else {
-            8
-        };
-        let protocol = if self.tcp { 6 } else { 17 };
-        let len = transport + self.payload.len();
-        if self.v6 {
-            let extension = if self.extension { 8 } else { 0 };
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-            frame.extend(u16::try_from(len + extension).unwrap().to_be_bytes());
-            frame.extend([if self.extension { 60 } else { protocol }, 64]);
-            frame.extend([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-            frame.extend([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
-            if self.extension {
-                frame.extend([protocol, 0, 1, 4, 0, 0, 0, 0]);
-            }
-        } else {
-            let header = 20 + 4 * self.ip_options;
-            let l3 = frame.len() + 2;
-            frame.extend([0x08, 0x00, 0x40 | u8::try_from(header / 4).unwrap(), 0]);
-            frame.extend(u16::try_from(header + len).unwrap().to_be_bytes());
-            frame.extend(self.id.to_be_bytes());
-            frame.extend([0x40, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
-            frame.extend(vec![1; 4 * self.ip_options]);
-            let sum = naive(&frame[l3..]);
-            frame[l3 + 10..l3 + 12].copy_from_slice(&sum.to_be_bytes());
-        }
-        let l4 = frame.len();
-        frame.extend([0x12, 0x34, 0x56, 0x78]);
-        if self.tcp {
-            frame.extend(self.sequence.to_be_bytes());
-            frame.extend([0, 0, 0, 9, u8::try_from(transport / 4 * 16).unwrap()]);
-            frame.extend([self.flags, 1, 0, 0, 0, 0, 0]);
-            frame.extend(vec![1; 4 * self.tcp_options]);
-        } else {
-            frame.extend(u16::try_from(len).unwrap().to_be_bytes());
-            frame.extend([0, 0]);
-        }
-        frame.extend(&self.payload);
-        let offset = if self.tcp { 16 } else { 6 };
-        let partial = !naive(&pseudo(&frame, l4));
-        frame[l4 + offset..l4 + offset + 2].copy_from_slice(&partial.to_be_bytes());
-
-        let vnet = VnetHeader {
-            flags: FLAG_NEEDS_CSUM,
-            gso_type: match (self.tcp, self.v6) {
-                (true, false) => GSO_TCPV4,
-                (true, true) => GSO_TCPV6,
-                (false, _) => GSO_UDP_L4,
-            },
-            hdr_len: 0,
-            gso_size: self.size,
-            csum_start: u16::try_from(l4).unwrap(),
-            csum_offset: offset.try_into().unwrap(),
-        };
-
-        (vnet, frame)
-    }
-
-    /// Bytes in front of the payload.
-    fn headers(&self) -> usize {
-        self.build().1.len() - self.payload.len()
-    }
-}
-
+/// The checksum over what has zeros in its place; 0 if a right one is in it.
 fn naive(bytes: &[u8]) -> u16 {
-    let mut sum = 0_u32;
-    for pair in bytes.chunks(2) {
-        sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-
-    !u16::try_from(sum).unwrap()
+    !sum(bytes)
 }
 
 /// Where IP and transport headers begin, by the simplest possible reading of what `build` makes.
@@ -256,7 +153,7 @@ proptest! {
 
     #[test]
     fn no_tcp_segment_exceeds_the_callers_limit(recipe in recipes(), max in 200_usize..1500) {
-        let recipe = Recipe { tcp: true, ..recipe };
+        let recipe = SuperFrame { tcp: true, ..recipe };
         let (vnet, frame) = recipe.build();
         let (l3, ..) = offsets(&frame);
 
@@ -336,7 +233,7 @@ proptest! {
 
     #[test]
     fn clamping_keeps_checksums_true(recipe in recipes(), mss: u16, nops in 0_usize..4, max in 576_u16..1500) {
-        let recipe = Recipe { tcp: true, tcp_options: 2, flags: 0x02, ..recipe };
+        let recipe = SuperFrame { tcp: true, tcp_options: 2, flags: 0x02, ..recipe };
         let (vnet, mut frame) = recipe.build();
         let (l3, l4, v6) = offsets(&frame);
         frame[l4 + 20..l4 + 28].fill(1);
@@ -362,7 +259,7 @@ proptest! {
 
     #[test]
     fn fragments_are_sound_and_carry_the_payload(recipe in recipes(), max in 76_usize..1500) {
-        let recipe = Recipe { v6: false, tcp: false, ..recipe };
+        let recipe = SuperFrame { v6: false, tcp: false, ..recipe };
         let (vnet, mut frame) = recipe.build();
         let (l3, l4, _) = offsets(&frame);
         prop_assert_eq!(ipv4_fragment::fragment(&frame, max).err(), Some(ipv4_fragment::FragmentRefusal::DontFragment));

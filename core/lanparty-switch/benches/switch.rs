@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use lanparty_ctrl::{Capability, Hello, PROTOCOL_VERSION, Role};
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_samples::hello;
 use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Rate, Switch, Verdict};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -32,27 +32,15 @@ fn room(clients: u8) -> (Switch, Attachment) {
     );
     let places: Vec<Attachment> = (1..=clients)
         .map(|number| {
-            let hello = Hello {
-                version: PROTOCOL_VERSION,
-                role: Role::Client,
-                room: "ROOM1".parse().unwrap(),
-                mac: Some(mac(number)),
-                budget: 1434,
-                capabilities: vec![Capability::FullFrame],
-                generation: 1,
-                resume: None,
-                instance: None,
-                down_rate: None,
-                program: String::new(),
-                program_version: String::new(),
-            };
             let joiner = Joiner {
                 conn: ConnId(number.into()),
                 budget: 1434,
                 origin: HOME,
                 token: [number; 16],
             };
-            switch.handle_hello(joiner, &hello, Instant::now()).unwrap()
+            switch
+                .handle_hello(joiner, &hello(Some(mac(number))), Instant::now())
+                .unwrap()
         })
         .collect();
     while switch.poll_output().is_some() {}

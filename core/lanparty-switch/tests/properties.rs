@@ -4,10 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{
-    Capability, Hello, LeaveReason, Message, PROTOCOL_VERSION, RejectCode, Role, RoomCode, Welcome,
-};
+use lanparty_ctrl::{Hello, LeaveReason, Message, RejectCode, RoomCode, Welcome};
 use lanparty_proto::{MacAddr, overlay};
+use lanparty_samples::hello;
 use lanparty_sim::{Model, Refused};
 use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Output, Rate, Switch, Verdict};
 use proptest::prelude::*;
@@ -116,24 +115,12 @@ impl World {
         let resumed = resume.and_then(|ago| self.conn(ago));
         let client = (who > 0).then(|| mac(who));
         let hello = Hello {
-            version: PROTOCOL_VERSION,
-            role: if who == 0 {
-                Role::Gateway
-            } else {
-                Role::Client
-            },
             room: room_code(room),
-            mac: client,
-            budget: 1434,
-            capabilities: vec![Capability::FullFrame],
             generation,
             resume: resumed
                 .and_then(|conn| conn.welcome.resume.clone())
                 .map(|resume| resume.token),
-            instance: None,
-            down_rate: None,
-            program: String::new(),
-            program_version: String::new(),
+            ..hello(client)
         };
         let first = resumed.map(|conn| conn.first);
         let expected = self.model.join(number, room, client, first, generation);

@@ -9,14 +9,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{
-    Capability, ForeignSource, Hello, LeaveReason, Message, Mode, PROTOCOL_VERSION, RejectCode,
-    Role, Stats, Welcome,
+    Capability, ForeignSource, Hello, LeaveReason, Message, Mode, RejectCode, Stats, Welcome,
 };
 use lanparty_obs::DropReason;
 use lanparty_proto::policy::{Class, Policy};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
 use lanparty_proto::split::{first_half_len, part_header};
 use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay};
+use lanparty_samples::hello;
 use lanparty_switch::{
     Attachment, ConnId, DEFAULT_NATIVE_MTU, Fit, Joiner, Limits, MAX_BUDGET, Output, RoomMode,
     Switch, Verdict,
@@ -145,26 +145,15 @@ impl Party {
 
 fn client(mac: MacAddr) -> Hello {
     Hello {
-        version: PROTOCOL_VERSION,
-        role: Role::Client,
-        room: "ROOM1".parse().unwrap(),
-        mac: Some(mac),
         budget: u16::MAX,
-        capabilities: vec![Capability::FullFrame],
-        generation: 1,
-        resume: None,
-        instance: None,
-        down_rate: None,
-        program: "test".into(),
-        program_version: "1".into(),
+        ..hello(Some(mac))
     }
 }
 
 fn gateway() -> Hello {
     Hello {
-        role: Role::Gateway,
-        mac: None,
-        ..client(A)
+        budget: u16::MAX,
+        ..hello(None)
     }
 }
 

@@ -12,10 +12,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4};
+use lanparty_offload::vnet::GSO_TCPV4;
 use lanparty_offload::{Super, VnetHeader};
 use lanparty_packet::{FilterState, InterfaceFacts, LinkState, PacketOptions, PacketSocket};
 use lanparty_proto::MacAddr;
+use lanparty_samples::SuperFrame;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -53,7 +54,7 @@ fn a_super_frame_crosses_whole_where_offloads_are_on() {
     in_namespace("on", || {
         let mut from = open("near");
         let mut to = open("far");
-        let (vnet, frame) = Recipe::tcp(40_000).build();
+        let (vnet, frame) = SuperFrame::tcp(40_000).build();
 
         from.send(
             &vnet,
@@ -79,7 +80,7 @@ fn tags_that_the_kernel_takes_off_are_put_back() {
             vec![[0x81, 0x00, 0xe0, 0x00]],
             vec![[0x88, 0xa8, 0x00, 0x07], [0x81, 0x00, 0x00, 0x09]],
         ] {
-            let mut recipe = Recipe::tcp(900);
+            let mut recipe = SuperFrame::tcp(900);
             recipe.tags = tags;
             let (vnet, frame) = recipe.build();
             let plain = segments(&vnet, &frame).remove(0);
@@ -289,23 +290,7 @@ fn addressed(destination: MacAddr, number: u8) -> Vec<u8> {
     frame
 }
 
-/// Everything that decides what a super-frame looks like.
-#[derive(Debug, Clone)]
-struct Recipe {
-    tags: Vec<[u8; 4]>,
-    v6: bool,
-    tcp: bool,
-    ip_options: usize,
-    extension: bool,
-    tcp_options: usize,
-    flags: u8,
-    id: u16,
-    sequence: u32,
-    size: u16,
-    payload: Vec<u8>,
-}
-
-fn recipes() -> impl Strategy<Value = Recipe> {
+fn recipes() -> impl Strategy<Value = SuperFrame> {
     (
         (any::<bool>(), any::<bool>(), any::<bool>()),
         (0_usize..11, any::<bool>(), 0_usize..11),
@@ -314,7 +299,7 @@ fn recipes() -> impl Strategy<Value = Recipe> {
     )
         .prop_map(
             |((v6, tcp, tagged), (ip_options, extension, tcp_options), numbers, rest)| {
-                let mut recipe = Recipe::tcp(rest.1);
+                let mut recipe = SuperFrame::tcp(rest.1);
                 recipe.v6 = v6;
                 recipe.tcp = tcp;
                 recipe.ip_options = ip_options;
@@ -331,103 +316,4 @@ fn recipes() -> impl Strategy<Value = Recipe> {
                 recipe
             },
         )
-}
-
-impl Recipe {
-    fn tcp(len: usize) -> Self {
-        Self {
-            tags: Vec::new(),
-            v6: false,
-            tcp: true,
-            ip_options: 0,
-            extension: false,
-            tcp_options: 3,
-            flags: 0x18,
-            id: 77,
-            sequence: 1_000_000,
-            size: 1000,
-            payload: (0..len)
-                .map(|n| u8::try_from(n * 31 % 251).unwrap())
-                .collect(),
-        }
-    }
-
-    fn build(&self) -> (VnetHeader, Vec<u8>) {
-        let mut frame = vec![2, 0, 0, 0, 0, 0xb, 2, 0, 0, 0, 0, 0xa];
-        frame.extend(self.tags.iter().flatten());
-        let transport = if self.tcp {
-            20 + 4 * self.tcp_options
-        } else {
-            8
-        };
-        let protocol = if self.tcp { 6 } else { 17 };
-        let len = transport + self.payload.len();
-        let l3 = frame.len() + 2;
-        if self.v6 {
-            let extension = if self.extension { 8 } else { 0 };
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
-            frame.extend(u16::try_from(len + extension).unwrap().to_be_bytes());
-            frame.extend([if self.extension { 60 } else { protocol }, 64]);
-            frame.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-            frame.extend([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
-            if self.extension {
-                frame.extend([protocol, 0, 1, 4, 0, 0, 0, 0]);
-            }
-        } else {
-            let header = 20 + 4 * self.ip_options;
-            frame.extend([0x08, 0x00, 0x40 | u8::try_from(header / 4).unwrap(), 0]);
-            frame.extend(u16::try_from(header + len).unwrap().to_be_bytes());
-            frame.extend(self.id.to_be_bytes());
-            frame.extend([0x40, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
-            frame.extend(vec![1; 4 * self.ip_options]);
-            let sum = !fold(&frame[l3..]);
-            frame[l3 + 10..l3 + 12].copy_from_slice(&sum.to_be_bytes());
-        }
-        let l4 = frame.len();
-        frame.extend([0x12, 0x34, 0x56, 0x78]);
-        if self.tcp {
-            frame.extend(self.sequence.to_be_bytes());
-            frame.extend([0, 0, 0, 9, u8::try_from(transport / 4 * 16).unwrap()]);
-            frame.extend([self.flags, 1, 0, 0, 0, 0, 0]);
-            frame.extend(vec![1; 4 * self.tcp_options]);
-        } else {
-            frame.extend(u16::try_from(len).unwrap().to_be_bytes());
-            frame.extend([0, 0]);
-        }
-        frame.extend(&self.payload);
-        let offset = if self.tcp { 16 } else { 6 };
-        let addresses = if self.v6 {
-            l3 + 8..l3 + 40
-        } else {
-            l3 + 12..l3 + 20
-        };
-        let len = u16::try_from(len).unwrap().to_be_bytes();
-        let partial = fold(&[&frame[addresses], &[0, protocol], &len].concat());
-        frame[l4 + offset..l4 + offset + 2].copy_from_slice(&partial.to_be_bytes());
-
-        let vnet = VnetHeader {
-            flags: FLAG_NEEDS_CSUM,
-            gso_type: match (self.tcp, self.v6) {
-                (true, false) => GSO_TCPV4,
-                (true, true) => GSO_TCPV6,
-                (false, _) => GSO_UDP_L4,
-            },
-            hdr_len: u16::try_from(l4 + transport).unwrap(),
-            gso_size: self.size,
-            csum_start: u16::try_from(l4).unwrap(),
-            csum_offset: offset.try_into().unwrap(),
-        };
-
-        (vnet, frame)
-    }
-}
-
-fn fold(bytes: &[u8]) -> u16 {
-    let mut sum = 0_u32;
-    for pair in bytes.chunks(2) {
-        sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-
-    u16::try_from(sum).unwrap()
 }

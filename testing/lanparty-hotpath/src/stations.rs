@@ -3,14 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use lanparty_client_core::{
-    Attempt, ClientPath, ClientPathConfig, DataPath, JoinInfo, Outbox, Output, Peer,
-};
-use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Role};
+use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Peer};
+use lanparty_ctrl::Role;
 use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId};
+use lanparty_samples::{hello, join, joined};
 use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Rate, Switch};
 
 use crate::frames::{CARD, CLIENT, CLIENT_ID, GATEWAY_ID, ROOM};
@@ -31,7 +30,7 @@ pub(crate) fn client(now: Instant) -> ClientPath {
         role: Role::Gateway,
         mac: None,
     };
-    join(&mut path, CLIENT_ID, gateway, now);
+    join(&mut path, told(CLIENT_ID), &[gateway], now);
 
     path
 }
@@ -50,25 +49,17 @@ pub(crate) fn gateway(now: Instant) -> GatewayPath {
         role: Role::Client,
         mac: Some(CLIENT),
     };
-    join(&mut path, GATEWAY_ID, client, now);
+    join(&mut path, told(GATEWAY_ID), &[client], now);
 
     path
 }
 
-fn join(path: &mut impl DataPath, own: PeerId, other: Peer, now: Instant) {
-    let joined = Output::Joined(JoinInfo {
-        attempt: Attempt(1),
-        peer: own,
+/// What `own` is told on joining.
+fn told(own: PeerId) -> JoinInfo {
+    JoinInfo {
         room: ROOM,
-        mtu: 1500,
-        mode: Mode::Full,
         budget: BUDGET,
-        gateway: true,
-        same_place: false,
-        resume: None,
-    });
-    for output in [joined, Output::PeerJoined(other)] {
-        path.handle_session(&output, now, &mut Outbox::default());
+        ..joined(own)
     }
 }
 
@@ -99,26 +90,4 @@ pub(crate) fn switch(clients: u8, now: Instant) -> (Switch, Vec<Attachment>) {
     while switch.poll_output().is_some() {}
 
     (switch, places)
-}
-
-/// What a client with `mac` says at the door; a gateway has none to announce.
-fn hello(mac: Option<MacAddr>) -> Hello {
-    Hello {
-        version: PROTOCOL_VERSION,
-        role: if mac.is_some() {
-            Role::Client
-        } else {
-            Role::Gateway
-        },
-        room: "ROOM1".parse().expect("a room code"),
-        mac,
-        budget: u16::try_from(BUDGET).expect("a datagram has a 16-bit length"),
-        capabilities: vec![Capability::FullFrame],
-        generation: 1,
-        resume: None,
-        instance: None,
-        down_rate: None,
-        program: String::new(),
-        program_version: String::new(),
-    }
 }

@@ -2,8 +2,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Capability, Hello, LeaveReason, PROTOCOL_VERSION, Role};
+use lanparty_ctrl::{Hello, LeaveReason};
 use lanparty_proto::MacAddr;
+use lanparty_samples::hello;
 use lanparty_sim::{Line, Party, frame};
 use lanparty_switch::{ConnId, Joiner, Limits, Output, Rate, Switch};
 
@@ -159,18 +160,9 @@ fn ten_thousand_takeovers_and_no_new_connection_is_evicted_by_an_old_one() {
     for generation in 1..=10_000_u64 {
         now += Duration::from_millis(100);
         let hello = Hello {
-            version: PROTOCOL_VERSION,
-            role: Role::Client,
-            room: "ROOM1".parse().unwrap(),
-            mac: Some(mac(1)),
-            budget: 1434,
-            capabilities: vec![Capability::FullFrame],
             generation,
             resume: token.clone(),
-            instance: None,
-            down_rate: None,
-            program: String::new(),
-            program_version: String::new(),
+            ..hello(Some(mac(1)))
         };
         let joiner = Joiner {
             conn: ConnId(generation),

@@ -1,5 +1,7 @@
 //! Frames, built in pieces.
 
+use lanparty_samples::sum;
+
 use crate::MacAddr;
 
 /// The client that sends, and its address.
@@ -118,17 +120,6 @@ pub(crate) fn pseudo_sum(addresses: &[u8], protocol: u8, segment: &[u8]) -> u16 
     let [l0, l1] = len16(segment.len()).to_be_bytes();
 
     sum(&[addresses, &[0, protocol, l0, l1], segment].concat())
-}
-
-/// The ones' complement sum, written apart from the code under test.
-pub(crate) fn sum(bytes: &[u8]) -> u16 {
-    let mut sum = 0_u32;
-    for (at, byte) in bytes.iter().enumerate() {
-        sum += u32::from(*byte) << if at % 2 == 0 { 8 } else { 0 };
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-
-    u16::try_from(sum).unwrap()
 }
 
 pub(crate) fn tcp() -> Vec<u8> {
