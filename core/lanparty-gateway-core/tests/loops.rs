@@ -194,6 +194,26 @@ fn block_ends_and_the_next_is_twice_as_long() {
 }
 
 #[test]
+fn a_block_is_handed_over_to_a_new_process_and_not_written_down() {
+    let mut bench = Bench::new();
+    bench.go_round();
+    let handed_over = bench.gateway.memory(bench.now);
+    assert_eq!(bench.gateway.take_memory(bench.now), None, "not yet");
+    let written = (bench.gateway).take_memory(bench.now + Duration::from_mins(1));
+
+    for (memory, is_blocked) in [(handed_over, true), (written, false)] {
+        bench.gateway = gateway(1);
+        let others = [client(6, BRIDGED), client(7, GOOD)];
+        join(&mut bench.gateway, GATEWAY.id, &others, bench.now);
+        bench.gateway.restore(&memory.unwrap(), bench.now);
+
+        let drop = bench.drop_of(6, BRIDGED);
+        assert_eq!(drop == Some(DropReason::LoopBlocked), is_blocked);
+        assert_ne!(bench.drop_of(7, GOOD), Some(DropReason::LoopBlocked));
+    }
+}
+
+#[test]
 fn forged_and_old_probes_block_nobody() {
     let mut bench = Bench::new();
     let (up, _) = bench.pass(PROBE_INTERVAL);
