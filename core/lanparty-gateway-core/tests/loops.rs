@@ -204,7 +204,7 @@ fn a_block_is_handed_over_to_a_new_process_and_not_written_down() {
     for (memory, is_blocked) in [(handed_over, true), (written, false)] {
         bench.gateway = gateway(1);
         let others = [client(6, BRIDGED), client(7, GOOD)];
-        join(&mut bench.gateway, GATEWAY.id, &others, bench.now);
+        join(&mut bench.gateway, joined(GATEWAY.id), &others, bench.now);
         bench.gateway.restore(&memory.unwrap(), bench.now);
 
         let drop = bench.drop_of(6, BRIDGED);
