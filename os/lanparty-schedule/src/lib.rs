@@ -36,8 +36,8 @@ impl Precedence {
     /// Secures the right, if it is `wanted`, for the time after privileges were given up: starts the thread that watches, which keeps no
     /// privilege but the one that it takes.
     ///
-    /// It takes `CAP_SYS_NICE`, or an `RLIMIT_RTPRIO` of 1. Where the system refuses, a log line says what that means when it is needed
-    /// first.
+    /// It takes `CAP_SYS_NICE`, or an `RLIMIT_RTPRIO` of 1. With `CAP_SYS_RESOURCE`, as root has it, the process gives itself the limit, and
+    /// programs that it starts inherit that. Where the system refuses, a log line says what that means when it is needed first.
     pub fn secure(wanted: bool) -> Self {
         Self(imp::Precedence::secure(wanted))
     }

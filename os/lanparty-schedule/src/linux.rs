@@ -111,7 +111,7 @@ impl Watch {
                 Class::Ordinary
             };
             if let Err(error) = self.set(class) {
-                tracing::info!(%error, "the system does not let this program run before others; frames may be late while the machine is busy");
+                tracing::info!(%error, "the system does not let this program run before others, so frames may be late while the machine is busy; an RLIMIT_RTPRIO of 1 (LimitRTPRIO=1, ulimit -r 1) lets it");
                 return;
             }
             let _rung = self.bell.wait_timeout(self.roll(), PERIOD);
