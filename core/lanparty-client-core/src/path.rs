@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
-use lanparty_offload::VnetHeader;
+use lanparty_offload::{VnetHeader, mss};
 use lanparty_proto::{Frame, MacAddr};
 use lanparty_queue::Class;
 
@@ -103,8 +103,14 @@ pub trait DataPath {
             return;
         }
         self.tunnel_mut().set_budget(budget);
-        self.tunnel().clamp_local(&vnet, bytes);
-        let checked = Frame::parse(bytes)
+        let mut parsed = Frame::parse(bytes);
+        if let Ok(frame) = &parsed
+            && let Some(fit) = self.tunnel().clamp_of(frame)
+        {
+            clamp(&vnet, bytes, fit);
+            parsed = Frame::parse(bytes);
+        }
+        let checked = parsed
             .map_err(DropReason::from)
             .and_then(|frame| self.check_local(&frame, now).map(|()| frame));
         match checked {
@@ -172,4 +178,14 @@ pub trait DataPath {
     fn poll_event(&mut self) -> Option<FrameEvent> {
         self.tunnel_mut().poll_event()
     }
+}
+
+/// Lowers the MSS of a SYN in `frame` to what fits `fit` bytes of IP.
+fn clamp(vnet: &VnetHeader, frame: &mut [u8], fit: u16) {
+    let checksum = if vnet.needs_checksum() {
+        mss::Checksum::Partial
+    } else {
+        mss::Checksum::Complete
+    };
+    mss::clamp(frame, fit, checksum);
 }

@@ -10,7 +10,7 @@ use lanparty_ctrl::{ForeignSource, Role};
 use lanparty_guard::{Denial, Guard};
 use lanparty_obs::{DropReason, StatusLine};
 use lanparty_offload::too_big::RateLimit;
-use lanparty_offload::{FlowClass, VnetHeader, flow};
+use lanparty_offload::{VnetHeader, flow};
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
 use lanparty_proto::player::{self, PlayerPolicy};
 use lanparty_proto::policy::{self, Direction, Policy};
@@ -48,6 +48,9 @@ pub struct GatewayPathConfig {
     /// Random bits, for hashing flows.
     pub seed: u64,
 }
+
+/// What goes instead of a frame, or why nothing does.
+type Accepted = Result<Option<Bytes>, DropReason>;
 
 /// A gateway's data path. Drive it as [`DataPath`] says.
 #[derive(Debug)]
@@ -250,19 +253,17 @@ impl GatewayPath {
         self.guard.check_remote(frame, now).map_err(denied)
     }
 
-    fn accept(&mut self, peer: Peer, bytes: &Bytes, now: Instant) -> Result<Bytes, DropReason> {
+    /// Returns what the LAN gets instead of `bytes`, if that is something else.
+    fn accept(&mut self, peer: Peer, bytes: &[u8], now: Instant) -> Accepted {
         let frame = Frame::parse(bytes)?;
         self.check_down(peer, &frame, now)?;
         if bytes.len() >= MIN_WIRE_LEN {
-            return Ok(self.tunnel.clamp_down(bytes.clone()));
+            let clamp = self.tunnel.clamp_of(&frame);
+            return Ok(clamp.map(|fit| self.tunnel.clamp_down(bytes, fit)));
         }
 
         // Padding is what a network card would add; the frame says itself how long it is.
-        Ok(self.tunnel.pool.fill(MIN_WIRE_LEN, |padded| {
-            if let Some(place) = padded.get_mut(..bytes.len()) {
-                place.copy_from_slice(bytes);
-            }
-        }))
+        Ok(Some(self.tunnel.pool.padded(bytes, MIN_WIRE_LEN)))
     }
 }
 
@@ -326,7 +327,7 @@ impl DataPath for GatewayPath {
             return Err(DropReason::RemoteMacOnLan);
         }
         // Before anything that is not for remote clients is dropped: what stations say to each other is what there is to learn.
-        if flow::classify(frame.bytes()) == FlowClass::Control {
+        if flow::is_control(frame.bytes()) {
             self.guard.handle_lan(frame, now);
         }
         let members = &self.tunnel.members;
@@ -373,7 +374,8 @@ impl DataPath for GatewayPath {
             out.local.push(self.tunnel.pool.copy(&inquiry));
         }
         match accepted {
-            Ok(frame) => {
+            Ok(instead) => {
+                let frame = instead.unwrap_or(bytes);
                 self.tunnel.forwarded_down(peer, &frame);
                 out.local.push(frame);
             }

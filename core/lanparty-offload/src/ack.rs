@@ -55,6 +55,11 @@ fn compare(newer: &[u8], older: &[u8]) -> Option<bool> {
     Some(is_more && is_later)
 }
 
+/// Whether `frame` is one that [`supersedes`] may say yes to.
+pub(crate) fn is_pure(frame: &[u8], network: &Network) -> bool {
+    frame.len() <= MAX_LEN && pure(frame, network).is_some()
+}
+
 /// Returns where the TCP header of a pure acknowledgement begins, if `frame` is one.
 fn pure(frame: &[u8], network: &Network) -> Option<usize> {
     let l4 = network.l4;

@@ -2,19 +2,31 @@
 
 use lanparty_proto::EtherType;
 
+use crate::ack;
 use crate::bytewise::{u8_at, u16_at};
 use crate::headers::{ICMPV6, Network, TCP, UDP, Version, ether_type};
 
-/// How urgent a frame is by its nature.
+/// How a frame is to wait, by its nature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FlowClass {
     /// ARP, DHCP and neighbour discovery: without them nothing else moves, and there is little of it.
     Control,
+    /// A pure acknowledgement of TCP, which a newer one may make needless: [`ack::supersedes`].
+    Acknowledgement,
     /// Everything else.
     Normal,
 }
 
-/// Hashes flows, with a seed so that nobody outside can aim at one queue.
+/// What a queue has to know of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flow {
+    /// Which frames it queues with. Good for choosing a queue, not for a dictionary.
+    pub hash: u64,
+    /// How it is to wait.
+    pub class: FlowClass,
+}
+
+/// Tells flows apart, with a seed so that nobody outside can aim at one queue.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowHasher {
     seed: u64,
@@ -30,56 +42,91 @@ impl FlowHasher {
         Self { seed }
     }
 
-    /// Hashes the MAC addresses and, of an IP packet, addresses, protocol and ports; otherwise the EtherType.
+    /// Reads the headers of `frame`, once for everything that a queue asks.
     ///
-    /// All fragments of a packet have one hash, which leaves the ports out. Good for choosing a queue, not for a dictionary.
-    pub fn hash(self, frame: &[u8]) -> u64 {
-        let mut state = self.seed ^ MIX_A;
-        let (macs, _) = frame.split_at(frame.len().min(12));
-        state = mix_bytes(state, macs);
-        let Some(network) = Network::parse(frame) else {
-            let kind = ether_type(frame).map_or(0, |(kind, _)| kind.0);
-            return mix(state, u64::from(kind));
-        };
-        let (start, end) = match network.version {
-            Version::V4 => (12, 20),
-            Version::V6 => (8, 40),
-        };
-        let addresses = frame
-            .get(network.l3.saturating_add(start)..network.l3.saturating_add(end))
-            .unwrap_or_default();
-        state = mix_bytes(state, addresses);
-        let ports = match network.protocol {
-            TCP | UDP if !network.fragment => frame
-                .get(network.l4..)
-                .and_then(|transport| transport.first_chunk::<4>())
-                .map_or(0, |ports| u32::from_le_bytes(*ports)),
-            _ => 0,
+    /// The hash is over the MAC addresses and, of an IP packet, addresses, protocol and ports; otherwise the EtherType.
+    /// All fragments of a packet have one hash, which leaves the ports out.
+    pub fn read(self, frame: &[u8]) -> Flow {
+        let macs = self.hash_macs(frame);
+        let found = ether_type(frame);
+        let network = found.and_then(|(kind, l3)| Network::parse_at(frame, kind, l3));
+        let Some(network) = network else {
+            let kind = found.map_or(EtherType(0), |(kind, _)| kind);
+            return Flow {
+                hash: mix(macs, kind.0.into()),
+                class: class_of_type(kind),
+            };
         };
 
-        mix(state, u64::from(network.protocol) << 32 | u64::from(ports))
+        Flow {
+            hash: hash_network(macs, frame, &network),
+            class: class_of_network(frame, &network).unwrap_or(FlowClass::Normal),
+        }
+    }
+
+    fn hash_macs(self, frame: &[u8]) -> u64 {
+        let state = self.seed ^ MIX_A;
+        let Some((first, rest)) = frame.split_first_chunk() else {
+            // No frame, and nobody forwards it.
+            return state;
+        };
+        let state = mix(state, u64::from_le_bytes(*first));
+        let last = rest
+            .first_chunk()
+            .map_or(0, |last| u32::from_le_bytes(*last));
+
+        mix(state, last.into())
     }
 }
 
-/// Tells the few frames that must not wait behind others.
-pub fn classify(frame: &[u8]) -> FlowClass {
-    if is_control(frame).unwrap_or(false) {
-        FlowClass::Control
-    } else {
-        FlowClass::Normal
+/// Tells the few frames that must not wait behind others, without a hash.
+pub fn is_control(frame: &[u8]) -> bool {
+    let Some((kind, l3)) = ether_type(frame) else {
+        return false;
+    };
+    let class = match Network::parse_at(frame, kind, l3) {
+        Some(network) => class_of_network(frame, &network),
+        None => Some(class_of_type(kind)),
+    };
+
+    class == Some(FlowClass::Control)
+}
+
+fn hash_network(macs: u64, frame: &[u8], network: &Network) -> u64 {
+    let (start, end) = match network.version {
+        Version::V4 => (12, 20),
+        Version::V6 => (8, 40),
+    };
+    let addresses = frame
+        .get(network.l3.saturating_add(start)..network.l3.saturating_add(end))
+        .unwrap_or_default();
+    // Two addresses are whole words in either version.
+    let (words, _) = addresses.as_chunks();
+    let state = (words.iter()).fold(macs, |state, word| mix(state, u64::from_le_bytes(*word)));
+    let ports = match network.protocol {
+        TCP | UDP if !network.fragment => frame
+            .get(network.l4..)
+            .and_then(|transport| transport.first_chunk())
+            .map_or(0, |ports| u32::from_le_bytes(*ports)),
+        _ => 0,
+    };
+
+    mix(state, u64::from(network.protocol) << 32 | u64::from(ports))
+}
+
+const fn class_of_type(kind: EtherType) -> FlowClass {
+    match kind {
+        EtherType::ARP => FlowClass::Control,
+        _ => FlowClass::Normal,
     }
 }
 
-fn is_control(frame: &[u8]) -> Option<bool> {
-    if ether_type(frame)?.0 == EtherType::ARP {
-        return Some(true);
-    }
-    let network = Network::parse(frame)?;
+/// Returns nothing if the transport header is not all there.
+fn class_of_network(frame: &[u8], network: &Network) -> Option<FlowClass> {
     if network.fragment {
-        return Some(false);
+        return Some(FlowClass::Normal);
     }
-
-    Some(match network.protocol {
+    let is_control = match network.protocol {
         // BOOTP and DHCP (RFC 2131), DHCPv6 (RFC 8415, 7.2).
         UDP => matches!(
             u16_at(frame, network.l4.checked_add(2)?)?,
@@ -87,7 +134,14 @@ fn is_control(frame: &[u8]) -> Option<bool> {
         ),
         // Router and neighbour discovery and redirect (RFC 4861, 4).
         ICMPV6 => matches!(u8_at(frame, network.l4)?, 133..=137),
+        TCP if ack::is_pure(frame, network) => return Some(FlowClass::Acknowledgement),
         _ => false,
+    };
+
+    Some(if is_control {
+        FlowClass::Control
+    } else {
+        FlowClass::Normal
     })
 }
 
@@ -101,21 +155,10 @@ fn mix(state: u64, value: u64) -> u64 {
     })
 }
 
-fn mix_bytes(mut state: u64, bytes: &[u8]) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        state = mix(state, u64::from_le_bytes(*word));
-    }
-    let mut last = [0; 8];
-    for (place, byte) in last.iter_mut().zip(rest) {
-        *place = *byte;
-    }
-
-    mix(state, u64::from_le_bytes(last))
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn udp(ports: [u8; 4]) -> Vec<u8> {
@@ -132,22 +175,115 @@ mod tests {
         let hasher = FlowHasher::new(7);
         let (a, b) = (udp([1, 1, 1, 1]), udp([1, 1, 1, 2]));
 
-        assert_ne!(hasher.hash(&a), hasher.hash(&b));
-        assert_ne!(hasher.hash(&a), FlowHasher::new(8).hash(&a));
+        let hash = |frame: &[u8]| hasher.read(frame).hash;
+        assert_ne!(hash(&a), hash(&b));
+        assert_ne!(hash(&a), FlowHasher::new(8).read(&a).hash);
         let [first, later] = [(a, 0x20), (b, 0x01)].map(|(mut frame, flags)| {
             frame[20] = flags;
-            hasher.hash(&frame)
+            hash(&frame)
         });
         assert_eq!(first, later);
     }
 
     #[test]
     fn address_protocols_never_wait() {
-        assert_eq!(classify(&udp([0, 68, 0, 67])), FlowClass::Control);
-        assert_eq!(classify(&udp([0, 53, 0, 54])), FlowClass::Normal);
+        let class = |frame: &[u8]| FlowHasher::new(7).read(frame).class;
+        assert_eq!(class(&udp([0, 68, 0, 67])), FlowClass::Control);
+        assert_eq!(class(&udp([0, 53, 0, 54])), FlowClass::Normal);
         let mut arp = vec![0xff; 12];
         arp.extend([8, 6]);
-        assert_eq!(classify(&arp), FlowClass::Control);
-        assert_eq!(classify(&[]), FlowClass::Normal);
+        assert_eq!(class(&arp), FlowClass::Control);
+        assert_eq!(class(&[]), FlowClass::Normal);
+    }
+
+    /// The hash of one value after the other, each read where the frame's own headers say.
+    fn hash_afresh(seed: u64, frame: &[u8]) -> u64 {
+        let word =
+            |bytes: &[u8]| (bytes.iter().rev()).fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let mut values = vec![word(&frame[..8]), word(&frame[8..12])];
+        match Network::parse(frame) {
+            None => values.push(ether_type(frame).map_or(0, |(kind, _)| kind.0.into())),
+            Some(network) => {
+                let addresses = match network.version {
+                    Version::V4 => &frame[network.l3 + 12..][..8],
+                    Version::V6 => &frame[network.l3 + 8..][..32],
+                };
+                values.extend(addresses.chunks(8).map(word));
+                let has_ports = matches!(network.protocol, TCP | UDP) && !network.fragment;
+                let ports = frame[network.l4..].get(..4).filter(|_| has_ports);
+                values.push(u64::from(network.protocol) << 32 | ports.map_or(0, word));
+            }
+        }
+
+        values.into_iter().fold(seed ^ MIX_A, mix)
+    }
+
+    fn is_control_afresh(frame: &[u8]) -> bool {
+        let Some(network) = Network::parse(frame) else {
+            return ether_type(frame).is_some_and(|(kind, _)| kind == EtherType::ARP);
+        };
+        let transport = frame[network.l4..].iter().copied().take(4);
+        let transport: Vec<u8> = transport.collect();
+        match (network.fragment, network.protocol, transport.as_slice()) {
+            (false, UDP, [_, _, port @ ..]) => {
+                matches!(port, [0, 67 | 68] | [2, 34 | 35])
+            }
+            (false, ICMPV6, [kind, ..]) => (133..=137).contains(kind),
+            _ => false,
+        }
+    }
+
+    fn frames() -> impl Strategy<Value = Vec<u8>> {
+        let tag = prop_oneof![Just(vec![]), Just(vec![0x81, 0, 0, 1])];
+        let head = prop_oneof![
+            Just(vec![8, 0, 0x45, 0, 0, 40, 0, 1, 0, 0, 64]),
+            Just(vec![8, 0, 0x46]),
+            Just(vec![0x86, 0xdd, 0x60, 0, 0, 0, 0, 24]),
+            Just(vec![8, 6]),
+            Just(vec![]),
+        ];
+        let protocol = prop_oneof![Just(TCP), Just(UDP), Just(ICMPV6), Just(44), any::<u8>()];
+        let small = prop_oneof![
+            Just(0),
+            Just(2),
+            Just(0x10),
+            Just(0x50),
+            30..70_u8,
+            any::<u8>()
+        ];
+        let rest = proptest::collection::vec(small, 0..130);
+
+        (any::<[u8; 12]>(), tag, head, protocol, rest).prop_map(
+            |(macs, tag, head, protocol, rest)| {
+                [&macs[..], &tag, &head, &[protocol], &rest].concat()
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn one_reading_says_what_single_readings_say(frame in frames(), seed: u64) {
+            let flow = FlowHasher::new(seed).read(&frame);
+
+            prop_assert_eq!(flow.hash, hash_afresh(seed, &frame));
+            prop_assert_eq!(flow.class == FlowClass::Control, is_control_afresh(&frame));
+            prop_assert_eq!(is_control(&frame), is_control_afresh(&frame));
+        }
+
+        #[test]
+        fn only_acknowledgements_make_others_needless(
+            frame in frames(),
+            at in 0..130_usize,
+            byte: u8,
+        ) {
+            let mut older = frame.clone();
+            if let Some(place) = older.get_mut(at) {
+                *place = byte;
+            }
+            if ack::supersedes(&frame, &older) {
+                let flow = FlowHasher::new(7).read(&frame);
+                prop_assert_eq!(flow.class, FlowClass::Acknowledgement);
+            }
+        }
     }
 }

@@ -71,9 +71,16 @@ pub(crate) fn ether_type(frame: &[u8]) -> Option<(EtherType, usize)> {
 impl Network {
     /// Reads the IP header of `frame`; `None` if there is none or it is broken.
     pub(crate) fn parse(frame: &[u8]) -> Option<Self> {
-        match ether_type(frame)? {
-            (EtherType::IPV4, l3) => Self::parse_v4(frame, l3),
-            (EtherType::IPV6, l3) => Self::parse_v6(frame, l3),
+        let (kind, l3) = ether_type(frame)?;
+
+        Self::parse_at(frame, kind, l3)
+    }
+
+    /// Reads the IP header of `frame` where [`ether_type`] found one of `kind`.
+    pub(crate) fn parse_at(frame: &[u8], kind: EtherType, l3: usize) -> Option<Self> {
+        match kind {
+            EtherType::IPV4 => Self::parse_v4(frame, l3),
+            EtherType::IPV6 => Self::parse_v6(frame, l3),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@
 //! - From the kernel: [`Super::parse`], then [`Super::segments`]; every [`Segment`] writes itself into the caller's buffer.
 //! - To the kernel: [`Coalescer::push`] for every frame of a batch, then [`Coalescer::flush`].
 //! - In between: [`mss::clamp`], [`ipv4_fragment::fragment`], [`too_big::answer`] for what does not fit, and [`flow`] for
-//!   who queues with whom; [`ack::supersedes`] for which acknowledgements need not travel.
+//!   who queues with whom and how; [`ack::supersedes`] for which acknowledgements need not travel.
 //! - To the UDP socket: [`Train`].
 //!
 //! Every byte is hostile: offsets are checked once, when a frame is read, and nothing here allocates per frame.

@@ -341,8 +341,8 @@ fn torture(vnet: VnetHeader, bytes: &[u8], max: usize) {
     if let Ok(len) = too_big::answer(bytes, 1400, &mut out) {
         assert!(len <= too_big::MAX_ANSWER_LEN);
     }
-    let _any = FlowHasher::new(7).hash(bytes);
-    let _any = lanparty_offload::flow::classify(bytes);
+    let _any = FlowHasher::new(7).read(bytes);
+    let _any = lanparty_offload::flow::is_control(bytes);
     assert_eq!(
         coalesce(&[bytes.to_vec()]),
         [(VnetHeader::NONE, bytes.to_vec())]

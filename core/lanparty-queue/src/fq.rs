@@ -163,7 +163,7 @@ impl<T: QueueItem> FqCodel<T> {
             let bucket = bucket_of(flow, self.config.buckets);
             let flow = self.lanes.flow_for(lane, bucket, self.config.quantum);
             let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
-            if self.replaces_last(flow, wire_len, &item) {
+            if class == Class::Acknowledgement && self.replaces_last(flow, wire_len, &item) {
                 let last = self.lanes.tail(flow);
                 self.items.get_mut(last).item = item;
                 self.count(QueueDrop::Superseded);

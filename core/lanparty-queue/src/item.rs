@@ -10,6 +10,7 @@ pub trait QueueItem {
     fn mark_ce(&mut self) -> bool;
 
     /// Whether this item makes `older` needless, which waits just before it in the same flow and is as long. The queue then keeps only this one.
+    /// Asked of [`Class::Acknowledgement`] alone.
     fn supersedes(&self, _older: &Self) -> bool {
         false
     }
@@ -20,6 +21,8 @@ pub trait QueueItem {
 pub enum Class {
     /// Ordinary traffic: fair queueing and `CoDel`.
     Normal,
+    /// The same, and [`QueueItem::supersedes`] is worth asking: the item may say all that the one before it says.
+    Acknowledgement,
     /// Small control traffic without which nothing else works: ARP, DHCP, neighbour discovery. Strict priority within
     /// [`crate::fq::CONTROL_MAX_LEN`], [`crate::fq::CONTROL_MAX_PACKETS`] and [`crate::fq::CONTROL_BYTES_PER_SECOND`]; beyond
     /// those the item is queued as [`Class::Normal`].

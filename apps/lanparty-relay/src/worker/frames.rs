@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_net::{Endpoint, LinkId};
 use lanparty_obs::{Action, DropReason, FrameEvent, Way};
-use lanparty_offload::flow::{self, FlowClass};
+use lanparty_offload::FlowClass;
 use lanparty_proto::{PeerId, RoomId, overlay};
 use lanparty_queue::Class;
 use lanparty_switch::{Attachment, Dropped, Fit, Forward, Target, Verdict, split_datagram};
@@ -96,15 +96,17 @@ impl Worker {
                 if let Some(sender) = sender {
                     log_forward(sender, &forward);
                 }
-                let class = match flow::classify(forward.frame) {
+                let flow = self.hasher.read(forward.frame);
+                let class = match flow.class {
                     FlowClass::Control => Class::Control,
+                    FlowClass::Acknowledgement => Class::Acknowledgement,
                     FlowClass::Normal => Class::Normal,
                 };
                 let mut sending = Sending {
                     endpoint: &mut self.endpoint,
                     losses: &mut self.losses,
                     logs: &mut self.logs,
-                    flow: fold(self.hasher.hash(forward.frame)),
+                    flow: fold(flow.hash),
                     class,
                     now,
                 };

@@ -73,7 +73,7 @@ impl ClientPath {
     }
 
     /// Makes a copy of a frame that nothing in captures the player.
-    fn clean(&mut self, frame: &Bytes) -> Result<Bytes, DropReason> {
+    fn clean(&mut self, frame: &[u8]) -> Result<Bytes, DropReason> {
         let mut outcome = Ok(player::Rewrite::Untouched);
         let cleaned = self.tunnel.pool.fill(frame.len(), |copy| {
             copy.copy_from_slice(frame);
@@ -85,7 +85,7 @@ impl ClientPath {
     }
 
     /// Sends a loop probe out of the TAP, where a bridge would give it to another network.
-    fn pass_on(&mut self, bytes: &Bytes, out: &mut Outbox) {
+    fn pass_on(&mut self, bytes: &[u8], out: &mut Outbox) {
         let probe = self.tunnel.pool.fill(bytes.len(), |copy| {
             copy.copy_from_slice(bytes);
             if let Some(destination) = copy.first_chunk_mut() {
@@ -96,16 +96,19 @@ impl ClientPath {
     }
 
     /// Takes one of the gateway's own frames. Returns `false` if it is an ordinary one.
-    fn take_probe(&mut self, peer: Peer, bytes: &Bytes, now: Instant, out: &mut Outbox) -> bool {
-        let Some(probe) = (peer.role == Role::Gateway)
-            .then(|| Frame::parse(bytes).ok())
-            .flatten()
-            .and_then(|frame| Probe::parse(&frame))
-        else {
+    fn take_probe(
+        &mut self,
+        peer: Peer,
+        frame: &Frame<'_>,
+        now: Instant,
+        out: &mut Outbox,
+    ) -> bool {
+        let is_gateway = peer.role == Role::Gateway;
+        let Some(probe) = is_gateway.then(|| Probe::parse(frame)).flatten() else {
             return false;
         };
         match probe.kind {
-            ProbeKind::Tunnel if !self.block.is_on(now) => self.pass_on(bytes, out),
+            ProbeKind::Tunnel if !self.block.is_on(now) => self.pass_on(frame.bytes(), out),
             ProbeKind::Tunnel | ProbeKind::Presence | ProbeKind::Leaving => {}
             ProbeKind::Blocked => {
                 let mac = self
@@ -120,13 +123,19 @@ impl ClientPath {
         true
     }
 
-    fn accept(&mut self, peer: Peer, bytes: &Bytes, now: Instant) -> Result<Bytes, DropReason> {
-        let frame = Frame::parse(bytes)?;
-        if self.check_down(peer, &frame, now)? {
-            return self.clean(bytes);
+    /// Returns what the player gets instead of `frame`, if that is something else.
+    fn accept(
+        &mut self,
+        peer: Peer,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) -> Result<Option<Bytes>, DropReason> {
+        if self.check_down(peer, frame, now)? {
+            return self.clean(frame.bytes()).map(Some);
         }
+        let clamp = self.tunnel.clamp_of(frame);
 
-        Ok(self.tunnel.clamp_down(bytes.clone()))
+        Ok(clamp.map(|fit| self.tunnel.clamp_down(frame.bytes(), fit)))
     }
 }
 
@@ -164,11 +173,14 @@ impl DataPath for ClientPath {
         let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
             return;
         };
-        if self.take_probe(peer, &bytes, now, out) {
-            return;
-        }
-        match self.accept(peer, &bytes, now) {
-            Ok(frame) => {
+        let accepted = match Frame::parse(&bytes) {
+            Ok(frame) if self.take_probe(peer, &frame, now, out) => return,
+            Ok(frame) => self.accept(peer, &frame, now),
+            Err(error) => Err(error.into()),
+        };
+        match accepted {
+            Ok(instead) => {
+                let frame = instead.unwrap_or(bytes);
                 self.tunnel.forwarded_down(peer, &frame);
                 out.local.push(frame);
             }

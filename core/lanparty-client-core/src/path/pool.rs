@@ -29,6 +29,15 @@ impl Pool {
         self.chunk.split().freeze()
     }
 
+    /// Returns a copy of `bytes` with as many zeros behind it as `len` bytes need.
+    pub fn padded(&mut self, bytes: &[u8], len: usize) -> Bytes {
+        self.fill(len.max(bytes.len()), |padded| {
+            if let Some(place) = padded.get_mut(..bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        })
+    }
+
     /// Returns a copy of `bytes`.
     pub fn copy(&mut self, bytes: &[u8]) -> Bytes {
         self.chunk.reserve(bytes.len());

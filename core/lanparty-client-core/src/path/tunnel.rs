@@ -8,7 +8,7 @@ use lanparty_ctrl::{Mode, Role};
 use lanparty_obs::{Action, Counters, DropReason, FrameEvent, Way};
 use lanparty_offload::too_big::{self, MAX_ANSWER_LEN, RateLimit};
 use lanparty_offload::{
-    FlowClass, FlowHasher, SegmentRefusal, Super, VnetHeader, flow, ipv4_fragment, mss,
+    FlowClass, FlowHasher, SegmentRefusal, Super, VnetHeader, ipv4_fragment, mss,
 };
 use lanparty_proto::ethernet::{HEADER_LEN, MAX_UNTAGGED_LEN, TAG_LEN};
 use lanparty_proto::{Frame, PeerId, Refusal, RoomId, budget, overlay, policy};
@@ -129,34 +129,18 @@ impl Tunnel {
         budget::ip_mtu(tagged).min(self.mtu)
     }
 
-    /// Lowers the MSS of a SYN in `frame` to what fits one datagram.
-    pub fn clamp_local(&self, vnet: &VnetHeader, frame: &mut [u8]) {
-        let Ok(parsed) = Frame::parse(frame) else {
-            return;
-        };
-        let fit = self.fit(parsed.tags());
-        if fit < budget::FULL_IP_MTU && may_be_syn(&parsed) {
-            let checksum = if vnet.needs_checksum() {
-                mss::Checksum::Partial
-            } else {
-                mss::Checksum::Complete
-            };
-            mss::clamp(frame, fit, checksum);
-        }
+    /// Returns what the MSS of `frame` has to be lowered to, if it may be a SYN: an IP MTU in bytes.
+    #[inline]
+    pub fn clamp_of(&self, frame: &Frame<'_>) -> Option<u16> {
+        let fit = self.fit(frame.tags());
+
+        (fit < budget::FULL_IP_MTU && may_be_syn(frame)).then_some(fit)
     }
 
-    /// Does the same for a frame that goes down, which is copied for it.
-    pub fn clamp_down(&mut self, bytes: Bytes) -> Bytes {
-        let Ok(frame) = Frame::parse(&bytes) else {
-            return bytes;
-        };
-        let fit = self.fit(frame.tags());
-        if fit >= budget::FULL_IP_MTU || !may_be_syn(&frame) {
-            return bytes;
-        }
-
+    /// Makes a copy of a frame that goes down, its MSS lowered to what [`Self::clamp_of`] said.
+    pub fn clamp_down(&mut self, bytes: &[u8], fit: u16) -> Bytes {
         self.pool.fill(bytes.len(), |copy| {
-            copy.copy_from_slice(&bytes);
+            copy.copy_from_slice(bytes);
             mss::clamp(copy, fit, mss::Checksum::Complete);
         })
     }
@@ -258,14 +242,15 @@ impl Tunnel {
 
     /// Returns how a frame is to be queued.
     pub fn flow_of(&self, frame: &[u8]) -> Flow {
-        let hash = self.hasher.hash(frame);
-        let class = match flow::classify(frame) {
+        let flow = self.hasher.read(frame);
+        let class = match flow.class {
             FlowClass::Control => Class::Control,
+            FlowClass::Acknowledgement => Class::Acknowledgement,
             FlowClass::Normal => Class::Normal,
         };
 
         Flow {
-            id: u32::try_from(hash >> 32).unwrap_or_default(),
+            id: u32::try_from(flow.hash >> 32).unwrap_or_default(),
             class,
         }
     }

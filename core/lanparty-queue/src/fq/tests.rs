@@ -43,7 +43,12 @@ fn packet(lane: u16, flow: u32, number: u32, len: usize) -> Packet {
 
 fn put(queue: &mut FqCodel<Packet>, item: Packet, now: Instant) -> u32 {
     let (flow, lane) = (item.flow, item.lane);
-    queue.enqueue(item, flow, lane, Class::Normal, now).overflow
+    let class = if item.len == SMALL {
+        Class::Acknowledgement
+    } else {
+        Class::Normal
+    };
+    queue.enqueue(item, flow, lane, class, now).overflow
 }
 
 #[test]
