@@ -20,11 +20,24 @@ impl Rate {
 
     /// Returns how long it takes to earn `amount` tokens.
     fn time_for(self, amount: u64) -> Duration {
-        let nanoseconds = u128::from(amount) * 1_000_000_000 / u128::from(self.per_second.max(1));
+        let rate = self.per_second.max(1);
+        // Most amounts need no wide division.
+        let nanoseconds = amount.checked_mul(NANOSECONDS).map_or_else(
+            || u128::from(amount) * u128::from(NANOSECONDS) / u128::from(rate),
+            |tokens| (tokens / rate).into(),
+        );
 
         Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
     }
+
+    /// Returns how many tokens large items leave to small ones: a quarter of the burst, or less if one of `amount` needs more.
+    pub(crate) fn spare(self, amount: u64) -> u64 {
+        (self.burst / 4).min(self.burst.saturating_sub(amount))
+    }
 }
+
+/// Nanoseconds of a second.
+const NANOSECONDS: u64 = 1_000_000_000;
 
 /// A token bucket, kept as the instant up to which its tokens are spent.
 ///
@@ -37,6 +50,17 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// Takes `amount` tokens, or none and returns `false` if there are too few.
     pub(crate) fn take(&mut self, rate: Rate, amount: u64, now: Instant) -> bool {
+        self.take_sparing(rate, amount, 0, now)
+    }
+
+    /// Takes `amount` tokens if `spared` of a full bucket's stay, or none and returns `false`.
+    pub(crate) fn take_sparing(
+        &mut self,
+        rate: Rate,
+        amount: u64,
+        spared: u64,
+        now: Instant,
+    ) -> bool {
         if rate.per_second == 0 {
             return true;
         }
@@ -45,7 +69,7 @@ impl Bucket {
         let Some(until) = from.checked_add(rate.time_for(amount)) else {
             return false;
         };
-        if until.saturating_duration_since(now) > rate.time_for(rate.burst) {
+        if until.saturating_duration_since(now) > rate.time_for(rate.burst.saturating_sub(spared)) {
             return false;
         }
         self.spent_until = Some(until);
@@ -102,6 +126,38 @@ mod tests {
         let mut bucket = Bucket::default();
 
         assert!(bucket.take(Rate::UNLIMITED, u64::MAX, start()));
+    }
+
+    #[test]
+    fn what_large_items_spare_is_there_for_small_ones() {
+        let now = start();
+        let mut bucket = Bucket::default();
+        let large = (0..1000)
+            .filter(|_| bucket.take_sparing(RATE, 8, RATE.spare(8), now))
+            .count();
+        let small = (0..1000).filter(|_| bucket.take(RATE, 1, now)).count();
+
+        assert_eq!((large * 8, small), (96, 32));
+    }
+
+    #[test]
+    fn what_passes_a_rested_bucket_passes_it_whatever_is_spared() {
+        let now = start();
+        for amount in [1, 96, 97, 127, 128] {
+            let mut bucket = Bucket::default();
+            assert!(bucket.take_sparing(RATE, amount, RATE.spare(amount), now));
+        }
+    }
+
+    #[test]
+    fn times_are_exact_where_the_wide_division_begins() {
+        let rate = Rate {
+            per_second: NANOSECONDS,
+            burst: 0,
+        };
+        for amount in [0, 1, u64::MAX / NANOSECONDS, u64::MAX / NANOSECONDS + 1] {
+            assert_eq!(rate.time_for(amount), Duration::from_nanos(amount));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
+use lanparty_proto::ethernet::HEADER_LEN;
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::split::Part;
@@ -72,6 +73,10 @@ pub(crate) struct Going {
     /// Bytes of the frame.
     pub(crate) frame_len: usize,
 }
+
+/// The longest frame that may use up a client's bytes: a packet that every host takes (RFC 791, 3.2: 576 bytes) in Ethernet. Pings, voice,
+/// name queries and games are shorter, bulk is longer: who uploads faster than the limit loses some of that, and no ping.
+const SMALL: usize = HEADER_LEN + 576;
 
 /// What rates tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,7 +332,15 @@ fn check_rates(
         return Err(reason);
     }
     let amount = u64::try_from(len).unwrap_or(u64::MAX);
-    if !buckets.bytes.take(limits.bytes, amount, now) {
+    let spared = if len > SMALL {
+        limits.bytes.spare(amount)
+    } else {
+        0
+    };
+    if !buckets
+        .bytes
+        .take_sparing(limits.bytes, amount, spared, now)
+    {
         return Err(DropReason::RateBytes);
     }
 

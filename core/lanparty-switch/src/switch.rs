@@ -385,9 +385,10 @@ impl Switch {
         self.totals
             .egress
             .add_many(copies, copies.saturating_mul(going.frame_len));
-        self.totals
-            .drops
-            .add_many(DropReason::TargetBudget, counted.skipped);
+        if counted.skipped > 0 {
+            let drops = &mut self.totals.drops;
+            drops.add_many(DropReason::TargetBudget, counted.skipped);
+        }
         // Most frames go whole, and need none.
         let split_sequence = if counted.split {
             room.next_split_sequence(from.seat)

@@ -723,6 +723,37 @@ fn r10_limits_bytes_of_a_client_and_the_lan_s_broadcast() {
 }
 
 #[test]
+fn r10_a_client_that_sends_more_bytes_than_it_may_loses_no_small_frame() {
+    let limits = Limits {
+        bytes: lanparty_switch::Rate {
+            per_second: 1_000_000,
+            burst: 20_000,
+        },
+        ..Limits::default()
+    };
+    let mut party = Party::new(limits);
+    let a = party.join(&client(A));
+    party.join(&client(B));
+
+    let (mut bulk, mut sent) = (0, 0);
+    for millisecond in 0..1000 {
+        for _ in 0..10 {
+            sent += usize::from(party.send(&a, &frame(B, A, 1200)).is_ok());
+            bulk += 1;
+        }
+        if millisecond % 2 == 0 {
+            let ping = party.send(&a, &frame(B, A, 98));
+            assert!(ping.is_ok(), "a ping goes, after {millisecond} ms");
+        }
+        party.now += Duration::from_millis(1);
+    }
+
+    assert!(sent < bulk / 10, "{sent} of {bulk} frames are the limit");
+    assert!(sent * 1200 + 500 * 98 <= 1_000_000 + 20_000);
+    assert!(sent * 1200 > 900_000, "and the limit is used: {sent}");
+}
+
+#[test]
 fn r11_drops_what_is_over_the_sender_s_budget_before_reading_it() {
     let mut party = defaults();
     let a = party.join(&Hello {
