@@ -1,9 +1,9 @@
 //! Two endpoints on loopback, turned by hand.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -187,16 +187,15 @@ fn datagrams_and_control_bytes_pass_both_ways() {
     );
 }
 
-thread_local! {
-    static IS_FULL: Cell<bool> = const { Cell::new(false) };
-}
+/// Whether the one test's socket is full.
+static IS_FULL: AtomicBool = AtomicBool::new(false);
 
-/// Sends packet by packet, unless this thread's sockets are said to be full.
+/// Sends packet by packet, unless the socket is said to be full.
 fn send_unless_full(
     socket: &UdpSocket,
     trains: &mut dyn Iterator<Item = Train<'_>>,
 ) -> io::Result<usize> {
-    if IS_FULL.get() {
+    if IS_FULL.load(Ordering::Relaxed) {
         return Err(io::ErrorKind::WouldBlock.into());
     }
     let mut count = 0;
@@ -240,7 +239,7 @@ fn links_that_found_the_socket_full_send_once_it_is_writable() {
         (member, at_relay.link.unwrap())
     });
 
-    IS_FULL.set(true);
+    IS_FULL.store(true, Ordering::Relaxed);
     for (_, link) in &pairs {
         assert!(relay.send_control(*link, b"control".to_vec()));
         queue(&mut relay, *link, b"datagram".to_vec().into());
@@ -250,7 +249,7 @@ fn links_that_found_the_socket_full_send_once_it_is_writable() {
     }
 
     // No timer runs, and nothing is heard from the members.
-    IS_FULL.set(false);
+    IS_FULL.store(false, Ordering::Relaxed);
     relay.flush(Instant::now());
     assert!(!relay.wants_write());
     for (member, _) in &mut pairs {
@@ -279,7 +278,7 @@ fn a_link_that_waits_for_a_full_socket_still_times_out() {
         |_, m| m.link.is_some(),
     );
 
-    IS_FULL.set(true);
+    IS_FULL.store(true, Ordering::Relaxed);
     queue(&mut member, link, b"never".to_vec().into());
     member.flush(Instant::now());
     let cause = loop {
@@ -295,7 +294,7 @@ fn a_link_that_waits_for_a_full_socket_still_times_out() {
     };
 
     assert_eq!(cause, CloseCause::TimedOut);
-    IS_FULL.set(false);
+    IS_FULL.store(false, Ordering::Relaxed);
 }
 
 #[test]

@@ -276,6 +276,10 @@ fn each_trouble_with_an_adapter_has_its_sentence() {
         assert!(sentence.contains(part), "{sentence}");
     };
 
+    let (code, sentence) = run(&bed, pc.program());
+    assert_eq!(code, 64, "{sentence}");
+    assert!(sentence.contains("--relay and --room"), "{sentence}");
+
     let holder = pc.hold_adapter().unwrap();
     refused(&pc, "\"Ethernet 7\" is in use by another program");
     drop(holder);
