@@ -49,8 +49,48 @@ impl Bed {
     ///
     /// Returns an error if dnsmasq does not start.
     pub fn start_dnsmasq(&self) -> Result<Program> {
-        let server = Self::host_address(0);
-        let mut command = self.host(0).command("dnsmasq");
+        let router = format!("--dhcp-option=option:router,{}", Self::host_address(0));
+
+        self.serve(
+            (self.host(0), ETH),
+            "dnsmasq",
+            &[
+                "--bind-interfaces",
+                "--except-interface=lo",
+                "--log-dhcp",
+                "--dhcp-range=192.168.77.100,192.168.77.199,255.255.255.0,1h",
+                &router,
+                "--address=/party.example/192.168.77.10",
+            ],
+        )
+    }
+
+    /// Starts dnsmasq as a DHCP server and router for IPv6, which prevails over others, on an interface of `end`. It is called `name`
+    /// in logs; `options` say what it grants.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if dnsmasq does not start.
+    pub fn serve_and_advertise(
+        &self,
+        end: (&Namespace, &str),
+        name: &str,
+        options: &[&str],
+    ) -> Result<Program> {
+        let parameters = format!("--ra-param={},high,4,9000", end.1);
+        let advertising = ["--port=0", "--enable-ra", &parameters];
+
+        self.serve(end, name, &[&advertising, options].concat())
+    }
+
+    /// Starts dnsmasq with nothing of the machine's own configuration.
+    fn serve(
+        &self,
+        (namespace, interface): (&Namespace, &str),
+        name: &str,
+        options: &[&str],
+    ) -> Result<Program> {
+        let mut command = namespace.command("dnsmasq");
         command
             .args([
                 "--no-daemon",
@@ -59,27 +99,20 @@ impl Bed {
                 "--no-hosts",
                 "--user=root",
                 "--group=root",
-            ])
-            .arg(format!("--interface={ETH}"))
-            .args([
-                "--bind-interfaces",
-                "--except-interface=lo",
+                "--pid-file=",
                 "--dhcp-authoritative",
                 "--no-ping",
-                "--log-dhcp",
             ])
-            .arg("--dhcp-range=192.168.77.100,192.168.77.199,255.255.255.0,1h")
-            .arg(format!("--dhcp-option=option:router,{server}"))
+            .arg(format!("--interface={interface}"))
             .arg(format!(
                 "--dhcp-leasefile={}",
-                self.dir().join("dnsmasq.leases").display()
+                self.dir().join(format!("{name}.leases")).display()
             ))
-            .arg("--pid-file=")
-            .arg("--address=/party.example/192.168.77.10");
-        let mut dnsmasq = Program::start(self.dir(), "dnsmasq", command)?;
-        dnsmasq.wait_log("DHCP, IP range")?;
+            .args(options);
+        let mut server = Program::start(self.dir(), name, command)?;
+        server.wait_log("DHCP, IP range")?;
 
-        Ok(dnsmasq)
+        Ok(server)
     }
 
     /// Gets a lease for `interface` in `namespace` with udhcpc, and gives the interface its address.

@@ -241,32 +241,18 @@ fn a_switch_never_hears_what_a_player_tells_it() {
 fn a_dhcp_server_and_router_of_a_player_serves_nobody_on_the_lan() {
     let siege = Siege::new();
     let bed = &siege.party.bed;
-    let mut rogue = bed.remote(0).command("dnsmasq");
-    rogue.args([
-        "--no-daemon",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--user=root",
-        "--group=root",
-        "--port=0",
-        "--pid-file=",
-        "--dhcp-authoritative",
-        "--no-ping",
-        "--enable-ra",
-        "--interface=lanparty0",
-        "--dhcp-range=192.168.77.220,192.168.77.250,255.255.255.0,1h",
-        "--dhcp-range=fd77::200,fd77::2ff,64,1h",
-        "--ra-param=lanparty0,high,4,9000",
-        "--dhcp-option=option:router,192.168.77.66",
-        "--dhcp-option=option:dns-server,192.168.77.66",
-    ]);
-    rogue.arg(format!(
-        "--dhcp-leasefile={}",
-        bed.dir().join("rogue.leases").display()
-    ));
-    let mut rogue = Program::start(bed.dir(), "rogue", rogue).unwrap();
-    rogue.wait_log("DHCP, IP range").unwrap();
+    let _rogue = bed
+        .serve_and_advertise(
+            (bed.remote(0), TAP),
+            "rogue",
+            &[
+                "--dhcp-range=192.168.77.220,192.168.77.250,255.255.255.0,1h",
+                "--dhcp-range=fd77::200,fd77::2ff,64,1h",
+                "--dhcp-option=option:router,192.168.77.66",
+                "--dhcp-option=option:dns-server,192.168.77.66",
+            ],
+        )
+        .unwrap();
 
     let found = watch(
         (siege.victim(), ETH),

@@ -90,42 +90,24 @@ fn router_option(mut options: &[u8]) -> Option<&'static str> {
 
 /// Starts a DHCP server and router on LAN host 0 that offers everything which captures those who take it.
 fn start_server(bed: &Bed) -> anyhow::Result<Program> {
-    let mut server = bed.host(0).command("dnsmasq");
-    server.args([
-        "--no-daemon",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--user=root",
-        "--group=root",
-        "--port=0",
-        "--pid-file=",
-        "--interface=eth0",
-        "--dhcp-authoritative",
-        "--no-ping",
-        "--enable-ra",
-        "--ra-param=eth0,high,4,9000",
-        "--dhcp-range=192.168.77.100,192.168.77.199,255.255.255.0,1h",
-        "--dhcp-range=fd77::200,fd77::2ff,slaac,64,1h",
-        "--dhcp-option-force=3,192.168.77.66",
-        "--dhcp-option-force=6,192.168.77.66",
-        "--dhcp-option-force=15,evil.example",
-        "--dhcp-option-force=33,8.8.8.8,192.168.77.66",
-        "--dhcp-option-force=119,evil.example",
-        "--dhcp-option-force=121,0.0.0.0/1,192.168.77.66,128.0.0.0/1,192.168.77.66",
-        "--dhcp-option-force=249,0.0.0.0/1,192.168.77.66",
-        "--dhcp-option-force=252,http://192.168.77.66/wpad.dat",
-        "--dhcp-option=option6:dns-server,[fd77::66]",
-        "--dhcp-option=option6:domain-search,evil.example",
-    ]);
-    server.arg(format!(
-        "--dhcp-leasefile={}",
-        bed.dir().join("evil.leases").display()
-    ));
-    let mut server = Program::start(bed.dir(), "evil", server)?;
-    server.wait_log("DHCP, IP range")?;
-
-    Ok(server)
+    bed.serve_and_advertise(
+        (bed.host(0), ETH),
+        "evil",
+        &[
+            "--dhcp-range=192.168.77.100,192.168.77.199,255.255.255.0,1h",
+            "--dhcp-range=fd77::200,fd77::2ff,slaac,64,1h",
+            "--dhcp-option-force=3,192.168.77.66",
+            "--dhcp-option-force=6,192.168.77.66",
+            "--dhcp-option-force=15,evil.example",
+            "--dhcp-option-force=33,8.8.8.8,192.168.77.66",
+            "--dhcp-option-force=119,evil.example",
+            "--dhcp-option-force=121,0.0.0.0/1,192.168.77.66,128.0.0.0/1,192.168.77.66",
+            "--dhcp-option-force=249,0.0.0.0/1,192.168.77.66",
+            "--dhcp-option-force=252,http://192.168.77.66/wpad.dat",
+            "--dhcp-option=option6:dns-server,[fd77::66]",
+            "--dhcp-option=option6:domain-search,evil.example",
+        ],
+    )
 }
 
 #[test]

@@ -26,34 +26,17 @@ const BOX_V6: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2);
 
 /// A DHCP server and router for IPv6 on LAN host 0.
 fn start_server(bed: &Bed) -> Program {
-    let mut server = bed.host(0).command("dnsmasq");
-    server.args([
-        "--no-daemon",
-        "--conf-file=/dev/null",
-        "--no-resolv",
-        "--no-hosts",
-        "--user=root",
-        "--group=root",
-        "--port=0",
-        "--pid-file=",
-        "--interface=eth0",
-        "--dhcp-authoritative",
-        "--no-ping",
-        "--enable-ra",
-        "--ra-param=eth0,high,4,9000",
-        "--dhcp-range=192.168.77.100,192.168.77.199,255.255.255.0,1h",
-        "--dhcp-range=fd77::,ra-only,64,1h",
-    ]);
-    server.arg(format!("--dhcp-option-force=3,{ROUTER}"));
-    server.arg(format!("--dhcp-option-force=6,{RESOLVER}"));
-    server.arg(format!(
-        "--dhcp-leasefile={}",
-        bed.dir().join("server.leases").display()
-    ));
-    let mut server = Program::start(bed.dir(), "server", server).unwrap();
-    server.wait_log("DHCP, IP range").unwrap();
-
-    server
+    bed.serve_and_advertise(
+        (bed.host(0), ETH),
+        "server",
+        &[
+            "--dhcp-range=192.168.77.100,192.168.77.199,255.255.255.0,1h",
+            "--dhcp-range=fd77::,ra-only,64,1h",
+            &format!("--dhcp-option-force=3,{ROUTER}"),
+            &format!("--dhcp-option-force=6,{RESOLVER}"),
+        ],
+    )
+    .unwrap()
 }
 
 /// Says that `address` is at `own`: an ARP reply, or a neighbour advertisement that overrides (RFC 4861, 4.4), to everybody.

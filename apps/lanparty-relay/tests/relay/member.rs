@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_ctrl::{
-    Capability, Decoder, Hello, MAX_ADMITTED, Message, PROTOCOL_VERSION, Reject, Resume, Role,
-    Welcome, encode,
-};
+use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Reject, Resume, Role, Welcome, encode};
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, member_socket,
 };
@@ -262,17 +259,8 @@ impl Member {
 
 fn hello(role: Role, room: &str, mac: Option<MacAddr>) -> Hello {
     Hello {
-        version: PROTOCOL_VERSION,
         role,
         room: room.parse().unwrap(),
-        mac,
-        budget: 1434,
-        capabilities: vec![Capability::FullFrame],
-        generation: 1,
-        resume: None,
-        instance: None,
-        down_rate: None,
-        program: "test".into(),
-        program_version: "1".into(),
+        ..lanparty_samples::hello(mac)
     }
 }

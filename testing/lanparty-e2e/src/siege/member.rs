@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use lanparty_ctrl::{
-    Capability, Decoder, Hello, MAX_ADMITTED, Message, PROTOCOL_VERSION, Role, Welcome, encode,
-};
+use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Role, Welcome, encode};
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
 };
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_queue::{Class, Pace};
+use lanparty_samples::hello;
 
 use crate::bed::Bed;
 use crate::program::RELAY_PORT;
@@ -190,18 +189,10 @@ impl Member {
         mac: Option<MacAddr>,
     ) -> Result<Self> {
         let hello = Hello {
-            version: PROTOCOL_VERSION,
             role,
             room: room.parse()?,
-            mac,
-            budget: 1434,
-            capabilities: vec![Capability::FullFrame],
-            generation: 1,
-            resume: None,
-            instance: None,
-            down_rate: None,
             program: "siege".into(),
-            program_version: "1".into(),
+            ..hello(mac)
         };
         loop {
             let mut member = dial(worker)?;
