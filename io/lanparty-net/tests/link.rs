@@ -1,18 +1,19 @@
 //! Two endpoints on loopback, turned by hand.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::io;
+#[cfg(target_os = "linux")]
+#[path = "link/full.rs"]
+mod full;
+
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_net::{
     CloseCause, Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings,
-    RelayKeys, RelaySettings, Trust, UdpSystem, member_socket, relay_socket,
+    RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
-use lanparty_offload::Train;
 use lanparty_queue::{Class, Pace};
 
 const NAME: &str = "lanparty-relay.local";
@@ -185,116 +186,6 @@ fn datagrams_and_control_bytes_pass_both_ways() {
             .enumerate()
             .all(|(i, d)| usize::from(d[0]) == i)
     );
-}
-
-/// Whether the one test's socket is full.
-static IS_FULL: AtomicBool = AtomicBool::new(false);
-
-/// Sends packet by packet, unless the socket is said to be full.
-fn send_unless_full(
-    socket: &UdpSocket,
-    trains: &mut dyn Iterator<Item = Train<'_>>,
-) -> io::Result<usize> {
-    if IS_FULL.load(Ordering::Relaxed) {
-        return Err(io::ErrorKind::WouldBlock.into());
-    }
-    let mut count = 0;
-    for train in trains {
-        for packet in train.packets() {
-            socket.send_to(packet.contents, packet.heading.destination)?;
-        }
-        count += 1;
-    }
-
-    Ok(count)
-}
-
-#[test]
-fn links_that_found_the_socket_full_send_once_it_is_writable() {
-    let (identity, trust) = identity();
-    let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap())
-        .unwrap()
-        .with_udp_system(UdpSystem {
-            prepare: |_| (),
-            send: send_unless_full,
-        });
-    let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
-    let address = socket.local_addr().unwrap();
-    let mut relay = Endpoint::relay(socket, &settings, Box::new(Always(OPEN))).unwrap();
-    let mut pairs = [(); 3].map(|()| {
-        let mut member = member(&trust, address);
-        let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
-        member.connect(address, None, Instant::now()).unwrap();
-        for step in [None, Some(b"hello")] {
-            if let Some(hello) = step {
-                assert!(member.send_control(at_member.link.unwrap(), hello.to_vec()));
-            }
-            turn_until(
-                (&mut relay, &mut at_relay),
-                (&mut member, &mut at_member),
-                |r, m| m.link.is_some() && step.is_none_or(|hello| r.control == hello),
-            );
-        }
-
-        (member, at_relay.link.unwrap())
-    });
-
-    IS_FULL.store(true, Ordering::Relaxed);
-    for (_, link) in &pairs {
-        assert!(relay.send_control(*link, b"control".to_vec()));
-        queue(&mut relay, *link, b"datagram".to_vec().into());
-        // The first finds out, the others find it so.
-        relay.flush(Instant::now());
-        assert!(relay.wants_write());
-    }
-
-    // No timer runs, and nothing is heard from the members.
-    IS_FULL.store(false, Ordering::Relaxed);
-    relay.flush(Instant::now());
-    assert!(!relay.wants_write());
-    for (member, _) in &mut pairs {
-        let mut seen = Seen::default();
-        turn(member, &mut seen);
-        assert_eq!(seen.control, b"control");
-        assert_eq!(seen.datagrams, ["datagram"]);
-    }
-}
-
-#[test]
-fn a_link_that_waits_for_a_full_socket_still_times_out() {
-    let mut relay = relay(OPEN);
-    let settings = MemberSettings::new(NAME.to_owned(), &relay.trust, Pace::Off)
-        .unwrap()
-        .with_udp_system(UdpSystem {
-            prepare: |_| (),
-            send: send_unless_full,
-        });
-    let mut member = Endpoint::member(member_socket(relay.address).unwrap(), settings).unwrap();
-    let (mut at_relay, mut at_member) = (Seen::default(), Seen::default());
-    let link = member.connect(relay.address, None, Instant::now()).unwrap();
-    turn_until(
-        (&mut relay.endpoint, &mut at_relay),
-        (&mut member, &mut at_member),
-        |_, m| m.link.is_some(),
-    );
-
-    IS_FULL.store(true, Ordering::Relaxed);
-    queue(&mut member, link, b"never".to_vec().into());
-    member.flush(Instant::now());
-    let cause = loop {
-        let now = member.poll_timeout().expect("a link has a last deadline");
-        member.handle_timeout(now);
-        member.flush(now);
-        while member.poll_datagram().is_some() {}
-        if let Some(LinkEvent::Closed { cause, .. }) =
-            std::iter::from_fn(|| member.poll_event()).last()
-        {
-            break cause;
-        }
-    };
-
-    assert_eq!(cause, CloseCause::TimedOut);
-    IS_FULL.store(false, Ordering::Relaxed);
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub mod raw;
 pub mod reliability;
 pub mod siege;
 pub mod traffic;
+pub mod unit;
 pub mod watch;
 pub mod windows;
 
