@@ -267,7 +267,8 @@ fn widen(socket: &UdpSocket) {
 }
 
 // Linux' programs alone bring a `UdpSystem`, and Wine's sockets take no trains from anybody.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::net::Ipv4Addr;
 
