@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use lanparty_ctrl::{Capability, Hello, Message, PROTOCOL_VERSION, Role, close_code, encode};
+use lanparty_ctrl::{Hello, Message, close_code, encode};
 use lanparty_net::{CloseCause, Endpoint, LinkEvent, LinkId, MemberSettings};
 use lanparty_queue::Class;
 
@@ -77,18 +77,8 @@ impl Socket {
     fn greet(&mut self, link: LinkId, room_size: u32) -> Result<()> {
         let seat = self.seats.get(&link).context("a link has a seat")?;
         let hello = Hello {
-            version: PROTOCOL_VERSION,
-            role: Role::Client,
             room: format!("CROWD{}", seat.number / room_size).parse()?,
-            mac: Some(mac(seat.number)),
-            budget: 1434,
-            capabilities: vec![Capability::FullFrame],
-            generation: 1,
-            resume: None,
-            instance: None,
-            down_rate: None,
-            program: "crowd".into(),
-            program_version: "1".into(),
+            ..lanparty_samples::hello(Some(mac(seat.number)))
         };
         self.endpoint
             .send_control(link, encode(&Message::Hello(hello)));
