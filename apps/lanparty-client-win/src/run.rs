@@ -11,7 +11,7 @@ use lanparty_client_core::{ClientPath, ClientPathConfig, Standby};
 use lanparty_client_route::{AdapterId, Luid, TapWish};
 use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Misused, Refused, random_seed};
+use lanparty_member::program::{Refused, random_seed};
 use lanparty_member::{
     Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Place, Reach, Start, Who, Writer, load_identity,
 };
@@ -41,10 +41,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     if cli.list_tap_adapters {
         return list();
     }
-    // The parser asks for them only together, since listing adapters needs neither.
-    let join = cli.join.as_ref().ok_or_else(|| {
-        Misused("--relay and --room are needed: which relay, and which room there".to_owned())
-    })?;
+    let join = cli.join.as_ref().context("--relay and --room are needed")?;
 
     Run::prepare(cli, join)?.join(join, cli.keep.player())
 }

@@ -40,11 +40,6 @@ impl Refused {
     }
 }
 
-/// A command line that cannot be used, for a reason that its parser does not know: [`exit::USAGE`].
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Misused(pub String);
-
 /// How logs look.
 #[derive(clap::Args, Debug, Clone)]
 pub struct LogArgs {
@@ -103,16 +98,13 @@ pub fn finish(result: anyhow::Result<()>) -> ExitCode {
     };
     // Nobody is left to tell if the terminal is gone.
     let _printed = writeln!(std::io::stderr(), "{error:#}");
-    let is = |found: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(found);
-    let code = if is(<dyn std::error::Error>::is::<Misused>) {
-        exit::USAGE
-    } else if is(<dyn std::error::Error>::is::<Refused>) {
+    let is_refused = error.chain().any(<dyn std::error::Error>::is::<Refused>);
+
+    ExitCode::from(if is_refused {
         exit::REFUSED
     } else {
         exit::FAILED
-    };
-
-    ExitCode::from(code)
+    })
 }
 
 /// How many lines may wait for a terminal that does not take them. Further ones are dropped: frames go first.

@@ -278,7 +278,7 @@ fn each_trouble_with_an_adapter_has_its_sentence() {
 
     let (code, sentence) = run(&bed, pc.program());
     assert_eq!(code, 64, "{sentence}");
-    assert!(sentence.contains("--relay and --room"), "{sentence}");
+    assert!(sentence.contains("--help"), "{sentence}");
 
     let holder = pc.hold_adapter().unwrap();
     refused(&pc, "\"Ethernet 7\" is in use by another program");
