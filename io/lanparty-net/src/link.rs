@@ -294,13 +294,15 @@ impl Link {
         Bytes::copy_from_slice(&datagram)
     }
 
-    /// Moves what may go now from our queue into the library's, at most one train of `segments` packets.
-    pub(crate) fn fill(&mut self, segments: usize, now: Instant) {
-        self.refill(segments, now);
+    /// Moves what may go now from our queue into the library's, at most one train of `segments` packets. Returns how many bytes.
+    pub(crate) fn fill(&mut self, segments: usize, now: Instant) -> usize {
+        let filled = self.refill(segments, now);
         self.has_datagrams = self.conn.datagrams().send_buffer_space() < self.empty_space;
+
+        filled
     }
 
-    fn refill(&mut self, segments: usize, now: Instant) {
+    fn refill(&mut self, segments: usize, now: Instant) -> usize {
         let train = self
             .budget
             .saturating_mul(segments.min(self.outlet.max_train(self.budget)));
@@ -325,6 +327,8 @@ impl Link {
             self.last_large.extend_from_slice(&large);
             self.last_large_at = Some(now);
         }
+
+        filled
     }
 
     /// Takes how many datagrams were given up since the last call because the path shrank while they waited.

@@ -7,6 +7,9 @@ use quinn_proto::{ConnectionHandle, Transmit};
 
 use super::{Endpoint, Side, mark};
 
+/// A train of more bytes takes so long to seal that those before it do not wait for it: three packets.
+const LONG: usize = 4 * 1024;
+
 impl Endpoint {
     /// Sends what every link has to say, train by train in turn, and sets the timers.
     ///
@@ -39,10 +42,12 @@ impl Endpoint {
             return false;
         };
         let segments = self.io.max_segments(link.conn.current_mtu());
+        if link.fill(segments, now) > LONG {
+            self.io.send();
+        }
         let Some(buffer) = self.io.buffer() else {
-            return false;
+            return true;
         };
-        link.fill(segments, now);
         let Some(transmit) = link.conn.poll_transmit(now, segments, buffer) else {
             return false;
         };
