@@ -21,18 +21,22 @@ pub(crate) struct LanPort {
     is_up: bool,
     /// The frames of the LAN are this process's to read, and the filter is its to set.
     reads: bool,
+    /// The MAC from which the gateway asks who has an address. It stays this one if the card gets another meanwhile: the card is
+    /// promiscuous, and hears the answers.
+    own: MacAddr,
     remotes: Vec<MacAddr>,
     /// What the loop was told of drops.
     told: PortDrops,
 }
 
 impl LanPort {
-    pub(crate) fn new(socket: PacketSocket, wake: WakeFd) -> Self {
+    pub(crate) fn new(socket: PacketSocket, own: MacAddr, wake: WakeFd) -> Self {
         Self {
             socket,
             wake,
             is_up: true,
             reads: true,
+            own,
             remotes: Vec::new(),
             told: PortDrops::default(),
         }
@@ -124,7 +128,7 @@ impl Port for LanPort {
 
 impl LanPort {
     fn filter(&self) {
-        if let Err(error) = self.socket.set_filter(&self.remotes) {
+        if let Err(error) = self.socket.set_filter(self.own, &self.remotes) {
             tracing::warn!(%error, "the kernel takes no filter: every frame of the LAN costs a little");
         }
     }

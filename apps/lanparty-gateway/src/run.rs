@@ -13,6 +13,7 @@ use lanparty_member::unix::WakeFd;
 use lanparty_member::{Place, Reach, Start, Who, Writer};
 use lanparty_net::UdpSystem;
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
+use lanparty_proto::MacAddr;
 use lanparty_schedule::Precedence;
 use lanparty_state::{Environment, StateDir};
 use lanparty_succession::{Predecessor, Program};
@@ -74,7 +75,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let writer = Writer::start().context("cannot start a thread")?;
     let again = copy(&socket)?;
     let (released, release) = succession::release();
-    let start = start(cli, place, reach, &writer, socket, path)?
+    let start = start(cli, place, reach, &writer, (socket, facts.mac), path)?
         .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
         .on_release(release)
         .watch_system()?;
@@ -106,7 +107,7 @@ fn start(
     place: Place,
     reach: Reach,
     writer: &Writer,
-    socket: PacketSocket,
+    (socket, own): (PacketSocket, MacAddr),
     path: GatewayPath,
 ) -> anyhow::Result<Start<LanPort, GatewayPath>> {
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
@@ -126,7 +127,7 @@ fn start(
         who,
         reach,
         writer,
-        LanPort::new(socket, wake),
+        LanPort::new(socket, own, wake),
         path,
         waker,
     )
@@ -145,7 +146,7 @@ fn look_at_lan(
     let socket = PacketSocket::open(name, &PacketOptions::default())
         .map_err(|error| interface::cannot_open(name, &error))?;
     socket
-        .set_filter(&[])
+        .set_filter(facts.mac, &[])
         .context("the kernel takes no packet filter")?;
 
     Ok((facts, Some(socket)))

@@ -5,25 +5,43 @@ use lanparty_proto::MacAddr;
 /// One instruction: code, jump if true, jump if false, operand.
 pub(crate) type Instruction = (u16, u8, u8, u32);
 
-/// The most remote MACs that a filter holds: five instructions each, and seven more, in `BPF_MAXINSNS` (4096).
+/// The most remote MACs that a filter holds: five instructions each, and 19 more, in `BPF_MAXINSNS` (4096).
 pub const MAX_FILTERED_MACS: usize = 800;
 
 const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const JUMP_EQUAL: u16 = 0x15;
+const JUMP_GREATER: u16 = 0x25;
+const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
 const JUMP_SET: u16 = 0x45;
 const RETURN: u16 = 0x06;
 
 /// More than any frame: nothing is cut off.
 const WHOLE: u32 = 0x0004_0000;
 
-/// Assembles the filter: frames to groups and to `macs` pass, all other unicast stays in the kernel. `None` if there are too
-/// many.
+/// Where an `EtherType` is, an IPv6 header's next header, and the type of an ICMPv6 message right behind that.
+const ETHER_TYPE_AT: u32 = 12;
+const NEXT_HEADER_AT: u32 = 20;
+const MESSAGE_TYPE_AT: u32 = 54;
+
+const ARP: u32 = 0x0806;
+const IPV6: u32 = 0x86dd;
+const ICMPV6: u32 = 58;
+
+/// Types of neighbour discovery, from router solicitation to redirect (RFC 4861, 4).
+const FIRST_DISCOVERY: u32 = 133;
+const LAST_DISCOVERY: u32 = 137;
+
+/// Assembles the filter: frames to groups and to `macs` pass, and what says to `own`, the MAC of the interface itself, whose an
+/// address is. All other unicast stays in the kernel. `None` if there are too many.
 ///
-/// The destination is looked at and nothing behind it, so a VLAN tag that the card took off makes no difference; the
-/// virtio-net header is no part of what a filter sees. Each MAC has its own return, so no jump is longer than four.
-pub(crate) fn assemble(macs: &[MacAddr]) -> Option<Vec<Instruction>> {
+/// Of what is for `own` ARP and neighbour discovery are needed, as answers to the gateway's questions, and the rest must not come:
+/// a gateway with a single card has its whole tunnel there, and would read each of its packets twice.
+///
+/// A VLAN tag that the card or the kernel took off makes no difference, and one is always taken off before; the
+/// virtio-net header is no part of what a filter sees. Each MAC has its own return, so no jump is longer than one that fits.
+pub(crate) fn assemble(own: MacAddr, macs: &[MacAddr]) -> Option<Vec<Instruction>> {
     if macs.len() > MAX_FILTERED_MACS {
         return None;
     }
@@ -33,11 +51,29 @@ pub(crate) fn assemble(macs: &[MacAddr]) -> Option<Vec<Instruction>> {
         (RETURN, 0, 0, WHOLE),
         (LOAD_WORD, 0, 0, 0),
     ];
-    for MacAddr([a, b, c, d, e, f]) in macs {
+    let (high, low) = halves(own);
+    program.extend([
+        (JUMP_EQUAL, 0, 13, high),
+        (LOAD_HALF, 0, 0, 4),
+        (JUMP_EQUAL, 0, 10, low),
+        (LOAD_HALF, 0, 0, ETHER_TYPE_AT),
+        (JUMP_EQUAL, 6, 0, ARP),
+        (JUMP_EQUAL, 0, 6, IPV6),
+        (LOAD_BYTE, 0, 0, NEXT_HEADER_AT),
+        (JUMP_EQUAL, 0, 4, ICMPV6),
+        (LOAD_BYTE, 0, 0, MESSAGE_TYPE_AT),
+        (JUMP_GREATER_OR_EQUAL, 0, 2, FIRST_DISCOVERY),
+        (JUMP_GREATER, 1, 0, LAST_DISCOVERY),
+        (RETURN, 0, 0, WHOLE),
+        (RETURN, 0, 0, 0),
+        (LOAD_WORD, 0, 0, 0),
+    ]);
+    for mac in macs {
+        let (high, low) = halves(*mac);
         program.extend([
-            (JUMP_EQUAL, 0, 4, u32::from_be_bytes([*a, *b, *c, *d])),
+            (JUMP_EQUAL, 0, 4, high),
             (LOAD_HALF, 0, 0, 4),
-            (JUMP_EQUAL, 0, 1, u32::from_be_bytes([0, 0, *e, *f])),
+            (JUMP_EQUAL, 0, 1, low),
             (RETURN, 0, 0, WHOLE),
             (LOAD_WORD, 0, 0, 0),
         ]);
@@ -45,6 +81,14 @@ pub(crate) fn assemble(macs: &[MacAddr]) -> Option<Vec<Instruction>> {
     program.push((RETURN, 0, 0, 0));
 
     Some(program)
+}
+
+/// Returns the two operands that a MAC is compared with.
+fn halves(MacAddr([high @ .., low, last]): MacAddr) -> (u32, u32) {
+    (
+        u32::from_be_bytes(high),
+        u32::from_be_bytes([0, 0, low, last]),
+    )
 }
 
 /// Assembles the filter that passes everything.
@@ -55,6 +99,8 @@ pub(crate) fn pass_all() -> Vec<Instruction> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const OWN: MacAddr = MacAddr([2, 1, 7, 7, 8, 1]);
 
     /// Runs a program as the kernel would, for the instructions used here.
     fn run(program: &[Instruction], frame: &[u8]) -> u32 {
@@ -68,6 +114,8 @@ mod tests {
                 LOAD_HALF => a = u16::from_be_bytes(frame[at..at + 2].try_into().unwrap()).into(),
                 LOAD_BYTE => a = frame[at].into(),
                 JUMP_EQUAL => pc += usize::from(if a == k { jt } else { jf }),
+                JUMP_GREATER => pc += usize::from(if a > k { jt } else { jf }),
+                JUMP_GREATER_OR_EQUAL => pc += usize::from(if a >= k { jt } else { jf }),
                 JUMP_SET => pc += usize::from(if a & k != 0 { jt } else { jf }),
                 RETURN => return k,
                 _ => unreachable!("not an instruction of ours"),
@@ -83,7 +131,7 @@ mod tests {
                 MacAddr([2, high, 7, 7, 7, low])
             })
             .collect();
-        let program = assemble(&macs).unwrap();
+        let program = assemble(OWN, &macs).unwrap();
 
         assert!(program.len() <= 4096);
         for mac in macs {
@@ -97,15 +145,45 @@ mod tests {
 
     #[test]
     fn without_members_only_groups_pass() {
-        let program = assemble(&[]).unwrap();
+        let program = assemble(OWN, &[]).unwrap();
 
         assert_eq!(run(&program, &[2, 0, 0, 0, 0, 1]), 0);
         assert_eq!(run(&program, &[0xff; 6]), WHOLE);
     }
 
     #[test]
+    fn of_what_is_for_the_interface_itself_only_whose_an_address_is_passes() {
+        // A player that has the interface's MAC gets nothing by it.
+        let program = assemble(OWN, &[OWN, MacAddr([2, 1, 7, 7, 8, 2])]).unwrap();
+        let frame = |destination: MacAddr, kind: [u8; 2], next: u8, message: u8| {
+            let mut frame = destination.0.to_vec();
+            frame.extend([2, 0, 0, 0, 0, 9]);
+            frame.extend(kind);
+            frame.resize(78, 0);
+            (frame[20], frame[54]) = (next, message);
+            frame
+        };
+        let to_us = |kind, next, message| run(&program, &frame(OWN, kind, next, message));
+
+        assert_eq!(to_us([0x08, 0x06], 0, 0), WHOLE);
+        for message in 133..=137 {
+            assert_eq!(to_us([0x86, 0xdd], 58, message), WHOLE, "{message}");
+        }
+        for (next, message) in [(58, 132), (58, 138), (58, 129), (17, 136), (6, 136)] {
+            assert_eq!(to_us([0x86, 0xdd], next, message), 0, "{next} {message}");
+        }
+        assert_eq!(to_us([0x08, 0x00], 17, 136), 0);
+        assert_eq!(to_us([0x88, 0xb5], 0, 0), 0);
+        let near = MacAddr([2, 1, 7, 7, 8, 2]);
+        assert_eq!(run(&program, &frame(near, [8, 0], 17, 0)), WHOLE);
+        let far = MacAddr([2, 1, 7, 7, 8, 3]);
+        assert_eq!(run(&program, &frame(far, [8, 6], 0, 0)), 0);
+    }
+
+    #[test]
     fn too_many_stations_are_no_program() {
-        assert_eq!(assemble(&vec![MacAddr::ZERO; MAX_FILTERED_MACS + 1]), None);
+        let many = vec![MacAddr::ZERO; MAX_FILTERED_MACS + 1];
+        assert_eq!(assemble(OWN, &many), None);
         assert_eq!(run(&pass_all(), &[2, 0, 0, 0, 0, 1]), WHOLE);
     }
 }

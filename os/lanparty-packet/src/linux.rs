@@ -107,15 +107,17 @@ impl PacketSocket {
         self.queue.flush(&self.fd, &mut self.statistics)
     }
 
-    /// Lets only group frames and unicast for `remote_macs` through the kernel's filter.
+    /// Lets only group frames, unicast for `remote_macs`, and ARP and neighbour discovery for `own` through the kernel's filter.
+    ///
+    /// `own` is the MAC from which the caller asks who has an address: answers go there.
     ///
     /// Call it whenever the members of the room change; frames that are already in the receive buffer still come.
     ///
     /// # Errors
     ///
     /// Returns an error if the kernel refuses the filter; the one before stays.
-    pub fn set_filter(&self, remote_macs: &[MacAddr]) -> io::Result<FilterState> {
-        let (program, state) = match filter::assemble(remote_macs) {
+    pub fn set_filter(&self, own: MacAddr, remote_macs: &[MacAddr]) -> io::Result<FilterState> {
+        let (program, state) = match filter::assemble(own, remote_macs) {
             Some(program) => (program, FilterState::Exact),
             None => (filter::pass_all(), FilterState::PassAll),
         };

@@ -57,7 +57,7 @@ impl PacketSocket {
     /// # Errors
     ///
     /// None.
-    pub fn set_filter(&self, _remote_macs: &[MacAddr]) -> io::Result<FilterState> {
+    pub fn set_filter(&self, _own: MacAddr, _remote_macs: &[MacAddr]) -> io::Result<FilterState> {
         match *self {}
     }
 

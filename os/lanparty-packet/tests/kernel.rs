@@ -21,6 +21,9 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+/// The MAC of the interface `far`.
+const FAR: MacAddr = MacAddr([2, 0, 0, 0, 0, 0xb]);
+
 /// How long a frame may take across a veth pair on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -109,7 +112,7 @@ fn the_filter_keeps_unicast_between_lan_stations_in_the_kernel() {
         let mut from = open("near");
         let mut to = open("far");
         let remote = MacAddr([2, 9, 9, 9, 9, 9]);
-        assert_eq!(to.set_filter(&[remote]).unwrap(), FilterState::Exact);
+        assert_eq!(to.set_filter(FAR, &[remote]).unwrap(), FilterState::Exact);
         let other = MacAddr([2, 8, 8, 8, 8, 8]);
         let expected = [
             addressed(remote, 1),
@@ -129,12 +132,41 @@ fn the_filter_keeps_unicast_between_lan_stations_in_the_kernel() {
         from.flush();
         assert_eq!(collect(&mut to, 3), expected);
 
-        assert_eq!(to.set_filter(&[other]).unwrap(), FilterState::Exact);
+        assert_eq!(to.set_filter(FAR, &[other]).unwrap(), FilterState::Exact);
         from.send(&VnetHeader::NONE, &[IoSlice::new(&expected[0])]);
         from.send(&VnetHeader::NONE, &[IoSlice::new(&addressed(other, 4))]);
         from.flush();
         assert_eq!(next(&mut to).1, addressed(other, 4));
         assert_eq!(to.statistics().received, 4);
+    });
+}
+
+#[test]
+fn answers_to_the_interface_itself_pass_the_filter_and_its_other_traffic_does_not() {
+    in_namespace("on", || {
+        let mut from = open("near");
+        let mut to = open("far");
+        to.set_filter(FAR, &[]).unwrap();
+        let mut answer = addressed(FAR, 0);
+        answer[12..22].copy_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);
+        let mut advertisement = addressed(FAR, 0);
+        advertisement.resize(86, 0);
+        advertisement[12..22].copy_from_slice(&[0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255]);
+        advertisement[54] = 136;
+        let mut echo = advertisement.clone();
+        echo[54] = 129;
+        let mut tunnel = addressed(FAR, 0);
+        tunnel[12..24].copy_from_slice(&[8, 0, 0x45, 0, 0, 46, 0, 0, 0, 0, 64, 17]);
+        let mut tagged = answer.clone();
+        tagged.splice(12..12, [0x81, 0, 0, 5]);
+
+        for frame in [&tunnel, &answer, &echo, &advertisement, &tunnel, &tagged] {
+            from.send(&VnetHeader::NONE, &[IoSlice::new(frame)]);
+        }
+        from.flush();
+
+        assert_eq!(collect(&mut to, 3), [answer, advertisement, tagged]);
+        assert_eq!(to.statistics().received, 3);
     });
 }
 
