@@ -17,6 +17,7 @@ use lanparty_proto::policy::{self, Direction, Policy};
 use lanparty_proto::probe::{self, ProbeKind};
 use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
 
+use crate::bindings;
 use crate::clean;
 use crate::inquiry;
 use crate::loops::{Heard, Loops, Presence, ProbeKeys};
@@ -97,37 +98,6 @@ impl GatewayPath {
         &mut self.guard
     }
 
-    /// Keeps the address bindings in step with who is in the room.
-    fn guard_session(&mut self, output: &Output, now: Instant) {
-        match output {
-            Output::Joined(info) if !info.same_place => {
-                for mac in self.tunnel.members.macs() {
-                    self.guard.handle_left(mac);
-                }
-            }
-            Output::PeerJoined(peer) => {
-                if let Some(mac) = peer.mac {
-                    self.guard.handle_joined(mac, now);
-                }
-            }
-            Output::PeerLeft(peer, _) => {
-                if let Some(mac) = peer.mac {
-                    self.guard.handle_left(mac);
-                }
-            }
-            Output::Joined(_)
-            | Output::PeerDetached(_)
-            | Output::PeerResumed(_)
-            | Output::ForeignSource(_)
-            | Output::Detached
-            | Output::Connect { .. }
-            | Output::Send { .. }
-            | Output::Close { .. }
-            | Output::Status(_)
-            | Output::Ended(_) => {}
-        }
-    }
-
     /// Has the LAN's switches learn, or remember, that a client is behind this port (SPEC G7).
     fn refresh_one(&mut self, mac: MacAddr, occasion: &'static str, out: &mut Outbox) {
         let frame = refresh::frame(mac, self.config.interface);
@@ -149,6 +119,14 @@ impl GatewayPath {
             self.refresh_one(mac, refresh::PERIODIC, out);
         }
         self.refreshed = macs;
+    }
+
+    /// Asks who has the addresses that clients are about to take. Answers come to the interface's own MAC.
+    fn ask_lan(&mut self, out: &mut Outbox) {
+        while let Some(address) = self.guard.poll_probe() {
+            let inquiry = inquiry::frame(address, self.config.interface);
+            out.local.push(self.tunnel.pool.copy(&inquiry));
+        }
     }
 
     /// Sends the probes and notices of a round.
@@ -269,7 +247,8 @@ impl GatewayPath {
 
 impl DataPath for GatewayPath {
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox) {
-        self.guard_session(output, now);
+        let members = &self.tunnel.members;
+        bindings::follow(&mut self.guard, members, self.config.interface, output, now);
         if matches!(output, Output::Ended(_)) && self.tunnel.is_joined() {
             self.say_goodbye(out);
         }
@@ -333,7 +312,8 @@ impl DataPath for GatewayPath {
         let members = &self.tunnel.members;
         let destination = frame.destination();
         let is_group = destination.is_group();
-        if !is_group && members.owner_of(destination).is_none() {
+        let is_ours = destination == self.config.interface;
+        if !is_group && (is_ours || members.owner_of(destination).is_none()) {
             return Err(DropReason::NotRemote);
         }
         policy::check_headers(self.config.policy, Direction::FromLan, frame)?;
@@ -369,10 +349,7 @@ impl DataPath for GatewayPath {
             return;
         };
         let accepted = self.accept(peer, &bytes, now);
-        while let Some(address) = self.guard.poll_probe() {
-            let inquiry = inquiry::frame(address, self.config.interface);
-            out.local.push(self.tunnel.pool.copy(&inquiry));
-        }
+        self.ask_lan(out);
         match accepted {
             Ok(instead) => {
                 let frame = instead.unwrap_or(bytes);
@@ -399,6 +376,7 @@ impl DataPath for GatewayPath {
 
     fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
         self.guard.handle_timeout(now);
+        self.ask_lan(out);
         if self.loops.take_due(now) {
             self.send_probes(now, out);
             while let Some(mac) = self.loops.take_over(now) {

@@ -3,6 +3,7 @@
 //! [`GatewayPath`] is driven as [`DataPath`](lanparty_client_core::DataPath) says. Beside that it tells which remote MACs there are
 //! (`DataPath::take_remotes`), so that its owner can keep LAN-to-LAN unicast out of user space.
 
+mod bindings;
 mod clean;
 mod gateway;
 mod inquiry;

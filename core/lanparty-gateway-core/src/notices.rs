@@ -10,7 +10,7 @@ use lanparty_offload::too_big::RateLimit;
 /// How many lines wait to be printed.
 const MAX_LINES: usize = 32;
 
-/// Claims told: ten at once and one every six seconds, however many there are.
+/// Claims and losses told: ten at once and one every six seconds, however many there are.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(6);
 const CLAIM_BURST: u32 = 10;
 
@@ -45,6 +45,17 @@ impl Notices {
                 address,
                 owner,
             } if self.claims.allow(now) => self.push(StatusLine::Claim {
+                mac: member,
+                address,
+                owner: words(owner),
+            }),
+            // Who claims what the LAN answers for at once is told when it claims again.
+            Event::Lost {
+                member,
+                address,
+                owner,
+                was_proven: true,
+            } if self.claims.allow(now) => self.push(StatusLine::AddressLost {
                 mac: member,
                 address,
                 owner: words(owner),

@@ -6,7 +6,7 @@
     reason = "tests need some instant to start from"
 )]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_client_core::{DataPath as _, End, Exit, JoinInfo, Neighbor, Outbox, Output, Peer};
@@ -61,6 +61,13 @@ impl Bench {
     fn tell(&mut self, output: &Output) -> Vec<Bytes> {
         let mut out = Outbox::default();
         self.path.handle_session(output, self.now, &mut out);
+
+        out.local
+    }
+
+    fn wake(&mut self) -> Vec<Bytes> {
+        let mut out = Outbox::default();
+        self.path.handle_timeout(self.now, &mut out);
 
         out.local
     }
@@ -255,18 +262,128 @@ fn lan_sender_of_a_packet_over_a_native_rooms_mtu_is_told() {
     assert_eq!(out.local[0][40..42], 1200u16.to_be_bytes());
 }
 
+fn arp(source: MacAddr, address: [u8; 4]) -> Vec<u8> {
+    let mut bytes = frame(MacAddr::BROADCAST, source, 0x0806, 42);
+    bytes[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
+    bytes[22..28].copy_from_slice(&source.0);
+    bytes[28..32].copy_from_slice(&address);
+    bytes[32..38].fill(0);
+    bytes[38..42].copy_from_slice(&[10, 0, 0, 254]);
+
+    bytes
+}
+
+/// What a host of the LAN answers to an ARP probe of the gateway's: to its MAC alone.
+fn answer(address: [u8; 4]) -> Vec<u8> {
+    let mut bytes = arp(LAN, address);
+    bytes[..6].copy_from_slice(&NIC.0);
+    bytes[20..22].copy_from_slice(&[0, 2]);
+    bytes[32..42].copy_from_slice(&[&NIC.0[..], &[0; 4]].concat());
+
+    bytes
+}
+
+fn is_question(bytes: &Bytes, address: [u8; 4]) -> bool {
+    bytes[..14] == frame(MacAddr::BROADCAST, NIC, 0x0806, 14) && bytes[38..42] == address
+}
+
+#[test]
+fn a_silent_hosts_answer_to_the_gateway_alone_keeps_its_address_and_goes_no_further() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    let address = [10, 0, 0, 1];
+    let sent = bench.receive(CLIENT.id, &arp(REMOTE, address));
+    assert!(sent.len() == 1 && is_question(&sent[0], address));
+    // The answer to the first question is lost, the one to the second is not.
+    bench.now += Duration::from_millis(250);
+    let sent = bench.wake();
+    assert_eq!(
+        sent.iter()
+            .filter(|sent| is_question(sent, address))
+            .count(),
+        1
+    );
+
+    let heard = bench.hear(&answer(address));
+    assert!(heard.up.is_empty() && heard.local.is_empty());
+    for _ in 0..16 {
+        bench.now += Duration::from_millis(250);
+        assert!(!bench.wake().iter().any(|sent| is_question(sent, address)));
+        assert!(bench.receive(CLIENT.id, &arp(REMOTE, address)).is_empty());
+    }
+    let told = std::iter::from_fn(|| bench.path.poll_status()).map(|line| line.to_string());
+    let told: Vec<_> = told.collect();
+    assert!(
+        told.len() == 1 && told[0].contains(&format!("belongs to {LAN} on the LAN")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn an_address_that_nobody_answers_for_is_a_clients_until_somebody_does() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    let address = [10, 0, 0, 1];
+    let passes = |bench: &mut Bench| {
+        let sent = bench.receive(CLIENT.id, &arp(REMOTE, address));
+        sent.iter()
+            .any(|sent| sent.starts_with(&arp(REMOTE, address)))
+    };
+    for _ in 0..3 {
+        assert!(!passes(&mut bench));
+        bench.now += Duration::from_millis(250);
+        bench.wake();
+    }
+    assert!(passes(&mut bench));
+
+    bench.hear(&answer(address));
+    bench.wake();
+    assert!(!passes(&mut bench));
+    let told = bench.path.poll_status().unwrap().to_string();
+    assert!(
+        told.contains(&format!("{REMOTE} may not use 10.0.0.1 any more")),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_the_lan_was_asked_while_nobody_listened_is_asked_again() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    let address = [10, 0, 0, 1];
+    bench.receive(CLIENT.id, &arp(REMOTE, address));
+    bench.tell(&Output::Detached);
+    for _ in 0..4 {
+        bench.now += Duration::from_millis(250);
+        bench.wake();
+        bench.hear(&answer(address));
+    }
+    bench.tell(&Output::Joined(JoinInfo {
+        same_place: true,
+        mtu: 1500,
+        mode: Mode::Full,
+        ..joined(GATEWAY.id)
+    }));
+    bench.tell(&Output::PeerJoined(CLIENT));
+
+    let sent = bench.receive(CLIENT.id, &arp(REMOTE, address));
+    assert!(sent.len() == 1 && is_question(&sent[0], address));
+}
+
+#[test]
+fn a_client_with_the_mac_of_the_gateways_card_neither_hears_nor_says_anything() {
+    let mut bench = Bench::alone(Mode::Full, 1500);
+    let twin = client(6, NIC);
+    bench.tell(&Output::PeerJoined(twin));
+
+    for frame in [ipx(NIC, LAN, 80), answer([10, 0, 0, 1])] {
+        assert!(bench.hear(&frame).up.is_empty());
+    }
+    for frame in [ipx(LAN, NIC, 80), arp(NIC, [10, 0, 0, 2])] {
+        assert!(bench.receive(twin.id, &frame).is_empty());
+    }
+}
+
 #[test]
 fn address_of_a_lan_station_is_not_a_remote_clients_to_claim() {
     let mut bench = Bench::new(Mode::Full, 1500);
-    let arp = |source: MacAddr, address: [u8; 4]| {
-        let mut bytes = frame(MacAddr::BROADCAST, source, 0x0806, 42);
-        bytes[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
-        bytes[22..28].copy_from_slice(&source.0);
-        bytes[28..32].copy_from_slice(&address);
-        bytes[32..38].fill(0);
-        bytes[38..42].copy_from_slice(&[10, 0, 0, 254]);
-        bytes
-    };
     bench.hear(&arp(LAN, [10, 0, 0, 1]));
 
     assert!(

@@ -16,12 +16,6 @@ const CLAIM_QUIET: Duration = Duration::from_secs(10);
 /// How many claims are remembered in order not to report them again.
 const MAX_RECENT: usize = 64;
 
-/// Most addresses waiting to be asked about; they are taken in the turn in which they come.
-const MAX_PROBES: usize = 64;
-
-/// How long the LAN has to answer for an address before a member may announce it (RFC 6620, 3.2.5: `TENT_LT`).
-pub const PROBE_WAIT: Duration = Duration::from_millis(500);
-
 /// What a frame does with an address of its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
@@ -32,9 +26,9 @@ enum Claim {
 }
 
 impl Claim {
-    const fn allow(self, is_firm: bool) -> Result<(), Denial> {
+    const fn allow(self, is_proven: bool) -> Result<(), Denial> {
         match self {
-            Self::Announced if !is_firm => Err(Denial::Unproven),
+            Self::Announced if !is_proven => Err(Denial::Unproven),
             Self::Announced | Self::Used => Ok(()),
         }
     }
@@ -94,10 +88,10 @@ impl Guard {
             return Err(Denial::UnknownMember);
         };
         if member.uses(address, now) {
-            let is_firm = member
+            let is_proven = member
                 .binding(address, now)
-                .is_some_and(|binding| binding.firm <= now);
-            return claim.allow(is_firm);
+                .is_some_and(|binding| binding.is_proven);
+            return claim.allow(is_proven);
         }
         if let Some(owner) = self.owner_of(address, now) {
             self.report(mac, address, owner, now);
@@ -109,6 +103,9 @@ impl Guard {
         let Some((member, _)) = self.members.get_mut(&mac).filter(|_| is_addressable) else {
             return Err(Denial::AddressClaim);
         };
+        if self.inquiries.is_full() {
+            return Err(Denial::Unproven);
+        }
         if !member.take_new(now) {
             return Err(Denial::AddressClaim);
         }
@@ -118,7 +115,7 @@ impl Guard {
                 address,
                 origin: Origin::FirstCome,
                 until: now + FIRST_COME_LIFETIME,
-                firm: now + PROBE_WAIT,
+                is_proven: false,
             },
             now,
         );
@@ -127,9 +124,7 @@ impl Guard {
             address,
             origin: Origin::FirstCome,
         });
-        if self.probes.len() < MAX_PROBES {
-            self.probes.push_back(address);
-        }
+        self.inquiries.begin(mac, address, now);
 
         claim.allow(false)
     }
@@ -137,7 +132,34 @@ impl Guard {
     /// Returns the next address about which the LAN has to be asked, with an ARP probe or duplicate address detection (RFC 5227, 2.1;
     /// RFC 4862, 5.4): a station that has it and was silent so far answers, and keeps it.
     pub fn poll_probe(&mut self) -> Option<IpAddr> {
-        self.probes.pop_front()
+        self.inquiries.poll_probe()
+    }
+
+    /// Asks again about what nobody has answered for, and lets members announce what the LAN was
+    /// asked about often enough.
+    ///
+    /// This is no question of what a clock says when a member claims: an answer that came in time
+    /// may still wait to be read then.
+    pub(crate) fn go_on_asking(&mut self, now: Instant) {
+        while let Some(inquiry) = self.inquiries.take_due(now) {
+            let member = self.members.get_mut(&inquiry.member);
+            let binding = member.and_then(|(member, _)| member.binding_mut(inquiry.address, now));
+            match binding {
+                Some(binding) if inquiry.is_over() => binding.is_proven = true,
+                Some(_) => self.inquiries.ask_again(inquiry, now),
+                // Somebody answered, or the member took too many others.
+                None => {}
+            }
+        }
+    }
+
+    /// Takes that the LAN cannot be heard for a while: whatever it was being asked about is nobody's, and
+    /// is asked about anew.
+    pub fn handle_deaf(&mut self) {
+        self.inquiries.clear();
+        for (member, _) in self.members.values_mut() {
+            member.forget_unproven();
+        }
     }
 
     /// Returns who keeps `mac` from having an address.

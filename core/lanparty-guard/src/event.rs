@@ -52,7 +52,8 @@ pub enum Owner {
 pub enum Denial {
     /// The frame claims or uses an address that is not the member's.
     AddressClaim,
-    /// The frame announces an address about which the LAN is being asked; the member will say it again.
+    /// The frame announces an address about which the LAN is being asked, or cannot be asked yet because of too many
+    /// others; the member will say it again.
     Unproven,
     /// Over the rate of DHCP messages.
     RateDhcp,
@@ -129,5 +130,9 @@ pub enum Event {
         member: MacAddr,
         /// The address.
         address: IpAddr,
+        /// Whose it is now.
+        owner: Owner,
+        /// Whether the member was allowed to announce it: neighbours may still believe it.
+        was_proven: bool,
     },
 }

@@ -7,7 +7,7 @@ use lanparty_proto::claims::{Dhcp, DhcpKind, Said};
 use lanparty_proto::{Frame, MacAddr};
 
 use crate::Guard;
-use crate::event::{Event, Origin, Role};
+use crate::event::{Event, Origin, Owner, Role};
 use crate::member::Binding;
 
 /// How long an acknowledgement without a lease time counts (RFC 2131 requires one).
@@ -69,7 +69,7 @@ impl Guard {
         match self.holder(address, now) {
             Some((_, Origin::Dhcp)) => {}
             Some((member, Origin::FirstCome)) => {
-                self.take_away(member, address);
+                self.take_away(member, address, Owner::Lan(station));
                 self.lan.hear(address, station, now);
             }
             None => self.lan.hear(address, station, now),
@@ -91,7 +91,7 @@ impl Guard {
     fn protect_learnt(&mut self, address: IpAddr, role: Role, now: Instant) {
         self.lan.protect(address, role, now);
         if let Some((member, Origin::FirstCome)) = self.holder(address, now) {
-            self.take_away(member, address);
+            self.take_away(member, address, Owner::Protected(role));
         }
     }
 
@@ -132,7 +132,13 @@ impl Guard {
         if let Some((holder, _)) = self.holder(address, now)
             && holder != dhcp.client()
         {
-            self.take_away(holder, address);
+            let client = dhcp.client();
+            let owner = if self.members.contains_key(&client) {
+                Owner::Member(client)
+            } else {
+                Owner::Lan(client)
+            };
+            self.take_away(holder, address, owner);
         }
         let Some((member, _)) = self.members.get_mut(&dhcp.client()) else {
             self.lan.hear(address, dhcp.client(), now);
@@ -151,7 +157,7 @@ impl Guard {
                 address,
                 origin: Origin::Dhcp,
                 until: now + lease,
-                firm: now,
+                is_proven: true,
             },
             now,
         );

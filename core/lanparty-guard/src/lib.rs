@@ -8,19 +8,21 @@
 //! - An address that the LAN's DHCP server acknowledged belongs to the member it was acknowledged for, and that member uses
 //!   no other one of its kind until the lease ends.
 //! - Any other address belongs to who came first, be it a station on the LAN or a member. Before a member may announce one, the
-//!   LAN is asked, because a station may be silent for long.
+//!   LAN is asked three times, because a station may be silent for long. Who answers later still has it back.
 //!
 //! Drive it like this:
 //!
 //! 1. [`Guard::handle_joined`] and [`Guard::handle_left`] as members come and go.
 //! 2. [`Guard::handle_lan`] for every frame from the LAN that speaks of addresses, **before** it is rewritten for players.
 //! 3. [`Guard::check_remote`] for every frame of a remote client; drop what it refuses.
-//! 4. [`Guard::poll_probe`] until it returns `None`, and ask the LAN.
-//! 5. [`Guard::poll_event`] until it returns `None`; [`Guard::handle_timeout`] once [`Guard::poll_timeout`] has come.
-//! 6. [`Guard::snapshot`] now and then, and [`Guard::restore`] after a restart, so that bindings hold from the first frame.
+//! 4. [`Guard::handle_timeout`] once [`Guard::poll_timeout`] has come, after what the LAN has said was read.
+//! 5. [`Guard::poll_probe`] after 3 and 4 until it returns `None`, and ask the LAN; [`Guard::handle_deaf`] if it cannot be heard.
+//! 6. [`Guard::poll_event`] until it returns `None`.
+//! 7. [`Guard::snapshot`] now and then, and [`Guard::restore`] after a restart, so that bindings hold from the first frame.
 
 mod claim;
 mod event;
+mod inquiry;
 mod lan;
 mod learn;
 mod member;
@@ -34,10 +36,11 @@ use std::time::{Duration, Instant};
 
 use lanparty_proto::MacAddr;
 
-pub use self::claim::PROBE_WAIT;
 pub use self::event::{Denial, Event, Origin, Owner, Role};
+pub use self::inquiry::PROBE_WAIT;
 pub use self::snapshot::{SavedBinding, SavedProtection, Snapshot};
 
+use self::inquiry::Inquiries;
 use self::lan::Lan;
 use self::member::Member;
 
@@ -57,7 +60,7 @@ pub struct Guard {
     members: BTreeMap<MacAddr, (Member, Presence)>,
     events: VecDeque<Event>,
     recent: VecDeque<(MacAddr, IpAddr, Instant)>,
-    probes: VecDeque<IpAddr>,
+    inquiries: Inquiries,
     next_expiry: Option<Instant>,
 }
 
@@ -79,7 +82,7 @@ impl Guard {
         self.lan.set_own(addresses);
         for &address in addresses {
             if let Some((member, _)) = self.holder(address, now) {
-                self.take_away(member, address);
+                self.take_away(member, address, Owner::Protected(Role::Gateway));
             }
         }
     }
@@ -127,11 +130,16 @@ impl Guard {
         })
     }
 
-    fn take_away(&mut self, member: MacAddr, address: IpAddr) {
+    fn take_away(&mut self, member: MacAddr, address: IpAddr, owner: Owner) {
         if let Some((had, _)) = self.members.get_mut(&member)
-            && had.unbind(address)
+            && let Some(binding) = had.unbind(address)
         {
-            self.push(Event::Lost { member, address });
+            self.push(Event::Lost {
+                member,
+                address,
+                owner,
+                was_proven: binding.is_proven,
+            });
         }
     }
 
@@ -147,12 +155,15 @@ impl Guard {
     }
 
     /// Returns when [`Self::handle_timeout`] wants to be called.
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.next_expiry
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let due = [self.next_expiry, self.inquiries.poll_timeout()];
+
+        due.into_iter().flatten().min()
     }
 
-    /// Forgets what has expired.
+    /// Asks the LAN again where it is time, and forgets what has expired.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.go_on_asking(now);
         if self.next_expiry.is_none_or(|due| due > now) {
             return;
         }

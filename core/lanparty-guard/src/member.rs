@@ -31,8 +31,8 @@ pub(crate) struct Binding {
     pub(crate) address: IpAddr,
     pub(crate) origin: Origin,
     pub(crate) until: Instant,
-    /// From when on the member may tell others that the address is its own.
-    pub(crate) firm: Instant,
+    /// Whether the member may tell others that the address is its own.
+    pub(crate) is_proven: bool,
 }
 
 /// The kinds of addresses that a member may have side by side.
@@ -118,11 +118,7 @@ impl Member {
 
     /// Returns whether an address is the member's, and notes that it is in use.
     pub(crate) fn uses(&mut self, address: IpAddr, now: Instant) -> bool {
-        let Some(binding) = self
-            .bindings
-            .iter_mut()
-            .find(|binding| binding.address == address && binding.until > now)
-        else {
+        let Some(binding) = self.binding_mut(address, now) else {
             return false;
         };
         if binding.origin == Origin::FirstCome {
@@ -136,6 +132,13 @@ impl Member {
     pub(crate) fn binding(&self, address: IpAddr, now: Instant) -> Option<&Binding> {
         self.bindings
             .iter()
+            .find(|binding| binding.address == address && binding.until > now)
+    }
+
+    /// Returns the member's binding of an address, to be changed.
+    pub(crate) fn binding_mut(&mut self, address: IpAddr, now: Instant) -> Option<&mut Binding> {
+        self.bindings
+            .iter_mut()
             .find(|binding| binding.address == address && binding.until > now)
     }
 
@@ -159,12 +162,19 @@ impl Member {
         self.bindings.push(new);
     }
 
-    /// Takes an address away, and returns whether the member had it.
-    pub(crate) fn unbind(&mut self, address: IpAddr) -> bool {
-        let before = self.bindings.len();
-        self.bindings.retain(|binding| binding.address != address);
+    /// Takes an address away, and returns what the member had.
+    pub(crate) fn unbind(&mut self, address: IpAddr) -> Option<Binding> {
+        let at = self
+            .bindings
+            .iter()
+            .position(|binding| binding.address == address)?;
 
-        self.bindings.len() < before
+        Some(self.bindings.swap_remove(at))
+    }
+
+    /// Takes away what the LAN is still being asked about.
+    pub(crate) fn forget_unproven(&mut self) {
+        self.bindings.retain(|binding| binding.is_proven);
     }
 
     /// Takes away what DHCP gave.

@@ -47,7 +47,8 @@ impl Guard {
             member
                 .bindings()
                 .iter()
-                .filter(|binding| binding.until > now)
+                // The LAN's answer would come to nobody who knows of the question.
+                .filter(|binding| binding.until > now && binding.is_proven)
                 .map(|binding| SavedBinding {
                     member: mac.to_string(),
                     address: binding.address,
@@ -94,7 +95,7 @@ impl Guard {
                     address: saved.address,
                     origin: saved.origin,
                     until: now + Duration::from_secs(seconds),
-                    firm: now,
+                    is_proven: true,
                 },
                 now,
             );

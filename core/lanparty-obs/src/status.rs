@@ -133,6 +133,15 @@ pub enum StatusLine {
         /// Whose it is, in words.
         owner: String,
     },
+    /// A remote client had an address that turned out to be another's, and has it no more.
+    AddressLost {
+        /// Its tunnel MAC.
+        mac: MacAddr,
+        /// The address.
+        address: IpAddr,
+        /// Whose it is, in words.
+        owner: String,
+    },
     /// A clean end.
     Left,
 }
@@ -225,19 +234,27 @@ impl fmt::Display for StatusLine {
             Self::Bridged => f.write_str(
                 "other machines' frames come out of the party interface and are dropped; take it out of the network bridge",
             ),
-            Self::OtherGateway { same_room: true } => {
-                f.write_str("another gateway of this room is on this LAN")
-            }
-            Self::OtherGateway { same_room: false } => {
-                f.write_str("a softlan gateway of another room is on this LAN too")
-            }
+            Self::OtherGateway { same_room } => f.write_str(other_gateway(*same_room)),
             Self::Claim {
                 mac,
                 address,
                 owner,
             } => write!(f, "client {mac} claimed {address}, which belongs to {owner}; its frame was dropped"),
+            Self::AddressLost {
+                mac,
+                address,
+                owner,
+            } => write!(f, "client {mac} may not use {address} any more, which belongs to {owner}"),
             Self::Left => f.write_str("left the room"),
         }
+    }
+}
+
+const fn other_gateway(same_room: bool) -> &'static str {
+    if same_room {
+        "another gateway of this room is on this LAN"
+    } else {
+        "a softlan gateway of another room is on this LAN too"
     }
 }
 
