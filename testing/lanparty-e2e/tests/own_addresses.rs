@@ -1,4 +1,5 @@
-//! A player's PC says that it is the LAN's router, DHCP server or name server, or the gateway box, and nobody hears it.
+//! A player's PC says that it is the LAN's router, DHCP server or name server, the gateway box, or a host that says nothing, and
+//! nobody hears it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -13,6 +14,7 @@ use lanparty_e2e::party::TAP;
 use lanparty_e2e::raw::RawSocket;
 use lanparty_e2e::traffic::ping;
 use lanparty_e2e::{Party, Program};
+use lanparty_proto::MacAddr;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -156,6 +158,67 @@ fn addresses_that_the_lan_lives_on_are_not_a_players_to_announce() {
     // Who is on the LAN finds the box where it is.
     for address in [IpAddr::from(BOX), BOX_V6.into()] {
         let answered = ping(party.bed.host(1), address, 1).unwrap();
+        assert_eq!(answered.received, 1, "{address}");
+    }
+}
+
+/// Nobody has it.
+const FREE: Ipv4Addr = Ipv4Addr::new(192, 168, 77, 66);
+
+/// How often a player's PC says that it has an address, and every how long: more than the gateway takes to believe it.
+const CLAIMS: usize = 24;
+const CLAIM_INTERVAL: Duration = Duration::from_millis(250);
+
+#[test]
+fn a_host_that_says_nothing_keeps_its_address_however_often_a_player_announces_it() {
+    // Its addresses are static, and it has talked to nobody: the LAN has not heard of it.
+    let bed = Bed::builder().hosts(2).build().unwrap();
+    let mut party = Party::start_on(bed, 1).unwrap();
+    let bed = &party.bed;
+    let mute = [
+        Bed::host_address(1).into(),
+        IpAddr::V6("fd77::11".parse().unwrap()),
+    ];
+    let own = party.tunnel_mac(0).unwrap();
+    let attacker = RawSocket::open((bed.remote(0), TAP)).unwrap();
+
+    let found = watch(
+        (bed.host(0), ETH),
+        |frame| {
+            let is_claim = |address: IpAddr| frame.starts_with(&claim(address, own));
+            if mute.iter().any(|address| is_claim(*address)) {
+                return Some("claim");
+            }
+            is_claim(FREE.into()).then_some("of the player's own")
+        },
+        || {
+            for _ in 0..CLAIMS {
+                for address in mute.into_iter().chain([FREE.into()]) {
+                    attacker.send(&claim(address, own))?;
+                }
+                std::thread::sleep(CLAIM_INTERVAL);
+            }
+            Ok(())
+        },
+    )
+    .unwrap();
+
+    // The way was open: what nobody answers for passes once the LAN was asked.
+    assert!(
+        found
+            .get("of the player's own")
+            .is_some_and(|&count| count >= CLAIMS / 2),
+        "{found:?}"
+    );
+    assert_eq!(found.get("claim"), None, "{found:?}");
+    let host = MacAddr(party.host_mac(1).unwrap());
+    for address in mute {
+        let line = party
+            .gateway
+            .wait_line(&format!("claimed {address},"))
+            .unwrap();
+        assert!(line.contains(&format!("{host} on the LAN")), "{line}");
+        let answered = ping(party.bed.host(0), address, 1).unwrap();
         assert_eq!(answered.received, 1, "{address}");
     }
 }
