@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use lanparty_member::program;
+    use lanparty_driver::program;
 
     match program::parse::<cli::Cli>() {
         Ok(cli) => program::finish(run::run(&cli)),

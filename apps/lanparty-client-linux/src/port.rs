@@ -4,13 +4,13 @@ use std::io::IoSlice;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use lanparty_client_core::JoinInfo;
 use lanparty_client_tap::{LinkState, RouteGuard, Tap};
-use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
+use lanparty_driver::unix::{self, WakeFd};
+use lanparty_driver::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_proto::MacAddr;
+use lanparty_session::JoinInfo;
 
 use crate::dhcp::DhcpClient;
 

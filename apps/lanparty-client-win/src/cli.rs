@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use lanparty_client_tap::AdapterId;
-use lanparty_member::program::LogArgs;
-use lanparty_member::{JoinArgs, KeepArgs, identity_mac};
+use lanparty_driver::program::LogArgs;
+use lanparty_driver::{JoinArgs, KeepArgs, identity_mac};
 use lanparty_net::RelayAddress;
 use lanparty_proto::MacAddr;
 

@@ -12,8 +12,8 @@ use lanparty_client_route::{
 };
 use lanparty_client_tap::{Adapter, AdapterError, adapters, choose, look};
 use lanparty_ctrl::RoomCode;
-use lanparty_member::program::Refused;
-use lanparty_member::{Frames, JoinArgs};
+use lanparty_driver::program::Refused;
+use lanparty_driver::{Frames, JoinArgs};
 use lanparty_net::{CloseCause, Endpoint, LinkEvent, RelayAddress, member_socket};
 use lanparty_queue::Rate;
 use lanparty_state::{Environment, StateDir};

@@ -7,15 +7,15 @@ mod doctor;
 #[cfg(windows)]
 mod port;
 #[cfg(windows)]
-mod run;
+mod route_monitor;
 #[cfg(windows)]
-mod warden;
+mod run;
 
 use std::process::ExitCode;
 
 #[cfg(windows)]
 fn main() -> ExitCode {
-    use lanparty_member::program;
+    use lanparty_driver::program;
 
     match program::parse::<cli::Cli>() {
         Ok(cli) => program::finish(run::run(&cli)),

@@ -6,17 +6,17 @@ use std::os::windows::io::{AsHandle as _, AsSocket as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanparty_client_core::JoinInfo;
 use lanparty_client_tap::{LinkState, Tap};
-use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
+use lanparty_driver::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
+use lanparty_session::JoinInfo;
 use lanparty_win32::{
     Event, Family, PreciseTimer, SocketsEvent, Win32Error, ignore_port_unreachable,
     set_unicast_interface, wait_any,
 };
 
-use crate::warden::{Order, Orders, Ways};
+use crate::route_monitor::{Commands, Order, OutgoingInterfaces};
 
 /// A TAP adapter, and who keeps routes and interfaces as it needs them.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub(crate) struct TapPort {
     is_up: bool,
     sockets: SocketsEvent,
     wake: Arc<Event>,
-    orders: Orders,
-    ways: Arc<Ways>,
+    commands: Commands,
+    ways: Arc<OutgoingInterfaces>,
     /// Local ports of the sockets that leave by the interface with this index.
     bound: Vec<(u16, u32)>,
     /// `None` where the system has none: then the clock interrupt decides when a timer is due.
@@ -40,15 +40,15 @@ impl TapPort {
     pub(crate) fn new(
         tap: Tap,
         wake: Arc<Event>,
-        orders: Orders,
-        ways: Arc<Ways>,
+        commands: Commands,
+        ways: Arc<OutgoingInterfaces>,
     ) -> io::Result<Self> {
         Ok(Self {
             tap,
             is_up: false,
             sockets: SocketsEvent::new().map_err(io::Error::other)?,
             wake,
-            orders,
+            commands,
             ways,
             bound: Vec::new(),
             timer: PreciseTimer::new()
@@ -90,7 +90,7 @@ impl TapPort {
     }
 
     /// Waits, for at most `timeout`, and returns 0 if it was woken by another thread.
-    fn doze(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
         let wake = self.wake.as_handle();
         let sockets = self.sockets.ready();
         let tap = self.tap.readable();
@@ -133,7 +133,7 @@ impl Port for TapPort {
             .min();
         let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let woken = self
-            .doze(timeout)
+            .wait(timeout)
             .map_err(failed("cannot wait for network and TAP adapter"))?;
         if woken == Some(0) {
             self.wake.reset();
@@ -182,7 +182,7 @@ impl Port for TapPort {
             .set_up(true)
             .map_err(|error| PortError::new("cannot plug in the TAP adapter", error))?;
         self.is_up = true;
-        self.orders.send(Order::Joined { mtu: info.mtu });
+        self.commands.send(Order::Joined { mtu: info.mtu });
 
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Port for TapPort {
 
     fn handle_relay(&mut self, addresses: &[SocketAddr]) {
         let addresses = addresses.iter().map(SocketAddr::ip).collect();
-        self.orders.send(Order::Relay(addresses));
+        self.commands.send(Order::Relay(addresses));
     }
 
     fn facts(&mut self) -> PortFacts {

@@ -7,12 +7,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lanparty_gateway_core::{Presence, ProbeKeys};
-use lanparty_member::program::{Refused, random_seed};
+use lanparty_driver::program::{Refused, random_seed};
 use lanparty_net::RelayAddress;
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
-use lanparty_proto::claims::{DhcpKind, Said};
+use lanparty_proto::address_info::{AddressInfo, DhcpKind};
 use lanparty_proto::{Frame, MacAddr};
+use lanparty_tunnel::{Presence, ProbeKeys};
 
 use crate::interface;
 
@@ -180,7 +180,7 @@ fn listen(
                 continue;
             };
             gateway = keys.presence_of(&frame).or(gateway);
-            if let Said::Dhcp(dhcp) = Said::read(&frame)
+            if let AddressInfo::Dhcp(dhcp) = AddressInfo::read(&frame)
                 && dhcp.kind() == DhcpKind::Offer
                 && dhcp.client() == asker
             {

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io::ErrorKind;
 
-use lanparty_member::program::Refused;
+use lanparty_driver::program::Refused;
 use lanparty_packet::{InterfaceFacts, InterfaceKind, OpenError};
 
 /// `ENODEV`: what the kernel says about an interface that is not there.

@@ -7,19 +7,19 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(target_os = "linux")]
+mod handover;
+#[cfg(target_os = "linux")]
 mod interface;
 #[cfg(target_os = "linux")]
 mod port;
 #[cfg(target_os = "linux")]
 mod run;
-#[cfg(target_os = "linux")]
-mod succession;
 
 use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use lanparty_member::program;
+    use lanparty_driver::program;
 
     // The options alone make a gateway; a first word of its own asks for something else.
     let mut words = std::env::args_os();

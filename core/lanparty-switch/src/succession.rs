@@ -18,7 +18,7 @@ use crate::blocks::Blocks;
 use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
-use crate::member::{Attachment, Buckets, Identity, Member, Token};
+use crate::member::{Buckets, Identity, Member, Membership, Token};
 use crate::narrow::RELAY_SEQUENCE;
 use crate::room::Room;
 use crate::roster::Roster;
@@ -146,7 +146,7 @@ impl Switch {
             gateway_awaited: None,
         });
         self.members += places.len();
-        let places = places.into_iter().map(|(seat, serial)| Attachment {
+        let places = places.into_iter().map(|(seat, serial)| Membership {
             room: slot,
             seat,
             serial,

@@ -21,32 +21,32 @@ mod pressure;
 
 /// The right of a program's threads to run first.
 #[derive(Debug)]
-pub struct Precedence(imp::Precedence);
+pub struct RealtimePriority(imp::RealtimePriority);
 
 /// A thread that runs first while it must; ordinary again when this is dropped.
 #[derive(Debug)]
 #[must_use = "the thread is enlisted while this lives"]
-pub struct Enlisted {
-    _imp: imp::Enlisted,
+pub struct Registered {
+    _imp: imp::Registered,
     /// It is the calling thread's, and stays with it.
     _stays: PhantomData<*const ()>,
 }
 
-impl Precedence {
+impl RealtimePriority {
     /// Secures the right, if it is `wanted`, for the time after privileges were given up: starts the thread that watches, which keeps no
     /// privilege but the one that it takes.
     ///
     /// It takes `CAP_SYS_NICE`, or an `RLIMIT_RTPRIO` of 1. With `CAP_SYS_RESOURCE`, as root has it, the process gives itself the limit, and
     /// programs that it starts inherit that. Where the system refuses, a log line says what that means when it is needed first.
     pub fn secure(wanted: bool) -> Self {
-        Self(imp::Precedence::secure(wanted))
+        Self(imp::RealtimePriority::secure(wanted))
     }
 
     /// Lets the calling thread run before ordinary ones while somebody waits for the processor. Threads and programs that it starts are
     /// ordinary.
-    pub fn enlist(&self) -> Enlisted {
-        Enlisted {
-            _imp: self.0.enlist(),
+    pub fn register(&self) -> Registered {
+        Registered {
+            _imp: self.0.register(),
             _stays: PhantomData,
         }
     }

@@ -31,20 +31,20 @@ enum Class {
 }
 
 #[derive(Debug)]
-pub(crate) struct Precedence(Option<Arc<Watch>>);
+pub(crate) struct RealtimePriority(Option<Arc<Watch>>);
 
 #[derive(Debug)]
-pub(crate) struct Enlisted(Option<(Arc<Watch>, libc::pid_t)>);
+pub(crate) struct Registered(Option<(Arc<Watch>, libc::pid_t)>);
 
 #[derive(Debug, Default)]
 struct Watch {
     /// The threads that carry frames, and which class we gave each.
-    roll: Mutex<Vec<(libc::pid_t, Class)>>,
+    threads: Mutex<Vec<(libc::pid_t, Class)>>,
     /// Rung for whoever watches when the roll changed.
-    bell: Condvar,
+    waker: Condvar,
 }
 
-impl Precedence {
+impl RealtimePriority {
     pub(crate) fn secure(wanted: bool) -> Self {
         if !wanted {
             return Self(None);
@@ -62,34 +62,34 @@ impl Precedence {
         Self(Some(watch))
     }
 
-    pub(crate) fn enlist(&self) -> Enlisted {
+    pub(crate) fn register(&self) -> Registered {
         // Whoever started the program as first has seen to it, and may not let it ask.
         let Some(watch) = self.0.as_ref().filter(|_| class(THIS) == Class::Ordinary) else {
-            return Enlisted(None);
+            return Registered(None);
         };
         // SAFETY: takes and returns a number.
         let thread = unsafe { libc::gettid() };
-        watch.roll().push((thread, Class::Ordinary));
-        watch.bell.notify_one();
+        watch.threads().push((thread, Class::Ordinary));
+        watch.waker.notify_one();
 
-        Enlisted(Some((Arc::clone(watch), thread)))
+        Registered(Some((Arc::clone(watch), thread)))
     }
 }
 
-impl Drop for Enlisted {
+impl Drop for Registered {
     fn drop(&mut self) {
         if let Some((watch, thread)) = self.0.take() {
-            watch.roll().retain(|(other, _)| *other != thread);
+            watch.threads().retain(|(other, _)| *other != thread);
             // A thread may always step back.
             let _stepped_back = set_class(thread, Class::Ordinary);
-            watch.bell.notify_one();
+            watch.waker.notify_one();
         }
     }
 }
 
 impl Watch {
-    fn roll(&self) -> MutexGuard<'_, Vec<(libc::pid_t, Class)>> {
-        self.roll.lock().unwrap_or_else(PoisonError::into_inner)
+    fn threads(&self) -> MutexGuard<'_, Vec<(libc::pid_t, Class)>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Watches as long as anybody is enlisted or may be, or until the system refuses.
@@ -114,13 +114,13 @@ impl Watch {
                 tracing::info!(%error, "the system does not let this program run before others, so frames may be late while the machine is busy; an RLIMIT_RTPRIO of 1 (LimitRTPRIO=1, ulimit -r 1) lets it");
                 return;
             }
-            let _rung = self.bell.wait_timeout(self.roll(), PERIOD);
+            let _woken = self.waker.wait_timeout(self.threads(), PERIOD);
         }
     }
 
     /// Gives all who are enlisted a class.
     fn set(&self, class: Class) -> io::Result<()> {
-        for (thread, has) in self.roll().iter_mut().filter(|(_, has)| *has != class) {
+        for (thread, has) in self.threads().iter_mut().filter(|(_, has)| *has != class) {
             tracing::debug!(
                 thread,
                 ?class,
@@ -259,14 +259,14 @@ mod tests {
 
     #[test]
     fn a_thread_runs_first_while_others_wait_and_those_that_it_starts_do_not() {
-        let precedence = Precedence::secure(true);
-        let enlisted = precedence.enlist();
+        let realtime = RealtimePriority::secure(true);
+        let registered = realtime.register();
         let is_first = crowd(|| becomes(Class::First));
         assert!(is_first, "these tests need CAP_SYS_NICE: run them as root");
         let child = std::thread::spawn(|| class(THIS)).join();
         assert_eq!(child.unwrap(), Class::Ordinary);
 
-        drop(enlisted);
+        drop(registered);
         assert_eq!(class(THIS), Class::Ordinary);
     }
 
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn the_right_outlives_the_privileges_of_the_thread() {
         std::thread::spawn(|| {
-            let precedence = Precedence::secure(true);
+            let realtime = RealtimePriority::secure(true);
             let none = CapabilitySet::empty();
             let sets = CapabilitySets {
                 effective: none,
@@ -282,9 +282,9 @@ mod tests {
                 inheritable: none,
             };
             set_capabilities(None, sets).unwrap();
-            let enlisted = precedence.enlist();
+            let registered = realtime.register();
             assert!(crowd(|| becomes(Class::First)));
-            drop(enlisted);
+            drop(registered);
             assert_eq!(class(THIS), Class::Ordinary);
         })
         .join()
@@ -293,8 +293,8 @@ mod tests {
 
     #[test]
     fn who_does_not_want_it_stays_ordinary() {
-        let precedence = Precedence::secure(false);
-        let _enlisted = precedence.enlist();
+        let realtime = RealtimePriority::secure(false);
+        let _registered = realtime.register();
         assert_eq!(class(THIS), Class::Ordinary);
     }
 
@@ -302,7 +302,7 @@ mod tests {
     fn who_was_started_first_stays_so() {
         std::thread::spawn(|| {
             set_class(THIS, Class::First).unwrap();
-            drop(Precedence::secure(true).enlist());
+            drop(RealtimePriority::secure(true).register());
             assert_eq!(class(THIS), Class::First);
         })
         .join()

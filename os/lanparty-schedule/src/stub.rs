@@ -1,18 +1,18 @@
 //! Systems whose scheduler is left as it is.
 
 #[derive(Debug)]
-pub(crate) struct Precedence;
+pub(crate) struct RealtimePriority;
 
 #[derive(Debug)]
-pub(crate) struct Enlisted;
+pub(crate) struct Registered;
 
-impl Precedence {
+impl RealtimePriority {
     pub(crate) const fn secure(_wanted: bool) -> Self {
         Self
     }
 
     #[expect(clippy::unused_self, reason = "the other system's needs it")]
-    pub(crate) const fn enlist(&self) -> Enlisted {
-        Enlisted
+    pub(crate) const fn register(&self) -> Registered {
+        Registered
     }
 }

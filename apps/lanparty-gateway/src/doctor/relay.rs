@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use lanparty_ctrl::close_code;
-use lanparty_member::{Frames, JoinArgs};
+use lanparty_driver::{Frames, JoinArgs};
 use lanparty_net::{Endpoint, LinkEvent, member_socket};
 use lanparty_queue::Rate;
 

@@ -7,10 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use lanparty_client_core::session::Config as SessionConfig;
-use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Session, Standby};
 use lanparty_ctrl::Role;
-use lanparty_member::{
+use lanparty_driver::{
     Command, Config, Handle, Member, Port, PortDrops, PortError, PortFacts, Ready, Socket,
 };
 use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust};
@@ -20,6 +18,9 @@ use lanparty_proto::MacAddr;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_queue::Pace;
+use lanparty_session::session::Config as SessionConfig;
+use lanparty_session::{JoinInfo, Session, Standby};
+use lanparty_tunnel::{ClientPath, ClientPathConfig};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::figures::{Figure, Report};

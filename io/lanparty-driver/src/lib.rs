@@ -1,0 +1,26 @@
+//! The loop of client and gateway: session, data path, link and port on one thread.
+
+mod cli;
+mod dial;
+mod identity;
+mod keep;
+mod mailbox;
+mod place;
+mod port;
+pub mod program;
+mod run;
+mod sleep;
+mod start;
+#[cfg(unix)]
+pub mod unix;
+mod writer;
+
+pub use cli::{Frames, JoinArgs, identity_mac};
+pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, IdentityError, load as load_identity};
+pub use keep::KeepArgs;
+pub use mailbox::{Command, Handle, MemberHandover};
+pub use place::{Place, PlaceKeeper};
+pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
+pub use run::{Config, Member};
+pub use start::{Reach, Start, Who};
+pub use writer::Writer;
