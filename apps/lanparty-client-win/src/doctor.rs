@@ -15,7 +15,7 @@ use lanparty_ctrl::RoomCode;
 use lanparty_driver::program::Refused;
 use lanparty_driver::{Frames, JoinArgs};
 use lanparty_net::{CloseCause, Endpoint, LinkEvent, RelayAddress, member_socket};
-use lanparty_queue::Rate;
+use lanparty_queue::PaceSetting;
 use lanparty_state::{Environment, StateDir};
 use lanparty_win32::net::{alias_of, luid_of};
 use lanparty_win32::{Key, is_elevated};
@@ -374,7 +374,7 @@ fn reach(args: &DoctorArgs, relay: &RelayAddress, address: SocketAddr) -> anyhow
         server_name: args.server_name.clone(),
         relay_ca_cert: args.relay_ca_cert.clone(),
         room: "DOCTOR".parse::<RoomCode>()?,
-        rate: Rate::Off,
+        rate: PaceSetting::Off,
         datagram_budget: None,
         frames: Frames::Native,
         allow_kind: Vec::new(),

@@ -12,9 +12,9 @@ use bytes::Bytes;
 
 use self::candidate::{Candidate, Reading};
 use crate::bytewise::{put_u16, saturate_u16};
-use crate::checksum;
 use crate::headers::{IPV6_LEN, TCP, Version};
 use crate::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VnetHeader};
+use lanparty_proto::checksum;
 
 /// The most pieces of one output, headers included: well below what one system call takes (`UIO_MAXIOV`, 1024), and 63
 /// payloads of 1400 bytes are more than a super-frame holds.

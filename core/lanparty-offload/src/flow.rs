@@ -1,21 +1,10 @@
 //! Who queues with whom: a hash over the inner flow, and the few frames that never wait.
 
-use lanparty_proto::EtherType;
+use lanparty_proto::{EtherType, TrafficClass};
 
 use crate::ack;
 use crate::bytewise::{u8_at, u16_at};
 use crate::headers::{ICMPV6, Network, TCP, UDP, Version, ether_type};
-
-/// How a frame is to wait, by its nature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FlowClass {
-    /// ARP, DHCP and neighbour discovery: without them nothing else moves, and there is little of it.
-    Control,
-    /// A pure acknowledgement of TCP, which a newer one may make needless: [`ack::supersedes`].
-    Acknowledgement,
-    /// Everything else.
-    Normal,
-}
 
 /// What a queue has to know of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +12,7 @@ pub struct Flow {
     /// Which frames it queues with. Good for choosing a queue, not for a dictionary.
     pub hash: u64,
     /// How it is to wait.
-    pub class: FlowClass,
+    pub class: TrafficClass,
 }
 
 /// Tells flows apart, with a seed so that nobody outside can aim at one queue.
@@ -60,7 +49,7 @@ impl FlowHasher {
 
         Flow {
             hash: hash_network(macs, frame, &network),
-            class: class_of_network(frame, &network).unwrap_or(FlowClass::Normal),
+            class: class_of_network(frame, &network).unwrap_or(TrafficClass::Normal),
         }
     }
 
@@ -89,7 +78,7 @@ pub fn is_control(frame: &[u8]) -> bool {
         None => Some(class_of_type(kind)),
     };
 
-    class == Some(FlowClass::Control)
+    class == Some(TrafficClass::Control)
 }
 
 fn hash_network(macs: u64, frame: &[u8], network: &Network) -> u64 {
@@ -114,17 +103,17 @@ fn hash_network(macs: u64, frame: &[u8], network: &Network) -> u64 {
     mix(state, u64::from(network.protocol) << 32 | u64::from(ports))
 }
 
-const fn class_of_type(kind: EtherType) -> FlowClass {
+const fn class_of_type(kind: EtherType) -> TrafficClass {
     match kind {
-        EtherType::ARP => FlowClass::Control,
-        _ => FlowClass::Normal,
+        EtherType::ARP => TrafficClass::Control,
+        _ => TrafficClass::Normal,
     }
 }
 
 /// Returns nothing if the transport header is not all there.
-fn class_of_network(frame: &[u8], network: &Network) -> Option<FlowClass> {
+fn class_of_network(frame: &[u8], network: &Network) -> Option<TrafficClass> {
     if network.fragment {
-        return Some(FlowClass::Normal);
+        return Some(TrafficClass::Normal);
     }
     let is_control = match network.protocol {
         // BOOTP and DHCP (RFC 2131), DHCPv6 (RFC 8415, 7.2).
@@ -134,14 +123,14 @@ fn class_of_network(frame: &[u8], network: &Network) -> Option<FlowClass> {
         ),
         // Router and neighbour discovery and redirect (RFC 4861, 4).
         ICMPV6 => matches!(u8_at(frame, network.l4)?, 133..=137),
-        TCP if ack::is_pure(frame, network) => return Some(FlowClass::Acknowledgement),
+        TCP if ack::is_pure(frame, network) => return Some(TrafficClass::Acknowledgement),
         _ => false,
     };
 
     Some(if is_control {
-        FlowClass::Control
+        TrafficClass::Control
     } else {
-        FlowClass::Normal
+        TrafficClass::Normal
     })
 }
 
@@ -188,12 +177,12 @@ mod tests {
     #[test]
     fn address_protocols_never_wait() {
         let class = |frame: &[u8]| FlowHasher::new(7).read(frame).class;
-        assert_eq!(class(&udp([0, 68, 0, 67])), FlowClass::Control);
-        assert_eq!(class(&udp([0, 53, 0, 54])), FlowClass::Normal);
+        assert_eq!(class(&udp([0, 68, 0, 67])), TrafficClass::Control);
+        assert_eq!(class(&udp([0, 53, 0, 54])), TrafficClass::Normal);
         let mut arp = vec![0xff; 12];
         arp.extend([8, 6]);
-        assert_eq!(class(&arp), FlowClass::Control);
-        assert_eq!(class(&[]), FlowClass::Normal);
+        assert_eq!(class(&arp), TrafficClass::Control);
+        assert_eq!(class(&[]), TrafficClass::Normal);
     }
 
     /// The hash of one value after the other, each read where the frame's own headers say.
@@ -266,7 +255,7 @@ mod tests {
             let flow = FlowHasher::new(seed).read(&frame);
 
             prop_assert_eq!(flow.hash, hash_afresh(seed, &frame));
-            prop_assert_eq!(flow.class == FlowClass::Control, is_control_afresh(&frame));
+            prop_assert_eq!(flow.class == TrafficClass::Control, is_control_afresh(&frame));
             prop_assert_eq!(is_control(&frame), is_control_afresh(&frame));
         }
 
@@ -282,7 +271,7 @@ mod tests {
             }
             if ack::supersedes(&frame, &older) {
                 let flow = FlowHasher::new(7).read(&frame);
-                prop_assert_eq!(flow.class, FlowClass::Acknowledgement);
+                prop_assert_eq!(flow.class, TrafficClass::Acknowledgement);
             }
         }
     }

@@ -6,7 +6,7 @@ use lanparty_proto::EtherType;
 use lanparty_proto::ethernet::{HEADER_LEN, TAG_LEN};
 
 use crate::bytewise::{u8_at, u16_at};
-use crate::checksum::Sum;
+use lanparty_proto::checksum::Sum;
 
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;

@@ -3,8 +3,8 @@
 use lanparty_proto::EtherType;
 
 use crate::bytewise::{put_u16, saturate_u16, u8_at, u16_at};
-use crate::checksum;
 use crate::headers::{IPV4_LEN, Network, ether_type};
+use lanparty_proto::checksum;
 
 const DONT_FRAGMENT: u16 = 0x4000;
 const MORE_FRAGMENTS: u16 = 0x2000;

@@ -1,7 +1,8 @@
 //! The maximum segment size of TCP connections, clamped as they are opened.
 
+use lanparty_proto::checksum::{self, ChecksumState};
+
 use crate::bytewise::{put_u16, u8_at, u16_at};
-use crate::checksum;
 use crate::headers::{Network, TCP, Version};
 use crate::segment::transport_len;
 
@@ -21,19 +22,10 @@ const OVERHEAD_V6: u16 = 60;
 /// The smallest MSS we write: Linux sends no less (`TCP_MIN_MSS`, `net/tcp.h`), and no path of ours comes near it.
 const MIN_MSS: u16 = 88;
 
-/// What the transport checksum of a frame is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checksum {
-    /// As it will be on the wire.
-    Complete,
-    /// The pseudo-header's sum; the rest is computed later, over what stands there then.
-    Partial,
-}
-
 /// Lowers the MSS option of a SYN to what gives IP packets of at most `max_packet` bytes. Returns whether it was lowered.
 ///
 /// Every other frame is left alone, also a SYN without the option: its peer then sends 536 or 1220 bytes (RFC 9293, 3.7.1).
-pub fn clamp(frame: &mut [u8], max_packet: u16, checksum: Checksum) -> bool {
+pub fn clamp(frame: &mut [u8], max_packet: u16, state: ChecksumState) -> bool {
     let Some((network, option)) = find(frame) else {
         return false;
     };
@@ -48,7 +40,7 @@ pub fn clamp(frame: &mut [u8], max_packet: u16, checksum: Checksum) -> bool {
     put_u16(frame, option, wanted);
 
     let field = network.l4.saturating_add(16);
-    if checksum == Checksum::Complete
+    if state == ChecksumState::Complete
         && let Some(before) = u16_at(frame, field)
     {
         // Behind a lone NOP the value lies across two words of the sum; its bytes then weigh the other way round.

@@ -6,9 +6,9 @@
 use bytes::BufMut as _;
 
 use crate::bytewise::{put, put_u16, saturate_u16, u8_at, u16_at, u32_at};
-use crate::checksum::{self, Sum};
 use crate::headers::{IPV6_LEN, Network, TCP, TCP_LEN, UDP, UDP_LEN, Version};
 use crate::vnet::{GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VnetHeader};
+use lanparty_proto::checksum::{self, Sum};
 
 /// The most segments a super-frame may have.
 ///
@@ -136,11 +136,6 @@ impl<'a> Super<'a> {
     /// Returns the whole frame as it came: its headers are those of every segment.
     pub const fn frame(&self) -> &'a [u8] {
         self.frame
-    }
-
-    /// Returns whether the frame can be passed on as it is, uncopied.
-    pub const fn is_plain(&self) -> bool {
-        matches!(self.plan, Plan::Plain)
     }
 
     /// Cuts the frame. With `max_packet`, no TCP segment's IP packet is longer than that many bytes; UDP datagrams cannot be
@@ -417,22 +412,4 @@ fn complete(frame: &mut [u8], start: usize, field: usize) {
         .checksum();
     // Zero and all ones are the same number, and with UDP only the second one means "computed".
     put_u16(frame, field, checksum::udp(checksum));
-}
-
-/// Computes the checksum that `vnet` says is missing, in place, in a frame that is not a super-frame.
-///
-/// # Errors
-///
-/// Returns why the frame can only be dropped.
-pub fn complete_in_place(vnet: &VnetHeader, frame: &mut [u8]) -> Result<(), SegmentRefusal> {
-    if vnet.is_super() {
-        return Err(SegmentRefusal::UnknownGsoType);
-    }
-    if vnet.needs_checksum()
-        && let Plan::Complete { start, field } = Super::parse_completion(vnet, frame)?
-    {
-        complete(frame, start, field);
-    }
-
-    Ok(())
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use lanparty_proto::MacAddr;
 
 use crate::bytewise::{put, put_u16, saturate_u16, u8_at, u16_at};
-use crate::checksum::{self, Sum};
 use crate::headers::{ICMP, ICMPV6, IPV4_LEN, IPV6_LEN, Network, Version};
 use crate::ipv4_fragment::dont_fragment;
+use lanparty_proto::checksum::{self, Sum};
 
 /// The longest answer over IPv4 (RFC 1812, 4.3.2.3: an ICMP error must not exceed 576 bytes).
 const MAX_ANSWER_V4: usize = 576;

@@ -35,10 +35,6 @@ impl EtherType {
     pub const IPV6: Self = Self(0x86dd);
     /// Novell IPX.
     pub const IPX: Self = Self(0x8137);
-    /// Customer VLAN tag (802.1Q).
-    pub const C_TAG: Self = Self(0x8100);
-    /// Service VLAN tag (802.1ad).
-    pub const S_TAG: Self = Self(0x88a8);
     /// Local experimental EtherType 1 (IEEE 802-2014, 9.2.4); CAM refresh and loop probes use it.
     pub const LOCAL_EXPERIMENTAL: Self = Self(0x88b5);
 

@@ -5,6 +5,7 @@
 
 pub mod address_info;
 pub mod budget;
+pub mod checksum;
 pub mod ethernet;
 pub mod mac;
 pub mod overlay;
@@ -12,8 +13,11 @@ pub mod player;
 pub mod policy;
 pub mod probe;
 pub mod split;
+pub mod traffic;
 
+pub use checksum::ChecksumState;
 pub use ethernet::{EtherType, Frame, FrameError, Kind};
 pub use mac::{IdentityError, MacAddr};
 pub use overlay::{Overlay, OverlayError, PeerId, RoomId};
 pub use policy::{Direction, Policy, Refusal};
+pub use traffic::TrafficClass;

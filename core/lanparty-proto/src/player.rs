@@ -16,9 +16,9 @@ mod router;
 #[cfg(test)]
 mod tests;
 
-pub use checksum::Checksum;
 pub use options::{DhcpOption, PlayerPolicy};
 
+use crate::checksum::ChecksumState;
 use crate::policy::ipv4::{self, protocol};
 use crate::policy::ipv6::{self, Chain, Upper, next};
 use crate::policy::transport::{self, UDP_HEADER_LEN, port};
@@ -44,8 +44,8 @@ enum Subject {
 
 /// Cleans a frame from the LAN for a player.
 ///
-/// `checksum` says what stands in the transport's checksum field. A checksum that was right is right afterwards, one that was
-/// wrong stays wrong, and the UDP checksum 0 (none) stays 0.
+/// `state` says what stands in the transport's checksum field. A checksum that was right is right
+/// afterwards, one that was wrong stays wrong, and the UDP checksum 0 (none) stays 0.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ enum Subject {
 pub fn rewrite(
     policy: PlayerPolicy,
     bytes: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<Rewrite, Refusal> {
     let Ok(frame) = Frame::parse(bytes) else {
         return Err(Refusal::Runt);
@@ -71,9 +71,9 @@ pub fn rewrite(
         return Err(Refusal::TransportMalformed);
     };
     match subject {
-        Subject::Dhcp => dhcp::clean(policy, message, checksum)?,
-        Subject::Dhcpv6 => dhcpv6::clean(policy, message, checksum)?,
-        Subject::RouterAdvertisement => router::clean(policy, message, checksum)?,
+        Subject::Dhcp => dhcp::clean(policy, message, state)?,
+        Subject::Dhcpv6 => dhcpv6::clean(policy, message, state)?,
+        Subject::RouterAdvertisement => router::clean(policy, message, state)?,
     }
 
     Ok(Rewrite::Cleaned)

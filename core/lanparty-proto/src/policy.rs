@@ -5,7 +5,7 @@
 //! sender's. What a frame needs to be remembered for lives elsewhere: [`fragments`] for later fragments of a refused first
 //! one, and the gateway's guard for address bindings.
 //!
-//! From remote clients the policy is an allow-list by [`Class`], which options open and close; within a class everything is parsed
+//! From remote clients the policy is an allow-list by [`ProtocolClass`], which options open and close; within a class everything is parsed
 //! to the end, and what cannot be parsed is refused. What an option opens still has to pass at every other hop: a frame gets as
 //! far as client, relay and gateway all let it, so the strictest of them decides. From the LAN it refuses only what no bridge forwards, because what the LAN says to a player
 //! is cleaned by [`crate::player`] instead. `docs/policy.md` lists every kind with its reason and test.
@@ -25,7 +25,7 @@ pub(crate) mod read;
 pub(crate) mod tests;
 pub(crate) mod transport;
 
-pub use classes::{Class, KindError, Policy};
+pub use classes::{KindError, Policy, ProtocolClass};
 pub use fragments::Fragments;
 pub use refusal::Refusal;
 
@@ -130,9 +130,13 @@ fn check_remote(policy: Policy, frame: &Frame<'_>) -> Result<(), Refusal> {
     }
 
     match frame.kind() {
-        Kind::Type(EtherType::IPV4) if policy.allows(Class::Ipv4) => ipv4::check(policy, frame),
-        Kind::Type(EtherType::IPV6) if policy.allows(Class::Ipv6) => ipv6::check(policy, frame),
-        Kind::Type(EtherType::ARP) if policy.allows(Class::Arp) => arp::check(frame),
+        Kind::Type(EtherType::IPV4) if policy.allows(ProtocolClass::Ipv4) => {
+            ipv4::check(policy, frame)
+        }
+        Kind::Type(EtherType::IPV6) if policy.allows(ProtocolClass::Ipv6) => {
+            ipv6::check(policy, frame)
+        }
+        Kind::Type(EtherType::ARP) if policy.allows(ProtocolClass::Arp) => arp::check(frame),
         Kind::Type(kind) => check_type(policy, kind),
         Kind::Length(length) => llc::check(policy, length, frame.payload()),
     }
@@ -148,7 +152,7 @@ fn check_type(policy: Policy, kind: EtherType) -> Result<(), Refusal> {
     if kind == EtherType::LOCAL_EXPERIMENTAL {
         return Err(Refusal::GatewayProbe);
     }
-    if policy.allows(Class::of_type(kind)) {
+    if policy.allows(ProtocolClass::of_type(kind)) {
         return Ok(());
     }
 

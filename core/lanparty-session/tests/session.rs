@@ -907,7 +907,7 @@ fn leaving_says_goodbye_before_it_closes() {
     let outputs = bench.outputs();
 
     assert!(matches!(outputs[0], Output::Close { attempt: a, .. } if a == attempt));
-    assert_eq!(end(&outputs).unwrap().0.code(), 0);
+    assert_eq!(end(&outputs).unwrap().0, Exit::Left);
 }
 
 proptest! {

@@ -12,7 +12,7 @@ use lanparty_ctrl::{
     Capability, ForeignSource, Hello, LeaveReason, Message, Mode, RejectCode, Stats, Welcome,
 };
 use lanparty_obs::DropReason;
-use lanparty_proto::policy::{Class, Policy};
+use lanparty_proto::policy::{Policy, ProtocolClass};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
 use lanparty_proto::split::{first_half_len, part_header};
 use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay};
@@ -540,7 +540,7 @@ fn r9_a_kind_that_the_relay_closes_goes_nowhere_and_one_that_it_opens_passes() {
         bytes
     };
     let mut strict = Party::new(Limits {
-        policy: Policy::with(&[Class::WakeOnLan], &[Class::Ipx]),
+        policy: Policy::with(&[ProtocolClass::WakeOnLan], &[ProtocolClass::Ipx]),
         ..Limits::default()
     });
     let mut usual = defaults();

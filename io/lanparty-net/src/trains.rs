@@ -76,7 +76,6 @@ pub(crate) struct TrainSocket {
     is_full: bool,
     /// Whether the interface turned out not to take trains.
     is_cutting: bool,
-    last_error: Option<io::ErrorKind>,
 }
 
 impl TrainSocket {
@@ -107,7 +106,6 @@ impl TrainSocket {
             outbox: Outbox::new(),
             is_full: false,
             is_cutting: false,
-            last_error: None,
         })
     }
 
@@ -135,11 +133,6 @@ impl TrainSocket {
             Io::Full(state) => state.may_fragment(),
             Io::Plain => true,
         }
-    }
-
-    /// Takes why the last packet could not be sent, if one could not.
-    pub(crate) const fn take_error(&mut self) -> Option<io::ErrorKind> {
-        self.last_error.take()
     }
 
     /// Returns whether the socket was full when something was last sent: wait until it is writable, and [`TrainSocket::send`].
@@ -173,7 +166,6 @@ impl TrainSocket {
             system,
             outbox,
             is_cutting,
-            last_error,
             ..
         } = self;
         let send = |trains: &mut dyn Iterator<Item = Train<'_>>| match (&*io, &*system) {
@@ -182,9 +174,8 @@ impl TrainSocket {
             (Io::Plain, _) => send_plain(socket, trains),
         };
         let sent = outbox.send(send, |train, error| {
-            if error.kind() != io::ErrorKind::Unsupported || !send_cut(send, train) {
-                *last_error = Some(error.kind());
-            } else if !std::mem::replace(is_cutting, true) {
+            let takes_packets = error.kind() == io::ErrorKind::Unsupported && send_cut(send, train);
+            if takes_packets && !std::mem::replace(is_cutting, true) {
                 tracing::info!(%error, "the interface takes no trains of packets: from now on one at a time");
             }
         });
@@ -324,7 +315,6 @@ mod tests {
         let lengths = [(); 3].map(|()| peer.recv(&mut buffer).unwrap());
         assert_eq!(lengths, [1000, 1000, 1]);
         assert_eq!(socket.max_segments(PACKET), 1);
-        assert_eq!(socket.take_error(), None);
     }
 
     #[test]
@@ -333,6 +323,5 @@ mod tests {
         write_train(&mut socket, &peer);
 
         assert!(socket.max_segments(PACKET) > 1);
-        assert_eq!(socket.take_error(), Some(io::ErrorKind::Unsupported));
     }
 }

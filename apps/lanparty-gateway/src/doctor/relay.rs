@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use lanparty_ctrl::close_code;
 use lanparty_driver::{Frames, JoinArgs};
 use lanparty_net::{Endpoint, LinkEvent, member_socket};
-use lanparty_queue::Rate;
+use lanparty_queue::PaceSetting;
 
 use super::Cli;
 
@@ -24,7 +24,7 @@ pub(super) fn check(cli: &Cli) -> Option<anyhow::Result<String>> {
         server_name: cli.server_name.clone(),
         relay_ca_cert: cli.relay_ca_cert.clone(),
         room: cli.room.clone(),
-        rate: Rate::Auto,
+        rate: PaceSetting::Auto,
         datagram_budget: None,
         frames: Frames::Full,
         allow_kind: Vec::new(),

@@ -5,9 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_net::{Endpoint, LinkId};
 use lanparty_obs::{Action, Direction, DropReason, FrameEvent};
-use lanparty_offload::FlowClass;
 use lanparty_proto::{PeerId, RoomId, overlay};
-use lanparty_queue::Class;
+use lanparty_queue::TrafficClass;
 use lanparty_switch::{Dropped, Fit, Forward, Membership, Target, Verdict, split_datagram};
 use lanparty_telemetry::Throttle;
 
@@ -39,7 +38,7 @@ struct Sending<'a> {
     losses: &'a mut Losses,
     logs: &'a mut Throttle,
     flow: u32,
-    class: Class,
+    class: TrafficClass,
     now: Instant,
 }
 
@@ -97,17 +96,12 @@ impl Worker {
                     log_forward(sender, &forward);
                 }
                 let flow = self.hasher.read(forward.frame);
-                let class = match flow.class {
-                    FlowClass::Control => Class::Control,
-                    FlowClass::Acknowledgement => Class::Acknowledgement,
-                    FlowClass::Normal => Class::Normal,
-                };
                 let mut sending = Sending {
                     endpoint: &mut self.endpoint,
                     losses: &mut self.losses,
                     logs: &mut self.logs,
                     flow: fold(flow.hash),
-                    class,
+                    class: flow.class,
                     now,
                 };
                 sending.send(&forward, datagram);

@@ -9,7 +9,7 @@ use lanparty_net::{
 };
 use lanparty_proto::split::{first_half_len, part_header};
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 use crate::process::Relay;
 
@@ -170,7 +170,7 @@ impl Member {
         let now = Instant::now();
         let queued = self
             .endpoint
-            .queue(self.link, datagram, 0, Class::Normal, 0, now);
+            .queue(self.link, datagram, 0, TrafficClass::Normal, 0, now);
         assert_eq!(queued.overflow, 0, "the queue has room for a test");
         self.endpoint.flush(now);
     }

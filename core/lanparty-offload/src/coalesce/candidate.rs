@@ -2,9 +2,9 @@
 
 use super::{CoalesceOptions, MAX_HEADERS};
 use crate::bytewise::{u8_at, u16_at, u32_at};
-use crate::checksum::{self, Sum};
 use crate::headers::{IPV4_LEN, IPV6_LEN, Network, TCP, TCP_LEN, UDP, Version};
 use crate::segment::transport_len;
+use lanparty_proto::checksum::{self, Sum};
 
 pub(super) const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;

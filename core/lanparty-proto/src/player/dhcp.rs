@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Checksum, PlayerPolicy, checksum};
+use super::{PlayerPolicy, checksum};
 use crate::Refusal;
+use crate::checksum::ChecksumState;
 use crate::policy::read::{array, byte};
 use crate::policy::transport::{COOKIE, COOKIE_OFFSET, UDP_HEADER_LEN};
 
@@ -28,9 +29,9 @@ const END: u8 = 255;
 pub(super) fn clean(
     policy: PlayerPolicy,
     datagram: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(datagram, UDP_CHECKSUM, checksum, |datagram| {
+    checksum::keep(datagram, UDP_CHECKSUM, state, |datagram| {
         let message = datagram
             .get_mut(UDP_HEADER_LEN..)
             .ok_or(Refusal::DhcpMalformed)?;

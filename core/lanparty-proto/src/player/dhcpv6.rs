@@ -1,7 +1,8 @@
 //! DHCPv6 towards a player (RFC 8415, RFC 3646).
 
-use super::{Checksum, PlayerPolicy, checksum};
+use super::{PlayerPolicy, checksum};
 use crate::Refusal;
+use crate::checksum::ChecksumState;
 use crate::policy::read::{be16, byte};
 use crate::policy::transport::UDP_HEADER_LEN;
 
@@ -29,9 +30,9 @@ const OPTION_HEADER_LEN: usize = 4;
 pub(super) fn clean(
     policy: PlayerPolicy,
     datagram: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(datagram, UDP_CHECKSUM, checksum, |datagram| {
+    checksum::keep(datagram, UDP_CHECKSUM, state, |datagram| {
         let message = datagram
             .get_mut(UDP_HEADER_LEN..)
             .ok_or(Refusal::Dhcpv6Malformed)?;

@@ -1,7 +1,8 @@
 //! Router advertisements towards a player (RFC 4861, 4.2; RFC 4191; RFC 8106).
 
-use super::{Checksum, PlayerPolicy, checksum};
+use super::{PlayerPolicy, checksum};
 use crate::Refusal;
+use crate::checksum::ChecksumState;
 use crate::policy::read::array;
 
 /// Where the checksum stands in an ICMPv6 header.
@@ -35,9 +36,9 @@ const LINK_PREFIX_LEN: u8 = 64;
 pub(super) fn clean(
     policy: PlayerPolicy,
     message: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(message, ICMPV6_CHECKSUM, checksum, |message| {
+    checksum::keep(message, ICMPV6_CHECKSUM, state, |message| {
         let Some((header, options)) = message.split_first_chunk_mut::<HEADER_LEN>() else {
             return Err(Refusal::NdMalformed);
         };

@@ -2,7 +2,7 @@
 
 use super::ipv4::ports;
 use super::read::{array, be16, byte};
-use super::{Class, Policy, Refusal};
+use super::{Policy, ProtocolClass, Refusal};
 use crate::Frame;
 
 /// Bytes of a UDP header (RFC 768).
@@ -188,7 +188,7 @@ pub(super) fn check_protocol(policy: Policy, protocol: u8) -> Result<(), Refusal
         112 => Err(Refusal::RouterRedundancy),
         // ICMP, IGMP, TCP and UDP of the other IP version, and AH, which hides them.
         0 | 1 | 2 | 6 | 17 | 43 | 44 | 51 | 58 | 59 | 60 => Err(Refusal::IpProtocol),
-        _ if policy.allows(Class::OtherIp) => Ok(()),
+        _ if policy.allows(ProtocolClass::OtherIp) => Ok(()),
         _ => Err(Refusal::IpProtocol),
     }
 }

@@ -108,14 +108,3 @@ pub enum Exit {
     /// The world refused: rejected, unreachable, wrong certificate.
     Refused,
 }
-
-impl Exit {
-    /// Returns the exit code of the program.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Left => 0,
-            Self::Failed => 1,
-            Self::Refused => 2,
-        }
-    }
-}
