@@ -1,10 +1,11 @@
 //! Who queues with whom: a hash over the inner flow, and the few frames that never wait.
 
-use lanparty_proto::{EtherType, TrafficClass};
+use lanparty_proto::ip::Layout;
+use lanparty_proto::ip::protocol::{ICMPV6, TCP, UDP};
+use lanparty_proto::ip::transport::destination;
+use lanparty_proto::{EtherType, Frame, TrafficClass};
 
 use crate::ack;
-use crate::bytewise::{u8_at, u16_at};
-use crate::headers::{ICMPV6, Network, TCP, UDP, Version, ether_type};
 
 /// What a queue has to know of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,19 +38,18 @@ impl FlowHasher {
     /// All fragments of a packet have one hash, which leaves the ports out.
     pub fn read(self, frame: &[u8]) -> Flow {
         let macs = self.hash_macs(frame);
-        let found = ether_type(frame);
-        let network = found.and_then(|(kind, l3)| Network::parse_at(frame, kind, l3));
-        let Some(network) = network else {
-            let kind = found.map_or(EtherType(0), |(kind, _)| kind);
+        let parsed = Frame::parse(frame).ok();
+        let Some(layout) = parsed.as_ref().and_then(Layout::of) else {
+            let number = parsed.map_or(0, |frame| frame.type_or_length());
             return Flow {
-                hash: mix(macs, kind.0.into()),
-                class: class_of_type(kind),
+                hash: mix(macs, number.into()),
+                class: class_of_type(EtherType(number)),
             };
         };
 
         Flow {
-            hash: hash_network(macs, frame, &network),
-            class: class_of_network(frame, &network).unwrap_or(TrafficClass::Normal),
+            hash: hash_layout(macs, frame, &layout),
+            class: class_of_layout(frame, &layout).unwrap_or(TrafficClass::Normal),
         }
     }
 
@@ -70,37 +70,30 @@ impl FlowHasher {
 
 /// Tells the few frames that must not wait behind others, without a hash.
 pub fn is_control(frame: &[u8]) -> bool {
-    let Some((kind, l3)) = ether_type(frame) else {
+    let Ok(parsed) = Frame::parse(frame) else {
         return false;
     };
-    let class = match Network::parse_at(frame, kind, l3) {
-        Some(network) => class_of_network(frame, &network),
-        None => Some(class_of_type(kind)),
+    let class = match Layout::of(&parsed) {
+        Some(layout) => class_of_layout(frame, &layout),
+        None => Some(class_of_type(EtherType(parsed.type_or_length()))),
     };
 
     class == Some(TrafficClass::Control)
 }
 
-fn hash_network(macs: u64, frame: &[u8], network: &Network) -> u64 {
-    let (start, end) = match network.version {
-        Version::V4 => (12, 20),
-        Version::V6 => (8, 40),
-    };
-    let addresses = frame
-        .get(network.l3.saturating_add(start)..network.l3.saturating_add(end))
-        .unwrap_or_default();
+fn hash_layout(macs: u64, frame: &[u8], layout: &Layout) -> u64 {
     // Two addresses are whole words in either version.
-    let (words, _) = addresses.as_chunks();
+    let (words, _) = layout.addresses(frame).as_chunks();
     let state = (words.iter()).fold(macs, |state, word| mix(state, u64::from_le_bytes(*word)));
-    let ports = match network.protocol {
-        TCP | UDP if !network.fragment => frame
-            .get(network.l4..)
-            .and_then(|transport| transport.first_chunk())
+    let ports = match layout.protocol {
+        TCP | UDP if !layout.is_fragment => layout
+            .transport(frame)
+            .first_chunk()
             .map_or(0, |ports| u32::from_le_bytes(*ports)),
         _ => 0,
     };
 
-    mix(state, u64::from(network.protocol) << 32 | u64::from(ports))
+    mix(state, u64::from(layout.protocol) << 32 | u64::from(ports))
 }
 
 const fn class_of_type(kind: EtherType) -> TrafficClass {
@@ -111,19 +104,16 @@ const fn class_of_type(kind: EtherType) -> TrafficClass {
 }
 
 /// Returns nothing if the transport header is not all there.
-fn class_of_network(frame: &[u8], network: &Network) -> Option<TrafficClass> {
-    if network.fragment {
+fn class_of_layout(frame: &[u8], layout: &Layout) -> Option<TrafficClass> {
+    if layout.is_fragment {
         return Some(TrafficClass::Normal);
     }
-    let is_control = match network.protocol {
+    let is_control = match layout.protocol {
         // BOOTP and DHCP (RFC 2131), DHCPv6 (RFC 8415, 7.2).
-        UDP => matches!(
-            u16_at(frame, network.l4.checked_add(2)?)?,
-            67 | 68 | 546 | 547
-        ),
+        UDP => matches!(destination(layout.transport(frame))?, 67 | 68 | 546 | 547),
         // Router and neighbour discovery and redirect (RFC 4861, 4).
-        ICMPV6 => matches!(u8_at(frame, network.l4)?, 133..=137),
-        TCP if ack::is_pure(frame, network) => return Some(TrafficClass::Acknowledgement),
+        ICMPV6 => matches!(layout.transport(frame).first()?, 133..=137),
+        TCP if ack::is_pure(frame, layout) => return Some(TrafficClass::Acknowledgement),
         _ => false,
     };
 
@@ -147,6 +137,8 @@ fn mix(state: u64, value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use lanparty_proto::ip::Version;
 
     use super::*;
 
@@ -190,30 +182,34 @@ mod tests {
         let word =
             |bytes: &[u8]| (bytes.iter().rev()).fold(0, |word, byte| word << 8 | u64::from(*byte));
         let mut values = vec![word(&frame[..8]), word(&frame[8..12])];
-        match Network::parse(frame) {
-            None => values.push(ether_type(frame).map_or(0, |(kind, _)| kind.0.into())),
-            Some(network) => {
-                let addresses = match network.version {
-                    Version::V4 => &frame[network.l3 + 12..][..8],
-                    Version::V6 => &frame[network.l3 + 8..][..32],
+        match Layout::parse(frame) {
+            None => values.push(number_of(frame).into()),
+            Some(layout) => {
+                let addresses = match layout.version {
+                    Version::V4 => &frame[layout.l3 + 12..][..8],
+                    Version::V6 => &frame[layout.l3 + 8..][..32],
                 };
                 values.extend(addresses.chunks(8).map(word));
-                let has_ports = matches!(network.protocol, TCP | UDP) && !network.fragment;
-                let ports = frame[network.l4..].get(..4).filter(|_| has_ports);
-                values.push(u64::from(network.protocol) << 32 | ports.map_or(0, word));
+                let has_ports = matches!(layout.protocol, TCP | UDP) && !layout.is_fragment;
+                let ports = frame[layout.l4..layout.end].get(..4).filter(|_| has_ports);
+                values.push(u64::from(layout.protocol) << 32 | ports.map_or(0, word));
             }
         }
 
         values.into_iter().fold(seed ^ MIX_A, mix)
     }
 
+    fn number_of(frame: &[u8]) -> u16 {
+        Frame::parse(frame).map_or(0, |frame| frame.type_or_length())
+    }
+
     fn is_control_afresh(frame: &[u8]) -> bool {
-        let Some(network) = Network::parse(frame) else {
-            return ether_type(frame).is_some_and(|(kind, _)| kind == EtherType::ARP);
+        let Some(layout) = Layout::parse(frame) else {
+            return number_of(frame) == EtherType::ARP.0;
         };
-        let transport = frame[network.l4..].iter().copied().take(4);
+        let transport = frame[layout.l4..layout.end].iter().copied().take(4);
         let transport: Vec<u8> = transport.collect();
-        match (network.fragment, network.protocol, transport.as_slice()) {
+        match (layout.is_fragment, layout.protocol, transport.as_slice()) {
             (false, UDP, [_, _, port @ ..]) => {
                 matches!(port, [0, 67 | 68] | [2, 34 | 35])
             }

@@ -15,7 +15,6 @@ pub mod ack;
 mod bytewise;
 pub mod coalesce;
 pub mod flow;
-mod headers;
 pub mod ipv4_fragment;
 pub mod mss;
 pub mod segment;

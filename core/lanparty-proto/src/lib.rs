@@ -7,11 +7,13 @@ pub mod address_info;
 pub mod budget;
 pub mod checksum;
 pub mod ethernet;
+pub mod ip;
 pub mod mac;
 pub mod overlay;
 pub mod player;
 pub mod policy;
 pub mod probe;
+mod read;
 pub mod split;
 pub mod traffic;
 

@@ -20,7 +20,6 @@ pub(crate) mod icmpv6;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 pub(crate) mod llc;
-pub(crate) mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod transport;
@@ -30,9 +29,6 @@ pub use fragments::Fragments;
 pub use refusal::Refusal;
 
 use crate::{EtherType, Frame, Kind, MacAddr};
-
-/// The most VLAN tags that a frame from the LAN may carry: one service and one customer tag (IEEE 802.1ad).
-pub const MAX_TAGS: usize = 2;
 
 /// The largest payload of an Ethernet frame that is not a jumbo frame (IEEE 802.3-2018, 3.2.7).
 const MAX_PAYLOAD: u16 = 1500;
@@ -47,6 +43,21 @@ pub enum Direction {
 }
 
 /// Decides whether `frame` may go in `direction`, where `ip_mtu` bytes of payload fit.
+///
+/// ```
+/// use lanparty_proto::policy::{Direction, Policy, Refusal, check};
+/// use lanparty_proto::Frame;
+///
+/// // A spanning tree BPDU: a bridge's, and nobody else's.
+/// let bytes = [&[1, 0x80, 0xc2, 0, 0, 0][..], &[2, 0, 0, 0, 0, 1], &[0, 38], &[0x42; 46]].concat();
+/// let frame = Frame::parse(&bytes)?;
+///
+/// assert_eq!(
+///     check(Policy::DEFAULT, Direction::FromRemote, &frame, 1500),
+///     Err(Refusal::ReservedGroup)
+/// );
+/// # Ok::<(), lanparty_proto::FrameError>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -112,7 +123,7 @@ fn check_outside(frame: &Frame<'_>) -> Result<(), Refusal> {
     if frame.destination().is_group() {
         control::check_group(frame.destination())?;
     }
-    if frame.tags() > MAX_TAGS {
+    if frame.is_overtagged() {
         return Err(Refusal::VlanStack);
     }
     if frame.payload().is_empty() || frame.destination() == MacAddr::ZERO {

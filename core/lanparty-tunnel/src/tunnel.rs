@@ -13,7 +13,6 @@ use lanparty_proto::{ChecksumState, Frame, PeerId, Refusal, RoomId, budget, over
 
 use lanparty_session::{JoinInfo, Output, Peer};
 
-use crate::syn::may_be_syn;
 use crate::{Decapsulator, Encapsulator, Flow, Members, Outbox, Pool};
 
 /// How many events wait for a listener that is slower than frames are: one batch of a busy loop.
@@ -132,7 +131,7 @@ impl Tunnel {
     pub fn clamp_of(&self, frame: &Frame<'_>) -> Option<u16> {
         let fit = self.fit(frame.tags());
 
-        (fit < budget::FULL_IP_MTU && may_be_syn(frame)).then_some(fit)
+        (fit < budget::FULL_IP_MTU && mss::opens_connection(frame)).then_some(fit)
     }
 
     /// Makes a copy of a frame that goes down, its MSS lowered to what [`Self::clamp_of`] said.

@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::{PlayerPolicy, checksum};
 use crate::Refusal;
 use crate::checksum::ChecksumState;
-use crate::policy::read::{array, byte};
-use crate::policy::transport::{COOKIE, COOKIE_OFFSET, UDP_HEADER_LEN};
+use crate::ip::transport::UDP_HEADER_LEN;
+use crate::policy::transport::{COOKIE, COOKIE_OFFSET};
+use crate::read::{array, byte};
 
 /// Where the checksum stands in a UDP header.
 const UDP_CHECKSUM: usize = 6;

@@ -3,8 +3,8 @@
 use super::{PlayerPolicy, checksum};
 use crate::Refusal;
 use crate::checksum::ChecksumState;
-use crate::policy::read::{be16, byte};
-use crate::policy::transport::UDP_HEADER_LEN;
+use crate::ip::transport::UDP_HEADER_LEN;
+use crate::read::{be16, byte};
 
 /// Where the checksum stands in a UDP header.
 const UDP_CHECKSUM: usize = 6;

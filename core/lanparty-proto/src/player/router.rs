@@ -3,7 +3,7 @@
 use super::{PlayerPolicy, checksum};
 use crate::Refusal;
 use crate::checksum::ChecksumState;
-use crate::policy::read::array;
+use crate::read::array;
 
 /// Where the checksum stands in an ICMPv6 header.
 const ICMPV6_CHECKSUM: usize = 2;

@@ -270,6 +270,13 @@ fn redirects_are_refused() {
 }
 
 #[test]
+fn what_hides_behind_a_third_tag_is_refused() {
+    let mut bytes = tagged(&acknowledgement(), &[[0x81, 0, 0, 7]; 3]);
+
+    assert_eq!(clean(&mut bytes), Err(Refusal::VlanStack));
+}
+
+#[test]
 fn disguises_are_refused() {
     let plain = acknowledgement();
     let payload = [&[0xaa, 0xaa, 3, 0, 0, 0][..], &plain[12..]].concat();

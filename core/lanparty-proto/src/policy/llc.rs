@@ -3,9 +3,9 @@
 //! Systems differ in how they take a wrong length (CVE-2021-27854, CVE-2021-27862), so what a frame carries is decided by the
 //! bytes that are there, whatever the length says; a wrong length is then one more reason to refuse.
 
-use super::read::{array, be16, byte};
 use super::{Policy, ProtocolClass, Refusal, control};
 use crate::EtherType;
+use crate::read::{array, be16, byte};
 
 /// Bytes of DSAP, SSAP and a control field of one byte (IEEE 802.2, 3.2).
 const MIN_LLC_LEN: usize = 3;
