@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use lanparty_device::FrameDevice as _;
 use lanparty_driver::program::{Refused, random_seed};
 use lanparty_net::RelayAddress;
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};

@@ -11,8 +11,6 @@ pub mod program;
 mod run;
 mod sleep;
 mod start;
-#[cfg(unix)]
-pub mod unix;
 mod writer;
 
 pub use cli::{Frames, JoinArgs, identity_mac};
@@ -20,7 +18,7 @@ pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, IdentityError, load as load_
 pub use keep::KeepArgs;
 pub use mailbox::{Command, Handle, MemberHandover};
 pub use place::{Place, PlaceKeeper};
-pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
+pub use port::{Port, PortError, Socket};
 pub use run::{Config, Member};
 pub use start::{Reach, Start, Who};
 pub use writer::Writer;
