@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use lanparty_ctrl::Role;
-use lanparty_driver::program::{Refused, random_seed};
+use lanparty_driver::program::random_seed;
 use lanparty_driver::{Place, Reach, Start, Who, Writer};
 use lanparty_handover::{Predecessor, Program};
 use lanparty_linux::realtime::RealtimePriority;
 use lanparty_linux::{HOST, UDP, WakeFd, privilege};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
+use lanparty_program::Refused;
 use lanparty_state::{Environment, StateDir};
 use lanparty_tunnel::DataPath as _;
 use lanparty_tunnel::{GatewayPath, GatewayPathConfig, ProbeKeys};
@@ -69,7 +70,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let again = copy(&socket)?;
     let (released, release) = handover::release();
     let start = start(cli, place, reach, &writer, socket, path)?
-        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
+        .keep_memory(bindings::file(&writer, bindings))
         .on_release(release)
         .on_host(HOST)?;
     let parent = Parent {

@@ -14,7 +14,6 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use lanparty_device::{FrameDevice as _, Losses, Ready};
@@ -35,6 +34,7 @@ use crate::mailbox::{Command, Handle, Mailbox, mailbox};
 use crate::place::PlaceKeeper;
 use crate::port::{Port, PortError, Socket};
 use crate::sleep::SleepDetector;
+use crate::writer::FileWriter;
 
 /// How many batches a turn reads from one side before the other has its turn. A batch is at most 1 MiB from the network.
 const BATCHES_PER_TURN: usize = 4;
@@ -105,7 +105,7 @@ pub struct Member<P, D> {
     place: Option<PlaceKeeper>,
     sleep: Option<SleepDetector>,
     tempo: Tempo,
-    memory: Option<SyncSender<String>>,
+    memory: Option<FileWriter>,
     diagnosis: Diagnosis,
     released: Option<Released>,
     departure: Option<Departure>,
@@ -169,10 +169,10 @@ impl<P: Port, D: DataPath> Member<P, D> {
         self
     }
 
-    /// Has what the data path remembers written down; `sink` gets it whenever it changed, and misses it while it is full.
+    /// Has what the data path remembers written to `file` whenever it changed.
     #[must_use]
-    pub fn keep_memory(mut self, sink: SyncSender<String>) -> Self {
-        self.memory = Some(sink);
+    pub fn keep_memory(mut self, file: FileWriter) -> Self {
+        self.memory = Some(file);
         self
     }
 

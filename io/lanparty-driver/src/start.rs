@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use lanparty_ctrl::Role;
 use lanparty_device::Host;
 use lanparty_net::{MemberSettings, UdpSystem};
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_session::{Session, Standby};
 use lanparty_tunnel::DataPath;
@@ -17,9 +17,9 @@ use crate::cli::JoinArgs;
 use crate::mailbox::{Command, Handle};
 use crate::place::Place;
 use crate::port::Port;
-use crate::program::{Printer, Refused, outcome, random_seed};
+use crate::program::{Printer, outcome, random_seed};
 use crate::run::{Config, Member};
-use crate::writer::Writer;
+use crate::writer::{FileWriter, Writer};
 
 /// How the relay is reached.
 #[derive(Debug)]
@@ -145,8 +145,8 @@ impl<P: Port, D: DataPath> Start<P, D> {
 
     /// Has what the data path remembers written down, as [`Member::keep_memory`] says.
     #[must_use]
-    pub fn keep_memory(mut self, sink: SyncSender<String>) -> Self {
-        self.member = self.member.keep_memory(sink);
+    pub fn keep_memory(mut self, file: FileWriter) -> Self {
+        self.member = self.member.keep_memory(file);
         self
     }
 

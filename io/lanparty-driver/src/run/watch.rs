@@ -51,12 +51,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Hands over what the data path wants to outlive this process.
     fn remember(&mut self, now: Instant) {
-        let Some(sink) = self.memory.as_ref().filter(|_| !self.is_departing()) else {
+        let Some(file) = self.memory.as_ref().filter(|_| !self.is_departing()) else {
             return;
         };
         if let Some(memory) = self.path.take_memory(now) {
-            // A disk that is busy for so long gets the next one.
-            let _taken = sink.try_send(memory);
+            file.write(memory.into_bytes());
         }
     }
 
