@@ -2,12 +2,31 @@
 
 use crate::checksum::{self, ChecksumState, Sum};
 
-/// Runs `change` over `message` and brings the checksum at `field` along.
+/// The header whose checksum is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// UDP's: 0 says that there is none (RFC 768).
+    Udp,
+    /// `ICMPv6`'s: 0 is a checksum like any other (RFC 4443, 2.3).
+    Icmpv6,
+}
+
+impl Field {
+    /// Returns where the checksum stands in the header.
+    const fn offset(self) -> usize {
+        match self {
+            Self::Udp => 6,
+            Self::Icmpv6 => 2,
+        }
+    }
+}
+
+/// Runs `change` over `message` and brings the checksum of its header along.
 ///
 /// `message` starts at the transport header, and its length does not change.
 pub(super) fn keep<E>(
     message: &mut [u8],
-    field: usize,
+    field: Field,
     state: ChecksumState,
     change: impl FnOnce(&mut [u8]) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -16,14 +35,19 @@ pub(super) fn keep<E>(
     let after = sum(message);
 
     let place = message
-        .get_mut(field..)
+        .get_mut(field.offset()..)
         .and_then(<[u8]>::first_chunk_mut::<2>);
     if let (ChecksumState::Complete, Some(place)) = (state, place) {
         let old = u16::from_be_bytes(*place);
-        // 0 means that there is none (RFC 768).
-        if old != 0 && before != after {
-            *place = checksum::udp(checksum::update(old, before, after)).to_be_bytes();
+        if before == after || (field == Field::Udp && old == 0) {
+            return Ok(());
         }
+        let new = checksum::update(old, before, after);
+        let new = match field {
+            Field::Udp => checksum::udp(new),
+            Field::Icmpv6 => new,
+        };
+        *place = new.to_be_bytes();
     }
 
     Ok(())
@@ -45,10 +69,34 @@ mod tests {
         message[2..4].copy_from_slice(&checksum.to_be_bytes());
         assert_eq!(sum(&message), 0xffff);
 
-        keep(&mut message, 2, ChecksumState::Complete, |bytes| {
-            bytes[4..].fill(0);
-            Ok::<_, ()>(())
-        })
+        keep(
+            &mut message,
+            Field::Icmpv6,
+            ChecksumState::Complete,
+            |bytes| {
+                bytes[4..].fill(0);
+                Ok::<_, ()>(())
+            },
+        )
+        .unwrap();
+
+        assert_eq!(sum(&message), 0xffff);
+    }
+
+    #[test]
+    fn a_checksum_of_zero_is_kept_right_where_zero_is_one() {
+        let mut message = *b"\xff\xfe\x00\x00\x00\x01";
+        assert_eq!(sum(&message), 0xffff);
+
+        keep(
+            &mut message,
+            Field::Icmpv6,
+            ChecksumState::Complete,
+            |bytes| {
+                bytes[5] = 9;
+                Ok::<_, ()>(())
+            },
+        )
         .unwrap();
 
         assert_eq!(sum(&message), 0xffff);
@@ -60,14 +108,14 @@ mod tests {
             ([0, 0], ChecksumState::Complete),
             ([7, 7], ChecksumState::Partial),
         ] {
-            let mut message = [1, 2, field[0], field[1], 5, 6];
-            keep(&mut message, 2, state, |bytes| {
-                bytes[4] = 9;
+            let mut message = [1, 2, 3, 4, 5, 6, field[0], field[1], 8, 9];
+            keep(&mut message, Field::Udp, state, |bytes| {
+                bytes[8] = 1;
                 Ok::<_, ()>(())
             })
             .unwrap();
 
-            assert_eq!(message[2..4], field);
+            assert_eq!(message[6..8], field);
         }
     }
 }

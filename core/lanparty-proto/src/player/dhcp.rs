@@ -2,15 +2,13 @@
 
 use std::ops::Range;
 
-use super::{PlayerPolicy, checksum};
+use super::PlayerPolicy;
+use super::checksum::{self, Field};
 use crate::Refusal;
 use crate::checksum::ChecksumState;
 use crate::ip::transport::UDP_HEADER_LEN;
 use crate::policy::transport::{COOKIE, COOKIE_OFFSET};
 use crate::read::{array, byte};
-
-/// Where the checksum stands in a UDP header.
-const UDP_CHECKSUM: usize = 6;
 
 /// The fields that option 52 turns into more room for options (RFC 2131, 2).
 const SNAME: Range<usize> = 44..108;
@@ -32,7 +30,7 @@ pub(super) fn clean(
     datagram: &mut [u8],
     state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(datagram, UDP_CHECKSUM, state, |datagram| {
+    checksum::keep(datagram, Field::Udp, state, |datagram| {
         let message = datagram
             .get_mut(UDP_HEADER_LEN..)
             .ok_or(Refusal::DhcpMalformed)?;

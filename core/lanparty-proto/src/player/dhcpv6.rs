@@ -1,13 +1,11 @@
 //! DHCPv6 towards a player (RFC 8415, RFC 3646).
 
-use super::{PlayerPolicy, checksum};
+use super::PlayerPolicy;
+use super::checksum::{self, Field};
 use crate::Refusal;
 use crate::checksum::ChecksumState;
 use crate::ip::transport::UDP_HEADER_LEN;
 use crate::read::{be16, byte};
-
-/// Where the checksum stands in a UDP header.
-const UDP_CHECKSUM: usize = 6;
 
 /// Message type and transaction id.
 const MESSAGE_HEADER_LEN: usize = 4;
@@ -32,7 +30,7 @@ pub(super) fn clean(
     datagram: &mut [u8],
     state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(datagram, UDP_CHECKSUM, state, |datagram| {
+    checksum::keep(datagram, Field::Udp, state, |datagram| {
         let message = datagram
             .get_mut(UDP_HEADER_LEN..)
             .ok_or(Refusal::Dhcpv6Malformed)?;

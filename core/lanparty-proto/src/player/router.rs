@@ -1,12 +1,10 @@
 //! Router advertisements towards a player (RFC 4861, 4.2; RFC 4191; RFC 8106).
 
-use super::{PlayerPolicy, checksum};
+use super::PlayerPolicy;
+use super::checksum::{self, Field};
 use crate::Refusal;
 use crate::checksum::ChecksumState;
 use crate::read::array;
-
-/// Where the checksum stands in an ICMPv6 header.
-const ICMPV6_CHECKSUM: usize = 2;
 
 /// Bytes in front of the options.
 const HEADER_LEN: usize = 16;
@@ -38,7 +36,7 @@ pub(super) fn clean(
     message: &mut [u8],
     state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(message, ICMPV6_CHECKSUM, state, |message| {
+    checksum::keep(message, Field::Icmpv6, state, |message| {
         let Some((header, options)) = message.split_first_chunk_mut::<HEADER_LEN>() else {
             return Err(Refusal::NdMalformed);
         };
