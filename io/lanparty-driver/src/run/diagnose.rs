@@ -97,7 +97,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
     fn log_snapshot(&mut self, now: Instant) {
         let stats = self.stats();
         let port = self.port.facts();
-        let attempt = self.joined.as_ref().map(|joined| joined.attempt);
+        let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let silence = attempt
             .and_then(|attempt| self.lines.connected(attempt))
             .and_then(|line| line.endpoint.facts(line.link))

@@ -1,20 +1,15 @@
 //! Going on in another process: what the old one hands over, and when it ends.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lanparty_ctrl::close_code;
-use lanparty_session::{End, Exit};
+use lanparty_ctrl::handover::{QUIET, QUIET_PATIENCE};
+use lanparty_session::{EndKind, SessionEnd};
 use lanparty_tunnel::DataPath;
 
 use super::{Member, Released};
 use crate::mailbox::MemberHandover;
 use crate::port::Port;
-
-/// How long nothing must have come before the old process ends: longer than a frame waits in any queue on its way.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// How long that is waited for at most.
-const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The last moments of a process that another one follows.
 #[derive(Debug, Clone, Copy)]
@@ -84,14 +79,14 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if !is_over || self.end.is_some() {
             return;
         }
-        let attempt = self.joined.take().map(|joined| joined.attempt);
+        let attempt = self.joined.take().map(|joined| joined.connection);
         if let Some(attempt) = attempt {
             let text = "another process of this computer has taken over";
             self.lines.close(attempt, close_code::SUPERSEDED, text, now);
         }
-        self.end = Some(End {
+        self.end = Some(SessionEnd {
             sentence: String::new(),
-            exit: Exit::Left,
+            kind: EndKind::Left,
         });
     }
 
