@@ -2,18 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use lanparty_net::PendingConnection;
 use lanparty_switch::Rate;
+
+use super::Pending;
 
 /// What everybody in a group may have together.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Quota {
+pub struct Quota {
     /// New connections.
-    pub(crate) connects: Rate,
+    pub connects: Rate,
     /// Connections at a time; zero is no limit.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// Handshakes at a time that are not proved; beyond, addresses have to be.
-    pub(crate) handshakes: usize,
+    pub handshakes: usize,
 }
 
 /// What would be too much.
@@ -71,21 +72,16 @@ impl Share {
     }
 
     /// Counts that a handshake is complete, which proves the address.
-    pub(super) fn handle_connected(
-        &mut self,
-        quota: &Quota,
-        guest: PendingConnection,
-        now: Instant,
-    ) {
-        if !guest.was_validated {
+    pub(super) fn handle_connected(&mut self, quota: &Quota, pending: Pending, now: Instant) {
+        if !pending.was_validated {
             self.unproved = self.unproved.saturating_sub(1);
             self.count(quota, now);
         }
     }
 
     /// Counts that a connection is gone.
-    pub(super) const fn leave(&mut self, guest: PendingConnection) {
-        let count = if guest.is_connected || guest.was_validated {
+    pub(super) const fn leave(&mut self, pending: Pending) {
+        let count = if pending.is_connected || pending.was_validated {
             &mut self.connections
         } else {
             &mut self.unproved
@@ -141,6 +137,14 @@ fn u32_of(number: u64) -> u32 {
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test needs some instant to start from"
+    )]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn a_share_is_not_needed_once_everything_is_earned_back() {
         let quota = Quota {
@@ -151,12 +155,12 @@ mod tests {
             connections: 2,
             handshakes: 1,
         };
-        let now = Instant::now();
+        let now = start();
         let mut share = Share::default();
         assert!(!share.is_needed(now));
 
         share.enter(&quota, true, now);
-        share.leave(PendingConnection {
+        share.leave(Pending {
             remote: (std::net::Ipv4Addr::LOCALHOST, 1).into(),
             was_validated: true,
             is_connected: true,
@@ -176,7 +180,7 @@ mod tests {
             connections: 3,
             handshakes: 1,
         };
-        let now = Instant::now();
+        let now = start();
         let mut share = Share::default();
 
         share.enter(&quota, false, now);

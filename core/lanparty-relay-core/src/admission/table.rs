@@ -1,4 +1,4 @@
-//! The groups that the door remembers, bounded.
+//! The addresses and networks that admission control remembers, bounded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use super::group::Group;
 use super::share::Share;
 
 /// The most addresses and networks that are remembered. With 120 bytes each this is 7.5 MiB.
-pub(super) const MAX_GROUPS: usize = 65_536;
+pub const MAX_GROUPS: usize = 65_536;
 
 /// How often the table is searched for groups that can be forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,14 +23,14 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) share: Share,
-    /// Until when it is refused.
-    pub(super) refused_until: Option<Instant>,
+    /// Until when it is banned.
+    pub(super) banned_until: Option<Instant>,
 }
 
 impl Known {
-    /// Returns whether it is refused.
-    pub(super) fn is_refused(&self, now: Instant) -> bool {
-        self.refused_until.is_some_and(|until| now < until)
+    /// Returns whether it is banned.
+    pub(super) fn is_banned(&self, now: Instant) -> bool {
+        self.banned_until.is_some_and(|until| now < until)
     }
 }
 
@@ -71,12 +71,11 @@ impl Table {
         if is_due {
             self.swept = Some(now);
             self.groups
-                .retain(|_, known| known.share.is_needed(now) || known.is_refused(now));
+                .retain(|_, known| known.share.is_needed(now) || known.is_banned(now));
         }
     }
 
     /// Returns how many groups are remembered.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.groups.len()
     }
