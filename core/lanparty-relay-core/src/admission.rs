@@ -268,7 +268,7 @@ impl AdmissionControl {
                 return Err((decision, group.limit(over)));
             }
         }
-        if !self.table.has_room(&groups.map(|(group, _)| group), now) {
+        if !self.table.has_room(&groups, now) {
             return Err((Decision::Ignore, Limit::Addresses));
         }
         for (group, quota) in &groups {

@@ -65,6 +65,7 @@ impl Relay {
         if self.stage.is_serving() {
             self.ask(conn, *hello, false);
         } else {
+            self.refused += 1;
             self.refuse_hello(conn, &hello, shutting_down());
         }
     }
@@ -129,6 +130,7 @@ impl Relay {
             self.ask(conn, claiming.hello, true);
             return;
         }
+        self.refused += 1;
         self.reach_limit(conn, Limit::Rooms);
         let message =
             "the relay has as many rooms as it may have; try again later or use another relay";

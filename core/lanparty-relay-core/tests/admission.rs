@@ -1,4 +1,5 @@
 //! Who may connect: shares of addresses and networks, floods, bans, memory.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! What an address, or a network, has of the relay, and may have.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use lanparty_switch::Rate;
+use lanparty_bounds::{Rate, TokenBucket};
 
 use super::Pending;
 
@@ -13,7 +13,7 @@ pub struct Quota {
     pub connects: Rate,
     /// Connections at a time; zero is no limit.
     pub connections: usize,
-    /// Handshakes at a time that are not proved; beyond, addresses have to be.
+    /// Handshakes at a time whose address is not validated; beyond, addresses have to be.
     pub handshakes: usize,
 }
 
@@ -24,38 +24,47 @@ pub(super) enum Over {
     Connections,
     /// New connections.
     Connects,
-    /// Handshakes that are not proved.
+    /// Handshakes whose address is not validated.
     Handshakes,
 }
 
 /// What a group has.
 ///
-/// What is not proved is counted apart: whoever writes somebody else's address on packets must not use up what that one may do.
+/// Handshakes whose address is not validated count apart: a peer that writes somebody else's address on
+/// its packets must not use up what that one may do.
 #[derive(Debug, Default)]
 pub(super) struct Share {
-    /// Connections, but for handshakes that are not proved.
+    /// Connections, but for handshakes whose address is not validated.
     connections: usize,
-    /// Handshakes of which it is not proved that they are its own.
-    unproved: usize,
-    spent: Spent,
+    /// Handshakes whose address is not validated.
+    unvalidated: usize,
+    /// New connections.
+    connects: TokenBucket,
 }
 
-/// Until when a rate is used up.
-#[derive(Debug, Default, Clone, Copy)]
-struct Spent(Option<Instant>);
-
 impl Share {
-    /// Returns whether one more connection may come, whose address is proved or not.
-    pub(super) fn check(&self, quota: &Quota, is_proved: bool, now: Instant) -> Result<(), Over> {
+    /// Returns whether one more connection may come, whose address is validated or not.
+    pub(super) fn check(
+        &self,
+        quota: &Quota,
+        is_validated: bool,
+        now: Instant,
+    ) -> Result<(), Over> {
         if quota.connections > 0 && self.connections >= quota.connections {
             return Err(Over::Connections);
         }
-        if !is_proved && self.unproved >= quota.handshakes {
+        if !is_validated && self.unvalidated >= quota.handshakes {
             return Err(Over::Handshakes);
         }
-        // What becomes a connection is taken off the rate then; what never does costs the group nothing.
-        let coming = if is_proved { 1 } else { self.unproved + 1 };
-        if !self.spent.has_room(quota.connects, coming, now) {
+        // A handshake is taken off the rate when it becomes a connection; one that never does costs
+        // the group nothing.
+        let coming = if is_validated {
+            1
+        } else {
+            self.unvalidated + 1
+        };
+        let coming = u64::try_from(coming).unwrap_or(u64::MAX);
+        if !self.connects.has(quota.connects, coming, now) {
             return Err(Over::Connects);
         }
 
@@ -63,18 +72,18 @@ impl Share {
     }
 
     /// Counts a connection that may come.
-    pub(super) fn enter(&mut self, quota: &Quota, is_proved: bool, now: Instant) {
-        if is_proved {
+    pub(super) fn enter(&mut self, quota: &Quota, is_validated: bool, now: Instant) {
+        if is_validated {
             self.count(quota, now);
         } else {
-            self.unproved += 1;
+            self.unvalidated += 1;
         }
     }
 
-    /// Counts that a handshake is complete, which proves the address.
+    /// Counts that a handshake is complete, which validates the address.
     pub(super) fn handle_connected(&mut self, quota: &Quota, pending: Pending, now: Instant) {
         if !pending.was_validated {
-            self.unproved = self.unproved.saturating_sub(1);
+            self.unvalidated = self.unvalidated.saturating_sub(1);
             self.count(quota, now);
         }
     }
@@ -84,57 +93,28 @@ impl Share {
         let count = if pending.is_connected || pending.was_validated {
             &mut self.connections
         } else {
-            &mut self.unproved
+            &mut self.unvalidated
         };
         *count = count.saturating_sub(1);
     }
 
     /// Returns whether it would make a difference to forget it.
-    pub(super) fn is_needed(&self, now: Instant) -> bool {
-        self.connections > 0 || self.unproved > 0 || self.spent.0.is_some_and(|until| now < until)
+    pub(super) fn is_needed(&self, quota: &Quota, now: Instant) -> bool {
+        let is_rested = self.connects.is_full(quota.connects, now);
+
+        self.connections > 0 || self.unvalidated > 0 || !is_rested
     }
 
     fn count(&mut self, quota: &Quota, now: Instant) {
         self.connections += 1;
-        self.spent.take(quota.connects, now);
+        self.connects.charge(quota.connects, 1, now);
     }
-}
-
-impl Spent {
-    /// Returns whether `count` more are within the rate.
-    fn has_room(&self, rate: Rate, count: usize, now: Instant) -> bool {
-        let Some(one) = interval(rate) else {
-            return true;
-        };
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let until = self.from(now) + one.saturating_mul(count);
-
-        until.saturating_duration_since(now) <= one.saturating_mul(u32_of(rate.burst))
-    }
-
-    /// Takes one off the rate.
-    fn take(&mut self, rate: Rate, now: Instant) {
-        if let Some(one) = interval(rate) {
-            self.0 = Some(self.from(now) + one);
-        }
-    }
-
-    fn from(&self, now: Instant) -> Instant {
-        self.0.map_or(now, |until| until.max(now))
-    }
-}
-
-/// Returns the time in which one of `rate` is earned, unless there is no limit.
-fn interval(rate: Rate) -> Option<Duration> {
-    Duration::from_secs(1).checked_div(u32_of(rate.per_second))
-}
-
-fn u32_of(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[expect(
@@ -157,7 +137,7 @@ mod tests {
         };
         let now = start();
         let mut share = Share::default();
-        assert!(!share.is_needed(now));
+        assert!(!share.is_needed(&quota, now));
 
         share.enter(&quota, true, now);
         share.leave(Pending {
@@ -166,8 +146,8 @@ mod tests {
             is_connected: true,
         });
 
-        assert!(share.is_needed(now));
-        assert!(!share.is_needed(now + Duration::from_millis(100)));
+        assert!(share.is_needed(&quota, now));
+        assert!(!share.is_needed(&quota, now + Duration::from_millis(100)));
     }
 
     #[test]

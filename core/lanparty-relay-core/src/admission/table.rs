@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::group::Group;
-use super::share::Share;
+use super::share::{Quota, Share};
 
 /// The most addresses and networks that are remembered. With 120 bytes each this is 7.5 MiB.
 pub const MAX_GROUPS: usize = 65_536;
@@ -50,28 +50,32 @@ impl Table {
         self.groups.entry(group).or_default()
     }
 
-    /// Returns whether `groups` can be remembered.
-    pub(super) fn has_room(&mut self, groups: &[Group], now: Instant) -> bool {
-        let new = groups
-            .iter()
-            .filter(|group| !self.groups.contains_key(group))
-            .count();
+    /// Returns whether an address and its network can be remembered.
+    pub(super) fn has_room(&mut self, groups: &[(Group, Quota); 2], now: Instant) -> bool {
+        let is_new = |(group, _): &&(Group, Quota)| !self.groups.contains_key(group);
+        let new = groups.iter().filter(is_new).count();
         if new > 0 && self.groups.len() + new > MAX_GROUPS {
-            self.sweep(now);
+            self.sweep(groups, now);
         }
 
         new == 0 || self.groups.len() + new <= MAX_GROUPS
     }
 
     /// Forgets groups that have no connection and nothing against them.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, [(_, address), (_, network)]: &[(Group, Quota); 2], now: Instant) {
         let is_due = self
             .swept
             .is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_INTERVAL);
         if is_due {
             self.swept = Some(now);
-            self.groups
-                .retain(|_, known| known.share.is_needed(now) || known.is_banned(now));
+            self.groups.retain(|group, known| {
+                let quota = match group {
+                    Group::Address(_) => address,
+                    Group::Network(_) => network,
+                };
+
+                known.share.is_needed(quota, now) || known.is_banned(now)
+            });
         }
     }
 

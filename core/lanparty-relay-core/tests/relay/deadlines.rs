@@ -8,14 +8,17 @@ use lanparty_switch::{DEFAULT_NATIVE_MTU, MAX_BUDGET};
 
 use crate::stage::{A, DEFICIT, HELLO, MESSAGE, Stage, client, native};
 
+/// The least time that makes a difference here.
+const MOMENT: Duration = Duration::from_millis(1);
+
 #[test]
 fn a_connection_that_says_no_hello_in_time_is_closed() {
     let mut stage = Stage::new();
     let silent = stage.connect();
 
-    stage.pass(HELLO - Duration::from_millis(1));
+    stage.pass(HELLO.saturating_sub(MOMENT));
     assert!(stage.is_open(silent));
-    stage.pass(Duration::from_millis(1));
+    stage.pass(MOMENT);
 
     let (code, reason) = &stage.closed[&silent];
     assert_eq!(
@@ -44,7 +47,7 @@ fn a_message_that_was_begun_has_to_be_completed_in_time() {
     let (head, rest) = stats.split_at(10);
 
     stage.send_control(a.conn, head);
-    stage.pass(MESSAGE - Duration::from_millis(1));
+    stage.pass(MESSAGE.saturating_sub(MOMENT));
     stage.send_control(a.conn, rest);
     stage.pass(MESSAGE);
     assert!(stage.is_open(a.conn), "it was completed in time");
@@ -66,7 +69,7 @@ fn a_hello_in_pieces_has_the_deadline_of_a_hello_and_not_of_a_message() {
     stage.pass(Duration::from_secs(1));
     stage.send_control(conn, &[0, 0]);
 
-    stage.pass(HELLO - Duration::from_secs(1));
+    stage.pass(HELLO.saturating_sub(Duration::from_secs(1)));
 
     assert!(!stage.is_open(conn));
 }

@@ -85,7 +85,7 @@ fn a_membership_that_nobody_takes_up_again_expires() {
     let b = stage.join(&client(B));
     stage.close(a.conn, None);
 
-    stage.pass(Duration::from_secs(60));
+    stage.pass(Duration::from_mins(1));
 
     assert!(matches!(
         stage.take(b.conn).last(),

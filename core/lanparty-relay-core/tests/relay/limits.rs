@@ -169,7 +169,7 @@ fn a_room_has_so_many_clients_and_the_limit_is_named() {
     assert_eq!(rejected(&messages), RejectCode::RoomFull);
     assert_eq!(stage.reached, [Limit::RoomClients]);
     stage.pass(Duration::from_secs(1));
-    assert_eq!(stage.closed[&conn].0, close_code::BUSY, "it may come again");
+    assert_eq!(stage.closed[&conn].0, close_code::REJECTED);
 }
 
 #[test]

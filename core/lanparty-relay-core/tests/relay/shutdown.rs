@@ -12,7 +12,7 @@ fn announced(stage: &mut Stage, members: &[Member]) -> Vec<(u32, bool)> {
     let of = |member: &Member, stage: &mut Stage| {
         let messages = stage.take(member.conn);
         let restarting = messages.iter().find_map(|message| match message {
-            Message::Restarting(restarting) => Some(restarting.clone()),
+            Message::Restarting(restarting) => Some(*restarting),
             _ => None,
         });
         let restarting = restarting.unwrap();

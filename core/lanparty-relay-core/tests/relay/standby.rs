@@ -11,10 +11,8 @@ use crate::stage::{A, Stage, client, gateway, resume};
 fn a_gateway_that_is_heard_keeps_its_membership() {
     let mut stage = Stage::new();
     let active = stage.join(&gateway());
-    stage.pass(Duration::from_secs(10));
-    stage
-        .heard
-        .insert(active.conn, stage.now - Duration::from_millis(2499));
+    stage.heard.insert(active.conn, stage.now);
+    stage.pass(Duration::from_millis(2499));
 
     let (standby, messages) = stage.knock(&gateway());
 
@@ -32,10 +30,8 @@ fn a_gateway_that_is_silent_for_two_and_a_half_seconds_is_replaced() {
     let mut stage = Stage::new();
     let silent = stage.join(&gateway());
     let a = stage.join(&client(A));
-    stage.pass(Duration::from_secs(10));
-    stage
-        .heard
-        .insert(silent.conn, stage.now - Duration::from_millis(2500));
+    stage.heard.insert(silent.conn, stage.now);
+    stage.pass(Duration::from_millis(2500));
 
     let standby = stage.join(&gateway());
 
@@ -52,9 +48,8 @@ fn a_gateway_that_is_silent_for_two_and_a_half_seconds_is_replaced() {
 fn a_gateway_that_takes_up_its_own_membership_is_no_rival_of_itself() {
     let mut stage = Stage::new();
     let old = stage.join(&gateway());
-    stage
-        .heard
-        .insert(old.conn, stage.now - Duration::from_secs(10));
+    stage.heard.insert(old.conn, stage.now);
+    stage.pass(Duration::from_secs(10));
 
     let new = stage.join(&resume(gateway(), &old, 2));
 
