@@ -105,7 +105,7 @@ impl StatusServer {
                 .handle_memory(resident_memory(), Instant::now())
         };
         if measure() {
-            lanparty_heap::give_back();
+            lanparty_linux::heap::give_back();
             measure();
         }
     }
