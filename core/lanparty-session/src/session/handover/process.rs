@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use lanparty_ctrl::handover::DISCOVERY;
+use lanparty_ctrl::handover::PATH_DISCOVERY;
 use lanparty_ctrl::{Message, encode};
 
 use super::super::Session;
@@ -75,7 +75,7 @@ impl Session {
     /// Everybody in the room was named.
     pub(in crate::session) fn begin_discovery(&mut self, now: Instant) {
         if self.handover.process == ProcessHandover::Joining {
-            self.handover.process = ProcessHandover::Exploring(now + DISCOVERY);
+            self.handover.process = ProcessHandover::Exploring(now + PATH_DISCOVERY);
         }
         self.end_discovery(now);
     }

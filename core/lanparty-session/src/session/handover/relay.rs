@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::handover::DISCOVERY;
+use lanparty_ctrl::handover::{DRAIN_LIMIT, PATH_DISCOVERY};
 use lanparty_ctrl::{Message, Restarting, Welcome, close_code, encode};
 
 use super::super::connection::{Connection, ConnectionId, Phase};
@@ -22,10 +22,6 @@ use super::{OldPath, Order};
 
 /// The latest that a restarting relay may ask us to come: as long as it keeps our membership.
 const LATEST_MOVE: Duration = Duration::from_mins(1);
-
-/// How long the old path is listened to if the relay does not end it: longer than a relay waits for
-/// the last of its members, which is 80 s at most, and than anything stays in a queue.
-const LISTEN: Duration = Duration::from_secs(90);
 
 impl Session {
     /// The relay restarts soon and says when to come to its successor.
@@ -114,7 +110,7 @@ impl Session {
         now: Instant,
     ) {
         connection.phase = Phase::Prepared;
-        connection.deadline = Some(now + DISCOVERY);
+        connection.deadline = Some(now + PATH_DISCOVERY);
         connection.welcome = Some(Box::new(welcome.clone()));
         self.candidate = Some(connection);
         self.arrive(now);
@@ -177,7 +173,7 @@ impl Session {
         self.close_old_path();
         self.handover.old_path = Some(OldPath {
             connection,
-            until: now + LISTEN,
+            until: now + DRAIN_LIMIT,
         });
     }
 
