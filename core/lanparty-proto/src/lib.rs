@@ -7,6 +7,7 @@ pub mod address_info;
 pub mod budget;
 pub mod checksum;
 pub mod ethernet;
+pub mod fragment;
 pub mod ip;
 pub mod mac;
 pub mod overlay;
@@ -14,7 +15,6 @@ pub mod player;
 pub mod policy;
 pub mod probe;
 mod read;
-pub mod split;
 pub mod traffic;
 
 pub use checksum::ChecksumState;

@@ -9,13 +9,13 @@ use lanparty_ctrl::{
     Welcome,
 };
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::fragment::Reassembler;
 use lanparty_proto::policy::Fragments;
 
 use crate::admission::{self, reject};
 use crate::beside::{BESIDE, Former};
 use crate::blocks::Blocks;
 use crate::fights::Fights;
-use crate::halves::Halves;
 use crate::member::{Buckets, ConnId, Identity, Member, Membership, Token};
 use crate::room::Room;
 use crate::roster::Roster;
@@ -60,12 +60,6 @@ impl Switch {
     }
 
     fn admit(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<Membership, Reject> {
-        if self.is_closing {
-            return Err(reject(
-                RejectCode::ShuttingDown,
-                "the relay is shutting down; try again in a moment",
-            ));
-        }
         admission::check_hello(hello)?;
 
         let slot = match self.rooms.find(&hello.room) {
@@ -185,7 +179,7 @@ impl Switch {
         member.last_seen = now;
         member.strikes = 0;
         if !is_beside {
-            member.halves.clear();
+            member.fragments_held.clear();
         }
         self.totals.resumed += 1;
 
@@ -277,20 +271,10 @@ impl Switch {
     }
 
     fn make_room(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<usize, Reject> {
-        let is_full = self.rooms.len() >= self.limits.rooms || self.check_members(0).is_err();
-        if is_full {
+        if self.check_members(0).is_err() {
             self.make_way();
         }
         self.check_members(0)?;
-        if self.rooms.len() >= self.limits.rooms {
-            return Err(reject(
-                RejectCode::RelayFull,
-                format!(
-                    "the relay has {} rooms, which is all it may have; try again later or use another relay",
-                    self.rooms.len()
-                ),
-            ));
-        }
         let budget = joiner.budget.min(self.agree(hello));
         let (mode, mtu) = admission::choose(&self.limits, hello, budget)?;
         let id = self.next_room_id();
@@ -354,7 +338,7 @@ impl Switch {
             stats: None,
             buckets: Buckets::default(),
             strikes: 0,
-            halves: Halves::default(),
+            fragments_held: Reassembler::default(),
             fragments: Fragments::default(),
             split_sequence: 0,
             up: Traffic::default(),
