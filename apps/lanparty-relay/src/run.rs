@@ -46,7 +46,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
     let state = StateDir::open(run.state_dir.as_deref(), &Environment::read())
         .map_err(|error| Failure::Refused(error.into()))?;
     let (handover_state, predecessor, settings) = prepare(run, &state)?;
-    let settings = settings.with_handshake_patience(run.limiter.handshake());
+    let settings = settings.with_handshake_patience(run.connections.handshake());
     let HandoverState { ports, rooms } = handover_state;
 
     let mut relay = Relay::start(run, &ports, &settings, rooms)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         ports.metrics.as_ref(),
         relay.mailboxes.clone(),
         Arc::clone(&relay.shared.limiter),
-        run.limiter.memory.saturating_mul(1024 * 1024),
+        run.connections.memory.saturating_mul(1024 * 1024),
         predecessor.is_some(),
     )
     .map_err(Failure::Refused)?;
@@ -129,11 +129,14 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 fn ready(run: &Run, ports: &Ports, word: &str) -> String {
     let (address, workers) = (ports.address, ports.workers);
     let threads = if workers == 1 { "worker" } else { "workers" };
-    let certificate = match (&run.cert, &run.dev_cert_der_out) {
+    let certificate = match (
+        &run.cert,
+        run.dev_cert_out.as_ref().or(run.dev_cert_der_out.as_ref()),
+    ) {
         (Some(cert), _) => format!("certificate {}", cert.display()),
         (None, Some(out)) => format!("development certificate in {}", out.display()),
         (None, None) => {
-            "development certificate in no file (--dev-cert-der-out FILE writes it)".to_owned()
+            "development certificate in no file (--dev-cert-out FILE writes it)".to_owned()
         }
     };
     let names = if run.cert.is_none() {
@@ -165,9 +168,9 @@ impl Relay {
     ) -> Result<Self, Failure> {
         let shared = Shared {
             directory: Arc::new(Directory::new(ports.workers, run.limits.max_rooms)),
-            limiter: Arc::new(ConnectionLimiter::new(run.limiter.to_limits())),
-            patience: run.limiter.patience(),
-            silent: run.limiter.silent(ports.workers),
+            limiter: Arc::new(ConnectionLimiter::new(run.connections.to_limits())),
+            patience: run.connections.patience(),
+            silent: run.connections.silent(ports.workers),
         };
         let mut relay = Self {
             mailboxes: Vec::new(),

@@ -53,7 +53,7 @@ impl Relay {
     }
 
     pub(crate) fn certificate(&self) -> Vec<u8> {
-        std::fs::read(self.folder.join("cert.der")).unwrap()
+        std::fs::read(self.folder.join("cert.pem")).unwrap()
     }
 
     /// Returns what `lanparty-relay status` prints.
@@ -143,8 +143,8 @@ fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAdd
     let mut child = Command::new(PROGRAM)
         .args(["--listen", listen, "--state-dir"])
         .arg(folder.join("state"))
-        .arg("--dev-cert-der-out")
-        .arg(folder.join("cert.der"))
+        .arg("--dev-cert-out")
+        .arg(folder.join("cert.pem"))
         .args(arguments)
         .env("SOFTLAN_LOG", "warn")
         .stdout(Stdio::piped())
