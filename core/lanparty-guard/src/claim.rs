@@ -14,7 +14,7 @@ use crate::{Guard, Presence};
 const CLAIM_QUIET: Duration = Duration::from_secs(10);
 
 /// How many claims are remembered in order not to report them again.
-const MAX_RECENT: usize = 64;
+pub(crate) const MAX_RECENT: usize = 64;
 
 /// Most addresses waiting to be asked about; they are taken in the turn in which they come.
 const MAX_PROBES: usize = 64;
@@ -151,16 +151,11 @@ impl Guard {
     }
 
     fn report(&mut self, member: MacAddr, address: IpAddr, owner: Owner, now: Instant) {
-        self.recent
-            .retain(|&(_, _, at)| now.saturating_duration_since(at) < CLAIM_QUIET);
-        let is_known = self
-            .recent
-            .iter()
-            .any(|&(who, what, _)| (who, what) == (member, address));
-        if is_known || self.recent.len() >= MAX_RECENT {
+        let claim = (member, address);
+        let is_known = self.recent.contains(&claim, now);
+        if is_known || !self.recent.insert(claim, (), now + CLAIM_QUIET, now) {
             return;
         }
-        self.recent.push_back((member, address, now));
         self.push(Event::Claim {
             member,
             address,

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{
     Capability, Hello, LeaveReason, Message, PeerRef, Reject, RejectCode, Resume, Role, RoomBudget,
     Welcome,
@@ -13,7 +14,6 @@ use lanparty_proto::policy::Fragments;
 use crate::admission::{self, reject};
 use crate::beside::{BESIDE, Former};
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
 use crate::member::{Buckets, ConnId, Identity, Member, Membership, Token};
@@ -305,7 +305,7 @@ impl Switch {
             stations: Stations::default(),
             blocks: Blocks::default(),
             foreign_source: None,
-            foreign_rate: Bucket::default(),
+            foreign_rate: TokenBucket::default(),
             created: now,
             is_arriving: false,
             gateway_awaited: None,

@@ -22,7 +22,6 @@
 mod admission;
 mod beside;
 mod blocks;
-mod bucket;
 mod fights;
 mod foreign;
 mod halves;
@@ -39,8 +38,8 @@ mod succession;
 mod switch;
 mod verdict;
 
-pub use bucket::Rate;
 pub use join::Joiner;
+pub use lanparty_bounds::Rate;
 pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
 pub use member::{ConnId, Membership, Token};
 pub use narrow::{RELAY_SEQUENCE, split_datagram};

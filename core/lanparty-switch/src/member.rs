@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Hello, PeerInfo, Role, Stats};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
@@ -10,7 +11,6 @@ use lanparty_proto::{MacAddr, PeerId};
 
 use crate::admission;
 use crate::beside::Former;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
 
@@ -140,11 +140,11 @@ impl Identity {
 /// A member's token buckets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Buckets {
-    pub(crate) broadcast: Bucket,
-    pub(crate) unknown: Bucket,
-    pub(crate) arp: Bucket,
-    pub(crate) bytes: Bucket,
-    pub(crate) strikes: Bucket,
+    pub(crate) broadcast: TokenBucket,
+    pub(crate) unknown: TokenBucket,
+    pub(crate) arp: TokenBucket,
+    pub(crate) bytes: TokenBucket,
+    pub(crate) strikes: TokenBucket,
     /// What the gateway is told of its frames with foreign sources.
-    pub(crate) foreign: Bucket,
+    pub(crate) foreign: TokenBucket,
 }

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{LeaveReason, Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
@@ -15,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::reject;
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
 use crate::member::{Buckets, Identity, Member, Membership, Token};
@@ -140,7 +140,7 @@ impl Switch {
             // Who is blocked is said every second.
             blocks: Blocks::default(),
             foreign_source: None,
-            foreign_rate: Bucket::default(),
+            foreign_rate: TokenBucket::default(),
             created: now,
             is_arriving: true,
             gateway_awaited: None,

@@ -1,8 +1,9 @@
 //! What a client does about loops: it keeps still when its gateway says so, and tells its player.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::AgeingMap;
 use lanparty_obs::StatusLine;
 use lanparty_proto::probe::Probe;
 use lanparty_proto::{MacAddr, PeerId};
@@ -23,7 +24,7 @@ const MAX_LINES: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     own: Option<PeerId>,
-    until: BTreeMap<PeerId, Instant>,
+    blocked: AgeingMap<PeerId, (), MAX_BLOCKED>,
     bridged_told: Option<Instant>,
     lines: VecDeque<StatusLine>,
 }
@@ -37,22 +38,21 @@ impl Block {
     /// Returns whether this very client has to keep still.
     #[inline]
     pub(crate) fn is_on(&self, now: Instant) -> bool {
-        !self.until.is_empty()
-            && self
-                .own
-                .and_then(|own| self.until.get(&own))
-                .is_some_and(|until| *until > now)
+        !self.blocked.is_empty() && self.own.is_some_and(|own| self.blocked.contains(&own, now))
     }
 
     /// Takes a notice of the gateway; `mac` is the tunnel MAC of who it is about.
     pub(crate) fn handle_notice(&mut self, notice: &Probe, mac: Option<MacAddr>, now: Instant) {
-        self.until.retain(|_, until| *until > now);
         let lasting = Duration::from_secs(notice.number).min(MAX_BLOCK);
         let is_own = self.own == Some(notice.peer);
-        if self.until.len() >= MAX_BLOCKED && !is_own {
+        let is_known = self.blocked.contains(&notice.peer, now);
+        let until = now + lasting;
+        if is_own {
+            self.blocked.insert_evicting(notice.peer, (), until, now);
+        } else if !self.blocked.insert(notice.peer, (), until, now) {
             return;
         }
-        if self.until.insert(notice.peer, now + lasting).is_some() {
+        if is_known {
             return;
         }
         match mac {

@@ -1,46 +1,42 @@
 //! LAN to relay (SPEC G4) and relay to LAN (SPEC G5).
 
+mod blocks;
 mod clean;
 mod inquiry;
+mod lan_to_relay;
+mod limits;
 mod loops;
 mod memory;
 mod notices;
+mod own_frames;
+mod probe_keys;
 mod refresh;
+mod relay_to_lan;
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::Tunnel;
-use crate::{DataPath, Outbox};
 use bytes::Bytes;
-use lanparty_ctrl::{ForeignSource, Role};
-use lanparty_guard::{Denial, Guard};
+use lanparty_guard::Guard;
 use lanparty_obs::{DropReason, StatusLine};
-use lanparty_offload::too_big::RateLimit;
-use lanparty_offload::{VnetHeader, flow};
+use lanparty_offload::VnetHeader;
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
-use lanparty_proto::player::{self, PlayerPolicy};
-use lanparty_proto::policy::{self, Direction, Policy};
-use lanparty_proto::probe::{self, ProbeKind};
-use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
-use lanparty_session::{Neighbor, Output, Peer};
+use lanparty_proto::player::PlayerPolicy;
+use lanparty_proto::policy::Policy;
+use lanparty_proto::{Frame, MacAddr};
+use lanparty_session::{Neighbor, Output};
 
-use self::loops::{Heard, Loops};
-pub use self::loops::{PROBE_INTERVAL, Presence, ProbeKeys};
+use crate::{DataPath, Outbox, Tunnel};
+
+pub use self::loops::PROBE_INTERVAL;
+pub use self::probe_keys::{Presence, ProbeKeys};
+pub use self::refresh::REFRESH_INTERVAL;
+
+use self::limits::Limits;
+use self::loops::Loops;
 use self::memory::Memory;
 use self::notices::Notices;
-pub use self::refresh::REFRESH_INTERVAL;
 use self::refresh::Refresh;
-
-/// Broadcast and multicast frames from the LAN: 512 a second, and 96 at once. A LAN of a hundred PCs has some fifty a second; at
-/// full size 512 are 6 Mbit/s, which is what a DSL line can bear for a moment. The burst bounds what goes round in a loop before the
-/// loop is found: at most 200 frames if that takes a fifth of a second.
-const BROADCAST_INTERVAL: Duration = Duration::from_micros(1953);
-const BROADCAST_BURST: u32 = 96;
-
-/// Beyond 32 at once and 250 a second there may be a loop, and probes go out at once: five times what a large LAN says at rest.
-const SUSPICIOUS_INTERVAL: Duration = Duration::from_millis(4);
-const SUSPICIOUS_BURST: u32 = 32;
 
 /// What a gateway's data path needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +53,6 @@ pub struct GatewayPathConfig {
     pub seed: u64,
 }
 
-/// What goes instead of a frame, or why nothing does.
-type Accepted = Result<Option<Bytes>, DropReason>;
-
 /// A gateway's data path. Drive it as [`DataPath`] says.
 #[derive(Debug)]
 pub struct GatewayPath {
@@ -68,8 +61,7 @@ pub struct GatewayPath {
     guard: Guard,
     refresh: Refresh,
     loops: Loops,
-    broadcasts: RateLimit,
-    calm: RateLimit,
+    limits: Limits,
     notices: Notices,
     memory: Memory,
     /// Kept for its memory.
@@ -89,8 +81,7 @@ impl GatewayPath {
             guard: Guard::default(),
             refresh: Refresh::default(),
             loops: Loops::new(config.probes),
-            broadcasts: RateLimit::new(BROADCAST_INTERVAL, BROADCAST_BURST),
-            calm: RateLimit::new(SUSPICIOUS_INTERVAL, SUSPICIOUS_BURST),
+            limits: Limits::default(),
             notices: Notices::default(),
             memory: Memory::default(),
             probe_frames: Vec::new(),
@@ -134,144 +125,6 @@ impl GatewayPath {
             | Output::Status(_)
             | Output::Ended(_) => {}
         }
-    }
-
-    /// Has the LAN's switches learn, or remember, that a client is behind this port (SPEC G7).
-    fn refresh_one(&mut self, mac: MacAddr, occasion: &'static str, out: &mut Outbox) {
-        let frame = refresh::frame(mac, self.config.interface);
-        out.local.push(self.tunnel.pool.copy(&frame));
-        let peer = self.tunnel.members.owner_of(mac);
-        self.tunnel.sent_down(peer, &frame, occasion);
-    }
-
-    fn refresh_peer(&mut self, peer: &Peer, occasion: &'static str, out: &mut Outbox) {
-        if let Some(mac) = peer.mac {
-            self.refresh_one(mac, occasion, out);
-        }
-    }
-
-    fn refresh_all(&mut self, out: &mut Outbox) {
-        let mut macs = std::mem::take(&mut self.refreshed);
-        macs.extend(self.tunnel.members.macs());
-        for mac in macs.drain(..) {
-            self.refresh_one(mac, refresh::PERIODIC, out);
-        }
-        self.refreshed = macs;
-    }
-
-    /// Sends the probes and notices of a round.
-    fn send_probes(&mut self, now: Instant, out: &mut Outbox) {
-        let source = probe::source(self.config.interface);
-        let presence = self.loops.probe(ProbeKind::Presence, PeerId(0));
-        let bytes = presence.frame(probe::GROUP, source);
-        out.local.push(self.tunnel.pool.copy(&bytes));
-
-        // Frames of the round are made first: sending needs the members' table that is walked here.
-        let mut frames = std::mem::take(&mut self.probe_frames);
-        frames.extend(self.tunnel.members.clients().map(|(mac, peer)| {
-            match self.loops.notice(peer, mac, now) {
-                Some(notice) => notice.frame(probe::GROUP, source),
-                None => self.loops.probe(ProbeKind::Tunnel, peer).frame(mac, source),
-            }
-        }));
-        for bytes in frames.drain(..) {
-            if let Ok(frame) = Frame::parse(&bytes) {
-                self.tunnel.send(&VnetHeader::NONE, &frame, now, out);
-            }
-        }
-        self.probe_frames = frames;
-    }
-
-    /// Tells gateways that stand by that the place is free.
-    fn say_goodbye(&mut self, out: &mut Outbox) {
-        let leaving = self.loops.probe(ProbeKind::Leaving, PeerId(0));
-        let bytes = leaving.frame(probe::GROUP, probe::source(self.config.interface));
-        out.local.push(self.tunnel.pool.copy(&bytes));
-    }
-
-    /// Listens for the room's other gateway; nothing else of the LAN matters while there is no place.
-    fn hear_neighbor(&mut self, frame: &Frame<'_>) {
-        if let Some(neighbor) = self.loops.keys().neighbor_of(frame) {
-            self.neighbor = Some(neighbor);
-        }
-    }
-
-    /// Looks for probes among the LAN's frames.
-    fn hear_probe(&mut self, frame: &Frame<'_>, now: Instant) {
-        self.hear_neighbor(frame);
-        match self.loops.handle_lan(frame, now) {
-            Heard::Returned(peer) => {
-                let mac = self.tunnel.members.get(peer).and_then(|peer| peer.mac);
-                if let Some(mac) = mac {
-                    self.block(mac, now);
-                }
-            }
-            Heard::Presence(presence) => self.notices.push(match presence {
-                Presence::Ourselves => StatusLine::LanLoop,
-                Presence::SameRoom => StatusLine::OtherGateway { same_room: true },
-                Presence::OtherRoom => StatusLine::OtherGateway { same_room: false },
-            }),
-            Heard::Nothing => {}
-        }
-    }
-
-    /// Takes that a client sent another machine's frame. If that machine is on this LAN, the client joins the LAN to itself by another way.
-    fn hear_foreign(&mut self, foreign: ForeignSource, now: Instant) {
-        let client = self.tunnel.members.get(foreign.peer);
-        if let Some(mac) = client.and_then(|client| client.mac)
-            && (foreign.mac == self.config.interface || self.guard.is_station(foreign.mac, now))
-        {
-            self.block(mac, now);
-        }
-    }
-
-    /// Blocks a client that closes a loop, and has everybody told at once.
-    fn block(&mut self, mac: MacAddr, now: Instant) {
-        if let Some(lasting) = self.loops.block(mac, now) {
-            self.notices.push(StatusLine::LoopBlocked { mac, lasting });
-            self.loops.hurry(now);
-        }
-    }
-
-    fn check_down(
-        &mut self,
-        peer: Peer,
-        frame: &Frame<'_>,
-        now: Instant,
-    ) -> Result<(), DropReason> {
-        if peer.role != Role::Client {
-            return Err(DropReason::UnknownPeer);
-        }
-        if peer.mac.is_some_and(|mac| self.loops.is_blocked(mac, now)) {
-            return Err(DropReason::LoopBlocked);
-        }
-        let checked = self.tunnel.check_down(self.config.policy, peer, frame, now);
-        if checked == Err(DropReason::SpoofedSource)
-            && let Some(mac) = peer.mac
-        {
-            // Somebody else's frames come out of the client's TAP: it is bridged.
-            self.block(mac, now);
-        }
-        checked?;
-        let destination = frame.destination();
-        if self.tunnel.members.owner_of(destination).is_some() {
-            return Err(DropReason::NotForUs);
-        }
-
-        self.guard.check_remote(frame, now).map_err(denied)
-    }
-
-    /// Returns what the LAN gets instead of `bytes`, if that is something else.
-    fn accept(&mut self, peer: Peer, bytes: &[u8], now: Instant) -> Accepted {
-        let frame = Frame::parse(bytes)?;
-        self.check_down(peer, &frame, now)?;
-        if bytes.len() >= MIN_WIRE_LEN {
-            let clamp = self.tunnel.clamp_of(&frame);
-            return Ok(clamp.map(|fit| self.tunnel.clamp_down(bytes, fit)));
-        }
-
-        // Padding is what a network card would add; the frame says itself how long it is.
-        Ok(Some(self.tunnel.pool.padded(bytes, MIN_WIRE_LEN)))
     }
 }
 
@@ -327,68 +180,15 @@ impl DataPath for GatewayPath {
     }
 
     fn check_local(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason> {
-        if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) {
-            self.hear_probe(frame, now);
-            return Err(DropReason::NotRemote);
-        }
-        if self.tunnel.members.owner_of(frame.source()).is_some() {
-            return Err(DropReason::RemoteMacOnLan);
-        }
-        // Before anything that is not for remote clients is dropped: what stations say to each other is what there is to learn.
-        if flow::is_control(frame.bytes()) {
-            self.guard.handle_lan(frame, now);
-        }
-        let members = &self.tunnel.members;
-        let destination = frame.destination();
-        let is_group = destination.is_group();
-        if !is_group && members.owner_of(destination).is_none() {
-            return Err(DropReason::NotRemote);
-        }
-        policy::check_headers(self.config.policy, Direction::FromLan, frame)?;
-        if members.macs().len() == 0 {
-            return Err(DropReason::NotRemote);
-        }
-        if is_group {
-            if !self.calm.allow(now) {
-                self.loops.hurry(now);
-            }
-            if !self.broadcasts.allow(now) {
-                return Err(DropReason::RateBroadcast);
-            }
-        }
-
-        Ok(())
+        self.check_from_lan(frame, now)
     }
 
     fn send_up(&mut self, vnet: &VnetHeader, frame: &Frame<'_>, now: Instant, out: &mut Outbox) {
-        let tunnel = &mut self.tunnel;
-        let sent = match player::needs_rewrite(frame) {
-            Ok(false) => return tunnel.send(vnet, frame, now, out),
-            Ok(true) => clean::send(self.config.player, vnet, frame, tunnel, now, out),
-            Err(refusal) => Err(refusal.into()),
-        };
-        if let Err(reason) = sent {
-            tunnel.drop_up(reason, frame.bytes());
-        }
+        self.send_to_relay(vnet, frame, now, out);
     }
 
     fn handle_datagram(&mut self, datagram: &Bytes, now: Instant, out: &mut Outbox) {
-        let Some((peer, bytes)) = self.tunnel.receive(datagram, now) else {
-            return;
-        };
-        let accepted = self.accept(peer, &bytes, now);
-        while let Some(address) = self.guard.poll_probe() {
-            let inquiry = inquiry::frame(address, self.config.interface);
-            out.local.push(self.tunnel.pool.copy(&inquiry));
-        }
-        match accepted {
-            Ok(instead) => {
-                let frame = instead.unwrap_or(bytes);
-                self.tunnel.forwarded_down(peer, &frame);
-                out.local.push(frame);
-            }
-            Err(reason) => self.tunnel.drop_down(reason, Some(peer.id), &bytes),
-        }
+        self.handle_from_relay(datagram, now, out);
     }
 
     fn take_remotes(&mut self) -> Option<Vec<MacAddr>> {
@@ -409,7 +209,7 @@ impl DataPath for GatewayPath {
         self.guard.handle_timeout(now);
         if self.loops.take_due(now) {
             self.send_probes(now, out);
-            while let Some(mac) = self.loops.take_over(now) {
+            while let Some(mac) = self.loops.blocks.take_over(now) {
                 self.notices.push(StatusLine::LoopOver(mac));
             }
         }
@@ -435,23 +235,18 @@ impl DataPath for GatewayPath {
     }
 
     fn memory(&mut self, now: Instant) -> Option<String> {
-        memory::write(self.guard.snapshot(now), self.loops.blocks(now))
+        memory::write(self.guard.snapshot(now), self.loops.blocks.save(now))
     }
 
     /// What cannot be read is learnt again.
     fn restore(&mut self, memory: &str, now: Instant) {
         if let Some((bindings, blocks)) = memory::read(memory) {
             self.guard.restore(&bindings, now);
-            self.loops.restore(&blocks, now);
+            self.loops.blocks.restore(&blocks, now);
         }
     }
 
     fn poll_status(&mut self) -> Option<StatusLine> {
         self.notices.poll()
     }
-}
-
-/// The guard's own event names address and owner; the count needs only one reason.
-const fn denied(_: Denial) -> DropReason {
-    DropReason::AddressClaim
 }

@@ -1,12 +1,13 @@
 //! What the data paths of client and gateway share: frames up through segmentation, datagrams down to frames, and the counting.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
+use lanparty_bounds::{Rate, TokenBucket};
 use lanparty_ctrl::{Mode, Role};
 use lanparty_obs::{Action, Counters, Direction, DropReason, FrameEvent};
-use lanparty_offload::too_big::{self, MAX_ANSWER_LEN, RateLimit};
+use lanparty_offload::too_big::{self, MAX_ANSWER_LEN};
 use lanparty_offload::{
     FlowClass, FlowHasher, SegmentRefusal, Super, VnetHeader, ipv4_fragment, mss,
 };
@@ -22,10 +23,14 @@ use crate::{Decapsulator, Encapsulator, Flow, Members, Outbox, Pool};
 /// How many events wait for a listener that is slower than frames are: one batch of a busy loop.
 const MAX_EVENTS: usize = 1024;
 
-/// How often a sender is told that its packets are too big, and how many at once: Linux' own limit for one destination is one a
-/// second with a burst of 6 (`icmp_ratelimit`), and a bridge answers for every station behind it.
-const ANSWER_INTERVAL: Duration = Duration::from_millis(20);
-const ANSWER_BURST: u32 = 50;
+/// How often senders are told that their packets are too big (RFC 4443, 2.4(f); RFC 1812, 4.3.2.8).
+///
+/// Linux' own limit for one destination is one a second with a burst of 6 (`icmp_ratelimit`), and a
+/// bridge answers for every station behind it.
+const ANSWERS: Rate = Rate {
+    per_second: 50,
+    burst: 50,
+};
 
 /// A place in a room with everything that frames need of it.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ pub struct Tunnel {
     mtu: u16,
     budget: usize,
     hasher: FlowHasher,
-    answers: RateLimit,
+    answers: TokenBucket,
     has_listener: bool,
     events: VecDeque<FrameEvent>,
     /// What became of the first fragments of each other client's packets.
@@ -66,7 +71,7 @@ impl Tunnel {
             mtu: budget::MIN_IP_MTU,
             budget: 0,
             hasher: FlowHasher::new(seed),
-            answers: RateLimit::new(ANSWER_INTERVAL, ANSWER_BURST),
+            answers: TokenBucket::default(),
             has_listener: false,
             events: VecDeque::new(),
             fragments: BTreeMap::new(),
@@ -241,7 +246,7 @@ impl Tunnel {
         let mut buffer = [0; MAX_ANSWER_LEN];
         let answered = too_big::answer(bytes, fit, &mut buffer);
         if let Some(answer) = answered.ok().and_then(|len| buffer.get(..len))
-            && self.answers.allow(now)
+            && self.answers.take(ANSWERS, 1, now)
         {
             out.local.push(self.pool.copy(answer));
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lanparty_guard::{Event, Snapshot};
 use serde::{Deserialize, Serialize};
 
-use super::loops::SavedBlock;
+use super::blocks::SavedBlock;
 
 /// What is told. A file holds the bindings alone: nobody knows how old it is when it is read, and a block is for a minute or ten.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -1,33 +1,29 @@
 //! Lines for the operator, few enough to be read.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use lanparty_bounds::{Rate, TokenBucket};
 use lanparty_guard::{Event, Owner};
 use lanparty_obs::StatusLine;
-use lanparty_offload::too_big::RateLimit;
 
 /// How many lines wait to be printed.
 const MAX_LINES: usize = 32;
 
 /// Claims told: ten at once and one every six seconds, however many there are.
-const CLAIM_INTERVAL: Duration = Duration::from_secs(6);
-const CLAIM_BURST: u32 = 10;
+const CLAIMS: Rate = Rate {
+    per_second: 1,
+    burst: 10 * CLAIM_COST,
+};
+
+/// Tokens for one claim, which makes one a second one in six seconds.
+const CLAIM_COST: u64 = 6;
 
 /// Lines that wait to be printed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Notices {
     lines: VecDeque<StatusLine>,
-    claims: RateLimit,
-}
-
-impl Default for Notices {
-    fn default() -> Self {
-        Self {
-            lines: VecDeque::new(),
-            claims: RateLimit::new(CLAIM_INTERVAL, CLAIM_BURST),
-        }
-    }
+    claims: TokenBucket,
 }
 
 impl Notices {
@@ -44,7 +40,7 @@ impl Notices {
                 member,
                 address,
                 owner,
-            } if self.claims.allow(now) => self.push(StatusLine::Claim {
+            } if self.claims.take(CLAIMS, CLAIM_COST, now) => self.push(StatusLine::Claim {
                 mac: member,
                 address,
                 owner: words(owner),
