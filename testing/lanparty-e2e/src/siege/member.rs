@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Role, Welcome, encode};
 use lanparty_net::{
-    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, read_certificate,
+    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
+    read_certificate,
 };
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_queue::{Class, Pace};
