@@ -6,13 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use lanparty_client_tap::{OpenError, Tap, TapOptions};
 use lanparty_ctrl::Role;
-use lanparty_driver::program::{Refused, random_seed};
-use lanparty_driver::unix::WakeFd;
+use lanparty_driver::program::random_seed;
 use lanparty_driver::{IDENTITY_FILE_NAME, Place, Reach, Start, Who, Writer, load_identity};
-use lanparty_net::UdpSystem;
+use lanparty_linux::realtime::RealtimePriority;
+use lanparty_linux::{HOST, UDP, WakeFd};
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
-use lanparty_schedule::RealtimePriority;
 use lanparty_session::Standby;
 use lanparty_state::{Environment, StateDir};
 use lanparty_tunnel::{ClientPath, ClientPathConfig};
@@ -25,10 +25,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     let writer = Writer::start().context("cannot start a thread")?;
     let (mac, place) = identity(cli)?;
-    let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
-        prepare: lanparty_udp::prepare,
-        send: lanparty_udp::send_trains,
-    });
+    let reach = Reach::find(&cli.join)?.with_udp_system(UDP);
 
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
@@ -62,7 +59,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     };
     let port = TapPort::new(tap, wake, dhcp);
 
-    let start = Start::new(&cli.join, who, reach, &writer, port, path, waker)?.watch_system()?;
+    let start = Start::new(&cli.join, who, reach, &writer, port, path, waker)?.on_host(HOST)?;
     let realtime = RealtimePriority::secure(!cli.join.no_realtime);
     let _registered = realtime.register();
     start.run(|port| {

@@ -10,10 +10,11 @@ use anyhow::Context as _;
 use lanparty_client_route::{AdapterId, DesiredTap, Luid};
 use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
-use lanparty_driver::program::{Refused, random_seed};
+use lanparty_driver::program::random_seed;
 use lanparty_driver::{
     Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Place, Reach, Start, Who, Writer, load_identity,
 };
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;

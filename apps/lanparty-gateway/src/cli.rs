@@ -1,8 +1,8 @@
 //! The command line.
 #![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
-use lanparty_driver::program::LogArgs;
 use lanparty_driver::{JoinArgs, KeepArgs};
+use lanparty_program::LogArgs;
 
 /// Puts remote players on the LAN of a party: they get addresses from its DHCP server, see its games, and are seen.
 ///

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use lanparty_driver::{Command, Handle, MemberHandover};
 use lanparty_handover::{Predecessor, Program, Successor};
-use lanparty_telemetry::Supervisor;
+use lanparty_linux::Supervisor;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::SIGUSR2;
 use signal_hook::iterator::Signals;

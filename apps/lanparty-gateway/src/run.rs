@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use lanparty_ctrl::Role;
-use lanparty_driver::program::{Refused, random_seed};
-use lanparty_driver::unix::WakeFd;
+use lanparty_driver::program::random_seed;
 use lanparty_driver::{Place, Reach, Start, Who, Writer};
 use lanparty_handover::{Predecessor, Program};
-use lanparty_net::UdpSystem;
+use lanparty_linux::realtime::RealtimePriority;
+use lanparty_linux::{HOST, UDP, WakeFd, privilege};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
-use lanparty_schedule::RealtimePriority;
+use lanparty_program::Refused;
 use lanparty_state::{Environment, StateDir};
 use lanparty_tunnel::DataPath as _;
 use lanparty_tunnel::{GatewayPath, GatewayPathConfig, ProbeKeys};
@@ -32,14 +32,11 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let (facts, opened) = look_at_lan(&cli.interface, predecessor.is_none())?;
     let realtime = RealtimePriority::secure(!cli.join.no_realtime);
     // Nothing below needs a privilege. The one thread that was started keeps none that it can do without.
-    lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
+    privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
     // This thread will carry the frames.
     let _registered = realtime.register();
 
-    let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
-        prepare: lanparty_udp::prepare,
-        send: lanparty_udp::send_trains,
-    });
+    let reach = Reach::find(&cli.join)?.with_udp_system(UDP);
     let inherited = (predecessor.as_mut()).map(handover::receive).transpose()?;
     let (socket, handover_state) = match inherited {
         Some((fd, handover_state)) => (PacketSocket::adopt(fd), Some(handover_state)),
@@ -73,9 +70,9 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     let again = copy(&socket)?;
     let (released, release) = handover::release();
     let start = start(cli, place, reach, &writer, socket, path)?
-        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
+        .keep_memory(bindings::file(&writer, bindings))
         .on_release(release)
-        .watch_system()?;
+        .on_host(HOST)?;
     let parent = Parent {
         program,
         socket: again,

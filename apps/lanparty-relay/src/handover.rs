@@ -6,12 +6,12 @@
 //! |---|---|---|
 //! | successor | that it is prepared | it has read its settings; what is wrong with them ends it here, and the old relay goes on |
 //! | old relay | its sockets, its rooms | it admits nobody from now on |
-//! | successor | that it listens | packets of new connections go to it ([`lanparty_steer::Aim::Both`]) |
+//! | successor | that it listens | packets of new connections go to it ([`lanparty_linux::steer::Aim::Both`]) |
 //! | old relay | closes the socket | its members have moved (`docs/protocol.md`, clause 4.10), and all packets go to the successor |
 
 use anyhow::{Context as _, Result};
 use lanparty_handover::{Predecessor, Successor};
-use lanparty_steer::Bank;
+use lanparty_linux::steer::Bank;
 use lanparty_switch::RoomRecord;
 use serde_json::{Value, json};
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use lanparty_handover::{Predecessor, Program, Successor};
-use lanparty_net::{Endpoint, RelaySettings, UdpSystem};
-use lanparty_schedule::RealtimePriority;
+use lanparty_linux::realtime::RealtimePriority;
+use lanparty_linux::steer::Aim;
+use lanparty_linux::{Supervisor, UDP};
+use lanparty_net::{Endpoint, RelaySettings};
 use lanparty_state::{Environment, StateDir};
-use lanparty_steer::Aim;
 use lanparty_switch::{RoomRecord, Switch};
-use lanparty_telemetry::Supervisor;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
@@ -184,10 +184,7 @@ impl Relay {
             let keeper = LimiterHandle(Arc::clone(&relay.shared.limiter));
             let settings = settings
                 .for_worker(ports.bank.mark(number))
-                .with_udp_system(UdpSystem {
-                    prepare: lanparty_udp::prepare,
-                    send: lanparty_udp::send_trains,
-                });
+                .with_udp_system(UDP);
             let endpoint = Endpoint::relay(socket, &settings, Box::new(keeper))
                 .map_err(anyhow::Error::from)?;
             let switch = Switch::new(run.limits.to_limits(), number);

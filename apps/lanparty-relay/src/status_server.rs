@@ -114,14 +114,14 @@ impl StatusServer {
     fn watch_memory(&self) {
         let mut is_scarce = self.is_memory_scarce();
         if self.limiter.has_emptied() {
-            lanparty_heap::give_back();
+            lanparty_linux::heap::give_back();
         }
         let is_due = self
             .trimmed
             .get()
             .is_none_or(|last| last.elapsed() >= TRIM_INTERVAL);
         if is_scarce && is_due {
-            lanparty_heap::give_back();
+            lanparty_linux::heap::give_back();
             self.trimmed.set(Some(Instant::now()));
             is_scarce = self.is_memory_scarce();
         }

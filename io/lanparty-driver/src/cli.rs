@@ -1,14 +1,13 @@
 //! The options that client and gateway share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lanparty_ctrl::RoomCode;
 use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust, read_certificate};
+use lanparty_program::Refused;
 use lanparty_proto::mac::ParseMacError;
 use lanparty_proto::{MacAddr, policy};
 use lanparty_queue::{Pace, Rate};
-
-use crate::program::Refused;
 
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
@@ -100,6 +99,35 @@ pub fn identity_mac(text: &str) -> Result<MacAddr, String> {
     Ok(mac)
 }
 
+/// Returns the settings of connections to `relay`: which certificate is trusted, under which name, and how sending is limited.
+///
+/// # Errors
+///
+/// Returns an error if the certificate file cannot be read or is none, or the system's roots cannot be used.
+pub fn relay_settings(
+    relay: &RelayAddress,
+    server_name: Option<String>,
+    certificate: Option<&Path>,
+    pace: Pace,
+) -> Result<MemberSettings, Refused> {
+    let (trust, name) = match certificate {
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|error| {
+                Refused(format!(
+                    "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-out: {error}",
+                    path.display()
+                ))
+            })?;
+            let certificate = read_certificate(&bytes).map_err(|error| Refused::because(&error))?;
+            (Trust::Pinned(certificate), DEVELOPMENT_NAME.to_owned())
+        }
+        None => (Trust::System, relay.host()),
+    };
+    let name = server_name.unwrap_or(name);
+
+    MemberSettings::new(name, &trust, pace).map_err(|error| Refused::because(&error))
+}
+
 /// How frames over one datagram travel.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frames {
@@ -110,29 +138,18 @@ pub enum Frames {
 }
 
 impl JoinArgs {
-    /// Returns the settings of links to the relay.
+    /// Returns the settings of connections to the relay.
     ///
     /// # Errors
     ///
     /// Returns an error if the certificate file cannot be read or is none, or the system's roots cannot be used.
     pub fn settings(&self) -> Result<MemberSettings, Refused> {
-        let (trust, name) = match &self.relay_ca_cert {
-            Some(path) => {
-                let bytes = std::fs::read(path).map_err(|error| {
-                    Refused(format!(
-                        "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-out: {error}",
-                        path.display()
-                    ))
-                })?;
-                let certificate =
-                    read_certificate(&bytes).map_err(|error| Refused::because(&error))?;
-                (Trust::Pinned(certificate), DEVELOPMENT_NAME.to_owned())
-            }
-            None => (Trust::System, self.relay.host()),
-        };
-        let name = self.server_name.clone().unwrap_or(name);
-
-        MemberSettings::new(name, &trust, self.pace()).map_err(|error| Refused::because(&error))
+        relay_settings(
+            &self.relay,
+            self.server_name.clone(),
+            self.relay_ca_cert.as_deref(),
+            self.pace(),
+        )
     }
 
     /// Returns how sending to the relay is limited.

@@ -7,20 +7,20 @@ mod keep;
 mod mailbox;
 mod place;
 mod port;
+mod probe;
 pub mod program;
 mod run;
 mod sleep;
 mod start;
-#[cfg(unix)]
-pub mod unix;
 mod writer;
 
-pub use cli::{Frames, JoinArgs, identity_mac};
+pub use cli::{Frames, JoinArgs, identity_mac, relay_settings};
 pub use identity::{FILE_NAME as IDENTITY_FILE_NAME, IdentityError, load as load_identity};
 pub use keep::KeepArgs;
 pub use mailbox::{Command, Handle, MemberHandover};
 pub use place::{Place, PlaceKeeper};
-pub use port::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
+pub use port::{Port, PortError, Socket};
+pub use probe::probe_relay;
 pub use run::{Config, Member};
 pub use start::{Reach, Start, Who};
-pub use writer::Writer;
+pub use writer::{FileWriter, Writer};

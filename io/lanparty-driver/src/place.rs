@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use lanparty_program::chain;
 use lanparty_state::read_private;
 use serde::{Deserialize, Serialize};
 
 use crate::program::milliseconds;
-use crate::writer::{Writer, WriterHandle};
+use crate::writer::{FileWriter, Writer};
 
 /// How many generations one start may use, one for each connection attempt, where the clock does not tell starts apart.
 const GENERATIONS_PER_START: u64 = 1 << 20;
@@ -72,8 +73,10 @@ impl Place {
     /// Notes that there was one more start, and gives the place to `writer` to be kept. No start waits for the disk.
     pub fn keep(self, writer: &Writer) -> PlaceKeeper {
         let keeper = PlaceKeeper {
-            pen: writer.pen(),
-            path: self.path,
+            file: writer.file(
+                self.path,
+                "the place cannot be remembered; after a crash it takes longer to come back",
+            ),
             stored: self.stored,
             last: self.token,
         };
@@ -100,7 +103,7 @@ fn read(path: &std::path::Path) -> Stored {
     let bytes = match read_private(path) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(error) => {
-            tracing::warn!(error = describe(&error), "the place is not remembered");
+            tracing::warn!(error = chain(&error), "the place is not remembered");
             return Stored::default();
         }
     };
@@ -114,18 +117,10 @@ fn read(path: &std::path::Path) -> Stored {
     })
 }
 
-fn describe(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}
-
 /// Takes tokens to be written down.
 #[derive(Debug)]
 pub struct PlaceKeeper {
-    pen: WriterHandle,
-    path: PathBuf,
+    file: FileWriter,
     stored: Stored,
     last: Option<String>,
 }
@@ -150,11 +145,7 @@ impl PlaceKeeper {
     }
 
     fn write(&self) {
-        self.pen.write(
-            self.path.clone(),
-            self.text(),
-            "the place cannot be remembered; after a crash it takes longer to come back",
-        );
+        self.file.write(self.text());
     }
 }
 

@@ -14,9 +14,9 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
+use lanparty_device::{FrameDevice as _, Losses, Ready};
 use lanparty_net::{MemberSettings, RelayAddress};
 use lanparty_obs::{Drops, StatusLine};
 use lanparty_offload::coalesce::Coalescer;
@@ -32,8 +32,9 @@ use self::too_large::TooLarge;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
 use crate::place::PlaceKeeper;
-use crate::port::{Port, PortError, Ready, Socket};
-use crate::sleep::Sleep;
+use crate::port::{Port, PortError, Socket};
+use crate::sleep::SleepDetector;
+use crate::writer::FileWriter;
 
 /// How many batches a turn reads from one side before the other has its turn. A batch is at most 1 MiB from the network.
 const BATCHES_PER_TURN: usize = 4;
@@ -92,6 +93,8 @@ pub struct Member<P, D> {
     coalescer: Coalescer,
     drops: LoopDrops,
     too_large: TooLarge,
+    /// The losses of the port that were counted already.
+    known_losses: Losses,
     port_losses: PortLosses,
     joined: Option<JoinInfo>,
     end: Option<End>,
@@ -100,9 +103,9 @@ pub struct Member<P, D> {
     next_check: Instant,
     has_dialled: bool,
     place: Option<PlaceKeeper>,
-    sleep: Sleep,
+    sleep: Option<SleepDetector>,
     tempo: Tempo,
-    memory: Option<SyncSender<String>>,
+    memory: Option<FileWriter>,
     diagnosis: Diagnosis,
     released: Option<Released>,
     departure: Option<Departure>,
@@ -121,14 +124,14 @@ impl<P: Port, D: DataPath> Member<P, D> {
     /// Makes a member and the handle by which other threads reach it; `wake` must end [`Port::wait`].
     pub fn new(
         config: Config,
-        port: P,
+        mut port: P,
         path: D,
         wake: Arc<dyn Fn() + Send + Sync>,
         now: Instant,
     ) -> (Self, Handle) {
         let (handle, mailbox) = mailbox(wake);
         let lines = Lines::new(config.settings.clone(), config.addresses.clone());
-        let coalescer = Coalescer::new(port.coalescing());
+        let coalescer = Coalescer::new(port.device().capabilities().coalescing());
         let member = Self {
             config,
             lines,
@@ -140,6 +143,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             coalescer,
             drops: LoopDrops::default(),
             too_large: TooLarge::default(),
+            known_losses: Losses::default(),
             port_losses: PortLosses::default(),
             joined: None,
             end: None,
@@ -147,7 +151,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             next_check: now,
             has_dialled: false,
             place: None,
-            sleep: Sleep::default(),
+            sleep: None,
             tempo: Tempo::default(),
             memory: None,
             diagnosis: Diagnosis::default(),
@@ -165,10 +169,30 @@ impl<P: Port, D: DataPath> Member<P, D> {
         self
     }
 
-    /// Has what the data path remembers written down; `sink` gets it whenever it changed, and misses it while it is full.
+    /// Has what the data path remembers written to `file` whenever it changed.
     #[must_use]
-    pub fn keep_memory(mut self, sink: SyncSender<String>) -> Self {
-        self.memory = Some(sink);
+    pub fn keep_memory(mut self, file: FileWriter) -> Self {
+        self.memory = Some(file);
+        self
+    }
+
+    /// Has the loop notice that the system slept; `time_asleep` returns how long it did since it was started.
+    #[must_use]
+    pub fn notice_sleep(mut self, time_asleep: fn() -> Duration) -> Self {
+        self.sleep = Some(SleepDetector::new(time_asleep));
+        self
+    }
+
+    /// Has `joined` called whenever the room is entered. It must not block.
+    #[must_use]
+    pub fn on_join(mut self, joined: fn()) -> Self {
+        let mut status = self.config.status;
+        self.config.status = Box::new(move |line| {
+            if line.is_entrance() {
+                joined();
+            }
+            status(line);
+        });
         self
     }
 
@@ -205,7 +229,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.read_network(now)?;
         }
         self.release(now);
-        if ready.port && !self.is_departing() {
+        if ready.device && !self.is_departing() {
             self.read_port(now)?;
         }
         self.run_timers(now)?;
@@ -214,7 +238,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         self.log_frames();
         self.lines.sweep();
         // Windows wakes sleepers too late for this.
-        if cfg!(unix)
+        if !cfg!(windows)
             && let Some(rest) = self.tempo.handle_turn(now)
         {
             std::thread::sleep(rest);

@@ -2,23 +2,24 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use lanparty_ctrl::Role;
+use lanparty_device::Host;
 use lanparty_net::{MemberSettings, UdpSystem};
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_session::{Session, Standby};
 use lanparty_tunnel::DataPath;
 
 use crate::cli::JoinArgs;
-use crate::mailbox::Handle;
+use crate::mailbox::{Command, Handle};
 use crate::place::Place;
 use crate::port::Port;
-use crate::program::{Printer, Refused, outcome, random_seed};
+use crate::program::{Printer, outcome, random_seed};
 use crate::run::{Config, Member};
-use crate::writer::Writer;
+use crate::writer::{FileWriter, Writer};
 
 /// How the relay is reached.
 #[derive(Debug)]
@@ -125,20 +126,12 @@ impl<P: Port, D: DataPath> Start<P, D> {
         let session = who.session(join)?;
         let printer = Printer::start().context("cannot start a thread")?;
         let print = printer.printer();
-        #[cfg(unix)]
-        let ready = lanparty_telemetry::Supervisor::from_environment();
         let config = Config {
             settings: reach.settings,
             relay: join.relay.clone(),
             addresses: reach.addresses,
             session,
-            status: Box::new(move |line| {
-                #[cfg(unix)]
-                if line.is_entrance() {
-                    ready.ready();
-                }
-                print(line);
-            }),
+            status: Box::new(print),
         };
         let (member, handle) = Member::new(config, port, path, wake, Instant::now());
         let member = member.keep_place(who.place.keep(writer));
@@ -152,8 +145,8 @@ impl<P: Port, D: DataPath> Start<P, D> {
 
     /// Has what the data path remembers written down, as [`Member::keep_memory`] says.
     #[must_use]
-    pub fn keep_memory(mut self, sink: SyncSender<String>) -> Self {
-        self.member = self.member.keep_memory(sink);
+    pub fn keep_memory(mut self, file: FileWriter) -> Self {
+        self.member = self.member.keep_memory(file);
         self
     }
 
@@ -176,33 +169,29 @@ impl<P: Port, D: DataPath> Start<P, D> {
         self.handle.clone()
     }
 
-    /// Has the loop told of signals and of changes of the system's network, and the service manager told that it turns.
+    /// Has the loop told of what happens to `host`, and the service manager of what happens to the loop.
     ///
     /// # Errors
     ///
     /// Returns an error if the system gives no thread, or cannot be watched.
-    #[cfg(target_os = "linux")]
-    pub fn watch_system(self) -> anyhow::Result<Self> {
-        use crate::mailbox::Command;
-        use lanparty_telemetry::Supervisor;
-
+    pub fn on_host(mut self, host: Host) -> anyhow::Result<Self> {
+        self.member = self.member.notice_sleep(host.time_asleep);
+        self.member = self.member.on_join(host.notify_ready);
         let network = self.handle();
         // Before any frame: what is this box's own is nobody else's.
-        tell_addresses(&network);
-        crate::unix::on_network_change(move || {
+        tell_addresses(host, &network);
+        (host.watch_network)(Box::new(move || {
             network.send(Command::NetworkChanged);
-            tell_addresses(&network);
-        })
+            tell_addresses(host, &network);
+        }))
         .context("cannot watch the system's network")?;
         let alive = self.handle();
-        Supervisor::from_environment()
-            .watch(move || alive.is_alive())
-            .context("cannot start a thread")?;
+        (host.watch_alive)(Box::new(move || alive.is_alive())).context("cannot start a thread")?;
         let leave = self.handle();
-        crate::unix::on_signals(move || {
-            Supervisor::from_environment().stopping();
+        (host.watch_stop)(Box::new(move || {
+            (host.notify_stopping)();
             leave.send(Command::Leave);
-        })
+        }))
         .context("cannot wait for signals")?;
 
         Ok(self)
@@ -224,12 +213,11 @@ impl<P: Port, D: DataPath> Start<P, D> {
 }
 
 /// Has the loop told which addresses this box has.
-#[cfg(target_os = "linux")]
-fn tell_addresses(handle: &Handle) {
-    match crate::unix::own_addresses() {
+fn tell_addresses(host: Host, handle: &Handle) {
+    match (host.addresses)() {
         Ok(addresses) => {
             // A loop that is too busy to be told now is told at the next change.
-            handle.send(crate::mailbox::Command::Addresses(addresses));
+            handle.send(Command::Addresses(addresses));
         }
         Err(error) => tracing::warn!(%error, "cannot read which addresses this box has"),
     }

@@ -1,47 +1,53 @@
 //! Small files written beside the loop.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use lanparty_program::chain;
 use lanparty_state::write_private;
-
-/// Texts that may wait for the disk: a place at the start, and its token at each join, which are ages apart.
-const WAITING: usize = 8;
-
-/// What a file is to hold.
-struct Text {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    /// What the person is told if it cannot be written.
-    loss: &'static str,
-}
-
-enum Job {
-    Write(Text),
-    End,
-}
 
 /// A thread that writes private files: a disk may take many seconds to confirm a write, and neither a player who crashed and wants
 /// back nor a frame waits for that.
 ///
-/// Dropping it waits until everything given is written, so that a program does not end in the middle of a write: it would leave a
-/// temporary file behind at every short run.
+/// Of each file the last contents alone wait, so that a slow disk costs neither memory nor a later text. Dropping the writer waits until
+/// everything given is written: a program that ends in the middle of a write would leave a temporary file behind.
 #[derive(Debug)]
 pub struct Writer {
-    jobs: WriterHandle,
+    queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Gives texts to a [`Writer`].
-#[derive(Clone)]
-pub(crate) struct WriterHandle(SyncSender<Job>);
+/// What waits for the disk, and what wakes the thread.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    waker: Condvar,
+}
 
-impl std::fmt::Debug for WriterHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pen").finish_non_exhaustive()
-    }
+#[derive(Debug, Default)]
+struct Waiting {
+    files: BTreeMap<PathBuf, Contents>,
+    /// The writer is gone: nothing more is taken, and the thread ends once nothing waits.
+    is_over: bool,
+}
+
+/// What a file is to hold.
+#[derive(Debug)]
+struct Contents {
+    bytes: Vec<u8>,
+    /// What a log says if it cannot be written.
+    loss: &'static str,
+}
+
+/// One file of a [`Writer`].
+#[derive(Debug, Clone)]
+pub struct FileWriter {
+    queue: Arc<Queue>,
+    path: PathBuf,
+    loss: &'static str,
 }
 
 impl Writer {
@@ -51,48 +57,78 @@ impl Writer {
     ///
     /// Returns an error if the system gives no thread.
     pub fn start() -> io::Result<Self> {
-        let (jobs, receiver) = sync_channel(WAITING);
+        let queue = Arc::new(Queue::default());
+        let served = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || serve(&receiver))?;
+            .spawn(move || {
+                while let Some((path, contents)) = served.next() {
+                    if let Err(error) = write_private(&path, &contents.bytes) {
+                        tracing::warn!(error = chain(&error), "{}", contents.loss);
+                    }
+                }
+            })?;
 
         Ok(Self {
-            jobs: WriterHandle(jobs),
+            queue,
             thread: Some(thread),
         })
     }
 
-    pub(crate) fn pen(&self) -> WriterHandle {
-        self.jobs.clone()
+    /// Returns what writes the file at `path`. A log gets `loss` whenever it cannot be written.
+    pub fn file(&self, path: PathBuf, loss: &'static str) -> FileWriter {
+        FileWriter {
+            queue: Arc::clone(&self.queue),
+            path,
+            loss,
+        }
     }
 }
 
-impl WriterHandle {
-    /// Has `bytes` written to `path`. A disk that is busy for so long that others wait in numbers misses it; a later text will come.
-    pub(crate) fn write(&self, path: PathBuf, bytes: Vec<u8>, loss: &'static str) {
-        drop(self.0.try_send(Job::Write(Text { path, bytes, loss })));
+impl FileWriter {
+    /// Has `bytes` written, in place of earlier ones that still wait for the disk. Returns at once.
+    pub fn write(&self, bytes: Vec<u8>) {
+        let mut waiting = self.queue.lock();
+        if !waiting.is_over {
+            let loss = self.loss;
+            waiting
+                .files
+                .insert(self.path.clone(), Contents { bytes, loss });
+            self.queue.waker.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for contents to write; `None` once there will be none.
+    fn next(&self) -> Option<(PathBuf, Contents)> {
+        let mut waiting = self.lock();
+        loop {
+            if let Some(next) = waiting.files.pop_first() {
+                return Some(next);
+            }
+            if waiting.is_over {
+                return None;
+            }
+            waiting = self
+                .waker
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Pens may live on: that they are gone is not what ends the thread.
-        drop(self.jobs.0.send(Job::End));
+        self.queue.lock().is_over = true;
+        self.queue.waker.notify_one();
         if let Some(thread) = self.thread.take() {
             // A writer that panicked has nothing more to write.
             drop(thread.join());
-        }
-    }
-}
-
-fn serve(jobs: &Receiver<Job>) {
-    while let Ok(Job::Write(text)) = jobs.recv() {
-        if let Err(error) = write_private(&text.path, &text.bytes) {
-            let error = match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            };
-            tracing::warn!(error, "{}", text.loss);
         }
     }
 }
@@ -101,22 +137,45 @@ fn serve(jobs: &Receiver<Job>) {
 mod tests {
     use super::*;
 
+    fn scratch(name: &str) -> PathBuf {
+        let file = format!("lanparty-writer-{name}-{}.json", std::process::id());
+
+        std::env::temp_dir().join(file)
+    }
+
     #[test]
-    fn what_was_given_is_written_when_the_writer_is_gone_and_pens_may_outlive_it() {
-        let path =
-            std::env::temp_dir().join(format!("lanparty-writer-{}.json", std::process::id()));
+    fn what_was_given_is_written_when_the_writer_is_gone_and_nothing_later() {
+        let path = scratch("given");
         let writer = Writer::start().unwrap();
-        let pen = writer.pen();
-        pen.write(path.clone(), b"first".to_vec(), "");
-        pen.write(path.clone(), b"second".to_vec(), "");
-        pen.write(path.join("no-directory"), Vec::new(), "as expected");
+        let file = writer.file(path.clone(), "");
+        file.write(b"first".to_vec());
+        file.write(b"second".to_vec());
+        let nowhere = writer.file(path.join("no-directory"), "as expected");
+        nowhere.write(Vec::new());
 
         drop(writer);
         let written = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        pen.write(path.clone(), b"too late".to_vec(), "");
+        file.write(b"too late".to_vec());
 
         assert_eq!(written, b"second");
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn of_each_file_the_last_contents_alone_wait() {
+        let (queue, path) = (Arc::new(Queue::default()), scratch("last"));
+        let file = FileWriter {
+            queue: Arc::clone(&queue),
+            path: path.clone(),
+            loss: "",
+        };
+        for number in 0..100 {
+            file.write(vec![number]);
+        }
+
+        let (found, contents) = queue.next().unwrap();
+        assert_eq!((found, contents.bytes), (path, vec![99]));
+        assert!(queue.lock().files.is_empty());
     }
 }

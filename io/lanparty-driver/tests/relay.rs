@@ -1,12 +1,9 @@
 //! A member's loop against a relay of the test's own, on loopback: what it does first when several things are ready, and which of a
 //! relay's addresses it believes.
-#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd as _;
-use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -14,10 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_ctrl::{Decoder, MAX_ADMITTED, Message, Mode, PeerInfo, Role, Welcome, encode};
-use lanparty_driver::unix::{self, WakeFd};
-use lanparty_driver::{
-    Command, Config, Handle, Member, Port, PortDrops, PortError, PortFacts, Ready, Socket,
-};
+use lanparty_device::{Capabilities, FrameDevice, LinkState, Ready, Received, Statistics};
+use lanparty_driver::{Command, Config, Handle, Member, Port, PortError, Socket};
 use lanparty_net::{
     AcceptPolicy, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
     PendingConnection, RelayKeys, RelaySettings, Trust, relay_socket,
@@ -27,7 +22,7 @@ use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::{Frame, MacAddr, PeerId, Policy, RoomId, overlay};
 use lanparty_queue::{Class, Pace};
-use lanparty_session::{Config as SessionConfig, End, Exit, JoinInfo, Output, Session, Standby};
+use lanparty_session::{Config as SessionConfig, End, Exit, Output, Session, Standby};
 use lanparty_tunnel::{ClientPath, ClientPathConfig, DataPath, Outbox, Tunnel};
 
 const NAME: &str = "relay.test";
@@ -89,62 +84,79 @@ impl DataPath for Recorder {
     }
 }
 
-/// A port without frames, whose wait the test can hold.
+/// How long a wait lasts at most: this port looks at everything after it.
+const TICK: Duration = Duration::from_millis(1);
+
+/// A port without frames of its own, whose wait the test can hold.
 struct HeldPort {
-    nothing: UnixDatagram,
-    wake: WakeFd,
+    device: Outlet,
     /// Asks for a stop; the answer says that the loop has stopped, and what comes then lets it go on.
     stops: Receiver<(SyncSender<()>, Receiver<()>)>,
-    /// Frames that went out of the port.
-    frames: Sender<Vec<u8>>,
 }
 
 impl Port for HeldPort {
+    type Device = Outlet;
+
+    const GONE: &'static str = "the device is gone";
+
+    fn device(&mut self) -> &mut Outlet {
+        &mut self.device
+    }
+
     fn wait(
         &mut self,
-        sockets: &[Option<Socket<'_>>],
+        _sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
     ) -> Result<Ready, PortError> {
         if let Ok((stopped, go_on)) = self.stops.try_recv() {
             // A test that is gone has failed.
             let _held = stopped.send(()).is_ok() && go_on.recv().is_ok();
         }
+        let left = deadline.map_or(TICK, |at| at.saturating_duration_since(Instant::now()));
+        thread::sleep(left.min(TICK));
 
-        unix::wait(sockets, Some(self.nothing.as_fd()), &self.wake, deadline)
-            .map_err(|error| PortError::new("cannot wait", error))
+        Ok(Ready::ANY)
     }
+}
 
-    fn receive(&mut self) -> Result<usize, PortError> {
+/// A device that has no frames, and shows the test those that it is given.
+struct Outlet(Sender<Vec<u8>>);
+
+impl FrameDevice for Outlet {
+    fn receive(&mut self) -> io::Result<usize> {
         Ok(0)
     }
 
-    fn received(&mut self, _index: usize) -> Option<(VnetHeader, &mut [u8])> {
+    fn received(&self, _index: usize) -> Option<Received<'_>> {
         None
     }
 
-    fn send(&mut self, _vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
+    fn received_mut(&mut self, _index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        None
+    }
+
+    fn send(&mut self, _vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
+        let frame = pieces.iter().flat_map(|piece| piece.to_vec()).collect();
         // Nobody has to listen.
-        let _listened = self
-            .frames
-            .send(pieces.iter().flat_map(|piece| piece.to_vec()).collect());
+        let _listened = self.0.send(frame);
+
+        LinkState::Up
     }
 
-    fn flush(&mut self) {}
-
-    fn take_drops(&mut self) -> PortDrops {
-        PortDrops::default()
+    fn flush(&mut self) -> LinkState {
+        LinkState::Up
     }
 
-    fn handle_joined(&mut self, _info: &JoinInfo) -> Result<(), PortError> {
-        Ok(())
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 
-    fn handle_away(&mut self) {}
+    fn statistics(&mut self) -> Statistics {
+        Statistics::default()
+    }
 
-    fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
-
-    fn facts(&mut self) -> PortFacts {
-        PortFacts::default()
+    fn link_state(&self) -> LinkState {
+        LinkState::Up
     }
 }
 
@@ -170,13 +182,10 @@ impl Running {
         let (handles, handle) = channel();
         let recorded = Arc::clone(&told);
         let thread = thread::spawn(move || {
-            let wake = WakeFd::new().unwrap();
-            let waker = Arc::new(wake.waker().unwrap());
+            let waker = Arc::new(|| ());
             let port = HeldPort {
-                nothing: UnixDatagram::unbound().unwrap(),
-                wake,
+                device: Outlet(frames_in),
                 stops: asked,
-                frames: frames_in,
             };
             let path = Recorder {
                 inner: ClientPath::new(ClientPathConfig {

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use lanparty_ctrl::Role;
+use lanparty_linux::realtime::RealtimePriority;
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_schedule::RealtimePriority;
 use rustix::process::{getpriority_process, setpriority_process};
 
 pub use self::member::Member;

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 
+use lanparty_device::FrameDevice as _;
 use lanparty_offload::VnetHeader;
 use lanparty_packet::PacketSocket;
 use lanparty_proto::MacAddr;

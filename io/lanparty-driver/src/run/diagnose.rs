@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::Role;
+use lanparty_device::{FrameDevice as _, LinkState};
 use lanparty_obs::{Action, DropReason, FrameEvent, StatusLine};
 use lanparty_proto::overlay;
 use lanparty_tunnel::DataPath;
 use tracing::Level;
 
 use super::Member;
-use crate::port::Port;
+use crate::port::{Port, shown_address};
 
 /// How often the port is asked for its address; a change that the system tells of is looked at sooner.
 const LOOK: Duration = Duration::from_secs(5);
@@ -81,11 +82,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     fn tell_address(&mut self) {
-        let address = self
-            .port
-            .facts()
-            .address
-            .filter(|address| is_news(*address));
+        let address = shown_address(self.port.addresses()).filter(|address| is_news(*address));
         if let Some(address) = address
             && self.diagnosis.address != Some(address)
         {
@@ -96,7 +93,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     fn log_snapshot(&mut self, now: Instant) {
         let stats = self.stats();
-        let port = self.port.facts();
+        let device = self.port.device();
+        let kernel_drops = device.statistics().kernel_drops;
+        let is_up = device.link_state() == LinkState::Up;
         let attempt = self.joined.as_ref().map(|joined| joined.attempt);
         let silence = attempt
             .and_then(|attempt| self.lines.connected(attempt))
@@ -108,15 +107,15 @@ impl<P: Port, D: DataPath> Member<P, D> {
             gateway = self.config.session.has_gateway(),
             budget = stats.budget,
             rtt_us = stats.rtt_us,
-            address = port.address.map(display),
-            port_up = port.is_up,
-            routes = port.has_routes,
+            address = shown_address(self.port.addresses()).map(display),
+            port_up = is_up,
+            routes = self.port.has_routes(),
             frames_up = stats.frames_up,
             bytes_up = stats.bytes_up,
             frames_down = stats.frames_down,
             bytes_down = stats.bytes_down,
             broadcasts_down = self.path.counters().broadcast_down,
-            kernel_drops = port.kernel_drops,
+            kernel_drops,
             new_drops = drops,
             "diagnostics"
         );

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use lanparty_device::Losses;
 use lanparty_obs::{PortLoss, StatusLine};
-
-use crate::port::PortDrops;
 
 /// How often a person is told at most, and over how long losses are summed up.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -15,7 +14,7 @@ const NEWS: u64 = 32;
 /// What was lost and not told yet.
 #[derive(Debug, Default)]
 pub(super) struct PortLosses {
-    untold: PortDrops,
+    untold: Losses,
     since: Option<Instant>,
     told_at: Option<Instant>,
 }
@@ -26,14 +25,14 @@ impl PortLosses {
     /// Of several causes the gravest is told: an interface that is down explains all others.
     pub(super) fn check(
         &mut self,
-        drops: PortDrops,
+        drops: Losses,
         interface: &str,
         now: Instant,
     ) -> Option<StatusLine> {
         let is_over =
             |at: Option<Instant>| at.is_none_or(|at| now.saturating_duration_since(at) >= INTERVAL);
         if is_over(self.since) && gravest(self.untold).is_none() {
-            self.untold = PortDrops::default();
+            self.untold = Losses::default();
             self.since = Some(now);
         }
         self.untold = self.untold.plus(drops);
@@ -41,7 +40,7 @@ impl PortLosses {
         if !is_over(self.told_at) {
             return None;
         }
-        self.untold = PortDrops::default();
+        self.untold = Losses::default();
         self.since = Some(now);
         self.told_at = Some(now);
 
@@ -53,7 +52,7 @@ impl PortLosses {
     }
 }
 
-fn gravest(drops: PortDrops) -> Option<(PortLoss, u64)> {
+fn gravest(drops: Losses) -> Option<(PortLoss, u64)> {
     [
         (PortLoss::Down, drops.down),
         (PortLoss::Refused, drops.refused),
@@ -68,7 +67,7 @@ fn gravest(drops: PortDrops) -> Option<(PortLoss, u64)> {
 mod tests {
     use super::*;
 
-    const NONE: PortDrops = PortDrops {
+    const NONE: Losses = Losses {
         busy: 0,
         down: 0,
         refused: 0,
@@ -86,7 +85,7 @@ mod tests {
     #[test]
     fn a_few_lost_frames_are_no_news_and_many_are_told_once_a_minute() {
         let (mut losses, start) = (PortLosses::default(), Instant::now());
-        let busy = |busy| PortDrops { busy, ..NONE };
+        let busy = |busy| Losses { busy, ..NONE };
         let mut check = |drops, after| {
             let now = start + Duration::from_secs(after);
             losses.check(drops, "eth0", now)
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_interface_that_is_down_explains_everything_else() {
-        let drops = PortDrops {
+        let drops = Losses {
             busy: 900,
             down: 40,
             ..NONE

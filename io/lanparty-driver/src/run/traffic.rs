@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use lanparty_device::FrameDevice as _;
 use lanparty_net::LinkEvent;
 use lanparty_obs::DropReason;
 use lanparty_tunnel::DataPath;
@@ -89,21 +90,25 @@ impl<P: Port, D: DataPath> Member<P, D> {
         for frame in self.outbox.local.drain(..) {
             self.coalescer.push(frame);
         }
-        let port = &mut self.port;
-        self.coalescer.flush(|out| port.send(&out.vnet, out.pieces));
-        self.port.flush();
+        let device = self.port.device();
+        // What the system does not take is in the device's counters.
+        self.coalescer.flush(|out| {
+            let _state = device.send(&out.vnet, out.pieces);
+        });
+        let _state = device.flush();
     }
 
     /// Drains the port, at most a few batches; each leaves before the next is read.
     pub(super) fn read_port(&mut self, now: Instant) -> Result<(), PortError> {
         for _ in 0..BATCHES_PER_TURN {
-            let count = self.port.receive()?;
+            let received = self.port.device().receive();
+            let count = received.map_err(|error| PortError::new(P::GONE, error))?;
             if count == 0 {
                 break;
             }
             let budget = self.config.session.budget();
             for index in 0..count {
-                if let Some((vnet, frame)) = self.port.received(index) {
+                if let Some((vnet, frame)) = self.port.device().received_mut(index) {
                     self.path
                         .handle_local(vnet, frame, budget, now, &mut self.outbox);
                 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Mode, Stats};
+use lanparty_device::FrameDevice as _;
 use lanparty_obs::DropReason;
 use lanparty_proto::budget;
 use lanparty_tunnel::DataPath;
@@ -10,6 +11,7 @@ use lanparty_tunnel::DataPath;
 use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
 use crate::dial::Line;
 use crate::port::{Port, PortError};
+use crate::sleep::SleepDetector;
 
 impl<P: Port, D: DataPath> Member<P, D> {
     pub(super) fn run_timers(&mut self, now: Instant) -> Result<(), PortError> {
@@ -49,12 +51,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Hands over what the data path wants to outlive this process.
     fn remember(&mut self, now: Instant) {
-        let Some(sink) = self.memory.as_ref().filter(|_| !self.is_departing()) else {
+        let Some(file) = self.memory.as_ref().filter(|_| !self.is_departing()) else {
             return;
         };
         if let Some(memory) = self.path.take_memory(now) {
-            // A disk that is busy for so long gets the next one.
-            let _taken = sink.try_send(memory);
+            file.write(memory.into_bytes());
         }
     }
 
@@ -98,7 +99,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Notices that the system slept: the clock that `Instant` reads stood still meanwhile, and the relay's did not.
     fn check_sleep(&mut self, now: Instant) {
-        if self.sleep.has_slept() {
+        if self.sleep.as_mut().is_some_and(SleepDetector::has_slept) {
             tracing::debug!("the system slept");
             self.handle_network_change(now);
         }
@@ -117,7 +118,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Counts what links and port gave up by themselves.
     fn collect_losses(&mut self, now: Instant) {
-        let port = self.port.take_drops();
+        let losses = self.port.device().statistics().losses();
+        let port = losses.since(&mut self.known_losses);
         self.drops.up.add_many(DropReason::PortMissed, port.missed);
         let down = &mut self.drops.down;
         down.add_many(DropReason::PortBusy, port.busy);
