@@ -13,8 +13,7 @@ use lanparty_ctrl::{Mode, Role, Stats};
 use lanparty_obs::Drops;
 use serde::Serialize;
 
-use crate::limit::Limit;
-use crate::limiter::ConnectionCounts;
+use crate::limiter::{ConnectionCounts, Limit};
 use crate::worker::{MemberReport, RoomReport, WorkerReport};
 
 /// Everything there is to tell. Field names are the keys of the JSON.

@@ -162,7 +162,7 @@ impl Status {
             Kind::Counter,
             "How often a limit was reached, by limit.",
         );
-        for limit in crate::limit::Limit::ALL {
+        for limit in crate::limiter::Limit::ALL {
             let name = limit.as_str();
             let count = self.limits_reached.get(name).copied().unwrap_or_default();
             text.sample(&[("limit", name)], count);
