@@ -1,5 +1,6 @@
 //! House rules that no lint knows. Every rule returns sentences; none means kept.
 
+mod circles;
 mod coverage;
 mod layers;
 mod sources;
@@ -18,6 +19,7 @@ use crate::metadata::Graph;
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut broken = layers::check(&Graph::load(root)?, root);
     broken.extend(sources::check(root)?);
+    broken.extend(circles::check(root)?);
     broken.extend(coverage::check(root)?);
     for sentence in &broken {
         println!("{sentence}");
