@@ -1,21 +1,13 @@
 //! The kernel's filter, in classic BPF (`linux/filter.h`).
 
+use lanparty_linux::bpf::{
+    Instruction, JUMP_EQUAL, JUMP_GREATER, JUMP_GREATER_OR_EQUAL, JUMP_SET, LOAD_BYTE, LOAD_HALF,
+    LOAD_WORD, RETURN,
+};
 use lanparty_proto::MacAddr;
-
-/// One instruction: code, jump if true, jump if false, operand.
-pub(crate) type Instruction = (u16, u8, u8, u32);
 
 /// The most remote MACs that a filter holds: five instructions each, and 19 more, in `BPF_MAXINSNS` (4096).
 pub const MAX_FILTERED_MACS: usize = 800;
-
-const LOAD_WORD: u16 = 0x20;
-const LOAD_HALF: u16 = 0x28;
-const LOAD_BYTE: u16 = 0x30;
-const JUMP_EQUAL: u16 = 0x15;
-const JUMP_GREATER: u16 = 0x25;
-const JUMP_GREATER_OR_EQUAL: u16 = 0x35;
-const JUMP_SET: u16 = 0x45;
-const RETURN: u16 = 0x06;
 
 /// More than any frame: nothing is cut off.
 const WHOLE: u32 = 0x0004_0000;
@@ -33,14 +25,16 @@ const ICMPV6: u32 = 58;
 const FIRST_DISCOVERY: u32 = 133;
 const LAST_DISCOVERY: u32 = 137;
 
-/// Assembles the filter: frames to groups and to `macs` pass, and what says to `own`, the MAC of the interface itself, whose an
-/// address is. All other unicast stays in the kernel. `None` if there are too many.
+/// Assembles the filter: frames to groups and to `macs` pass, and so do ARP and neighbour discovery
+/// to `own`, the MAC of the interface itself. All other unicast stays in the kernel. `None` if there
+/// are too many.
 ///
-/// Of what is for `own` ARP and neighbour discovery are needed, as answers to the gateway's questions, and the rest must not come:
-/// a gateway with a single card has its whole tunnel there, and would read each of its packets twice.
+/// ARP and neighbour discovery to `own` answer the gateway's questions. The rest must not come: a
+/// gateway with a single card has its whole tunnel there, and would read each of its packets twice.
 ///
-/// A VLAN tag that the card or the kernel took off makes no difference, and one is always taken off before; the
-/// virtio-net header is no part of what a filter sees. Each MAC has its own return, so no jump is longer than one that fits.
+/// The card or the kernel always takes a VLAN tag off before, so it makes no difference; the
+/// virtio-net header is no part of what a filter sees. Each MAC has its own return, so no jump is
+/// longer than 13.
 pub(crate) fn assemble(own: MacAddr, macs: &[MacAddr]) -> Option<Vec<Instruction>> {
     if macs.len() > MAX_FILTERED_MACS {
         return None;
@@ -98,29 +92,14 @@ pub(crate) fn pass_all() -> Vec<Instruction> {
 
 #[cfg(test)]
 mod tests {
+    use lanparty_linux::bpf;
+
     use super::*;
 
     const OWN: MacAddr = MacAddr([2, 1, 7, 7, 8, 1]);
 
-    /// Runs a program as the kernel would, for the instructions used here.
     fn run(program: &[Instruction], frame: &[u8]) -> u32 {
-        let (mut a, mut pc) = (0_u32, 0_usize);
-        loop {
-            let (code, jt, jf, k) = program[pc];
-            let at = k as usize;
-            pc += 1;
-            match code {
-                LOAD_WORD => a = u32::from_be_bytes(frame[at..at + 4].try_into().unwrap()),
-                LOAD_HALF => a = u16::from_be_bytes(frame[at..at + 2].try_into().unwrap()).into(),
-                LOAD_BYTE => a = frame[at].into(),
-                JUMP_EQUAL => pc += usize::from(if a == k { jt } else { jf }),
-                JUMP_GREATER => pc += usize::from(if a > k { jt } else { jf }),
-                JUMP_GREATER_OR_EQUAL => pc += usize::from(if a >= k { jt } else { jf }),
-                JUMP_SET => pc += usize::from(if a & k != 0 { jt } else { jf }),
-                RETURN => return k,
-                _ => unreachable!("not an instruction of ours"),
-            }
-        }
+        bpf::run(program, frame).unwrap()
     }
 
     #[test]
