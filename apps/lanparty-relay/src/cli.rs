@@ -228,8 +228,8 @@ impl LimitOptions {
             arp: self.client_arp,
             bytes: self.client_bytes,
             lan_broadcast: self.lan_broadcast,
-            strikes: self.strikes,
-            strikes_in_total: self.max_strikes,
+            violations: self.strikes,
+            violations_in_total: self.max_strikes,
             detached_lifetime: Duration::from_secs(u64::from(self.keep_place)),
         }
     }

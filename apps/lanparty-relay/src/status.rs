@@ -55,7 +55,7 @@ const PER_WORKER: [Metric; 11] = [
         "softlan_members_struck_out_total",
         Kind::Counter,
         "Members removed for malformed datagrams.",
-        |w| w.totals.struck_out,
+        |w| w.totals.removed,
     ),
     (
         "softlan_ingress_frames_total",
@@ -117,7 +117,7 @@ impl Status {
             "members_admitted": total(|worker| worker.totals.admitted),
             "members_rejected": total(|worker| worker.totals.rejected),
             "members_resumed": total(|worker| worker.totals.resumed),
-            "members_struck_out": total(|worker| worker.totals.struck_out),
+            "members_struck_out": total(|worker| worker.totals.removed),
             "door": {
                 "accepted": self.limiter.accepted,
                 "retried": self.limiter.retried,
@@ -272,7 +272,7 @@ fn member_json(report: &MemberReport) -> Value {
         "budget": member.budget,
         "up": traffic_json(member.up),
         "down": traffic_json(member.down),
-        "strikes": member.strikes,
+        "strikes": member.violations,
         "blocked_s": member.blocked.map(|left| left.as_secs()),
         "drops": drops_json(&member.drops),
         "stats": member.stats,

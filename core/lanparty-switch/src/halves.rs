@@ -38,7 +38,7 @@ pub(crate) enum Paired {
     Both(Bytes),
     /// The other half is not here yet; `lost` tells whether an older half was given up for this one.
     Waiting {
-        /// Whether a half that waited in the same place is lost.
+        /// Whether a half that waited in the same membership is lost.
         lost: bool,
     },
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use lanparty_obs::DropReason;
 use lanparty_proto::{PeerId, RoomId};
 
-use crate::member::ConnId;
-use crate::narrow;
+use crate::membership::ConnId;
+use crate::split::half_len;
 
 /// Where a datagram goes. Carry it out before the next call.
 #[derive(Debug)]
@@ -57,9 +57,9 @@ pub struct Forward<'a> {
 /// Who gets a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To {
-    /// The member on this seat.
+    /// The member on this slot.
     One(usize),
-    /// Everybody but the member on this seat.
+    /// Everybody but the member on this slot.
     AllBut(usize),
 }
 
@@ -100,7 +100,7 @@ impl Fit {
     pub(crate) const fn of(len: usize, budget: usize, can_split: bool) -> Self {
         if len <= budget {
             Self::Whole
-        } else if can_split && narrow::half_len(len) <= budget {
+        } else if can_split && half_len(len) <= budget {
             Self::Split
         } else {
             Self::TooLarge

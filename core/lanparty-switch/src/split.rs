@@ -1,13 +1,8 @@
-//! Members whose connections carry less than others': in full-frame mode their datagrams are split, in native mode everybody is told.
+//! Datagrams that the relay splits for members whose connections carry less than the sender's.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use lanparty_ctrl::{Message, Mode, RoomBudget};
 use lanparty_proto::overlay::{self, Overlay};
 use lanparty_proto::split::{PART_HEADER_LEN, first_half_len, part_header};
-
-use crate::admission::needed_budget;
-use crate::room::Room;
-use crate::switch::{Output, Switch};
 
 /// The bit of a part's sequence number that says the relay split the frame (`docs/protocol.md`, clause 6).
 ///
@@ -41,48 +36,6 @@ pub fn split_datagram(datagram: &[u8], sequence: u32) -> Option<[Bytes; 2]> {
     };
 
     Some([half(first, false)?, half(second, true)?])
-}
-
-impl Room {
-    /// Returns a new number for halves that the relay makes of a frame of the member on `seat`.
-    pub(crate) fn next_split_sequence(&mut self, seat: usize) -> u32 {
-        let Some(member) = self.roster.get_mut(seat) else {
-            return RELAY_SEQUENCE;
-        };
-        member.split_sequence = member.split_sequence.wrapping_add(1);
-
-        RELAY_SEQUENCE | member.split_sequence
-    }
-}
-
-impl Switch {
-    /// Tells the members of a native room what fits the connections of all, if that changed (`docs/protocol.md`, 5.5).
-    ///
-    /// A native room's MTU fits everybody when they join. A path that shrinks later would silently lose what senders still take for
-    /// fitting; told, they fragment it or answer "packet too big".
-    pub(crate) fn tell_budget(&mut self, slot: usize) {
-        let Some(room) = self.rooms.get_mut(slot) else {
-            return;
-        };
-        let connected = (room.roster.iter()).filter(|(_, member)| member.conn.is_some());
-        let least = connected.map(|(_, member)| member.budget).min();
-        let needed = needed_budget(room.mode, room.mtu);
-        let narrowest = least
-            .filter(|least| room.mode == Mode::Native && *least < needed)
-            .and_then(|least| u16::try_from(least).ok());
-        if std::mem::replace(&mut room.narrowest, narrowest) == narrowest {
-            return;
-        }
-        let message = Message::RoomBudget(RoomBudget { budget: narrowest });
-        let hearing = (room.roster.iter()).filter(|(_, member)| member.hears_budget);
-        let messages = hearing
-            .flat_map(|(_, member)| member.listeners())
-            .map(|conn| Output::Send {
-                conn,
-                message: message.clone(),
-            });
-        self.outputs.extend(messages);
-    }
 }
 
 #[cfg(test)]
