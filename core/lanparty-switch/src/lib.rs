@@ -20,7 +20,6 @@
 //! more than [`Limits::native_mtu`], which is small enough that hardly anybody is turned away for it.
 
 mod blocks;
-mod halves;
 mod limits;
 mod member;
 mod members;
@@ -40,11 +39,12 @@ mod takeover_guard;
 mod verdict;
 
 pub use lanparty_bounds::Rate;
+pub use lanparty_proto::fragment::RELAY_SEQUENCE;
 pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
 pub use membership::{ConnId, Joiner, Membership, Token};
 pub use output::{Left, Output};
 pub use record::{MemberRecord, RoomRecord};
 pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
-pub use split::{RELAY_SEQUENCE, split_datagram};
+pub use split::split_datagram;
 pub use switch::Switch;
 pub use verdict::{Dropped, Fit, Forward, Sender, Target, Verdict};

@@ -45,6 +45,6 @@ pub struct MemberRecord {
     pub origin: IpAddr,
     /// Its program and version.
     pub program: String,
-    /// The number of the last halves that the relay made of its frames.
+    /// The number of the last fragments that the relay made of its frames.
     pub split_sequence: u32,
 }

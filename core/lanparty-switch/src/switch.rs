@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
+use lanparty_proto::fragment::RELAY_SEQUENCE;
 use lanparty_proto::{RoomId, overlay};
 
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
@@ -24,7 +25,6 @@ use crate::output::{Left, Output};
 use crate::room::{Counted, Decision, Found, Going};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
-use crate::split::RELAY_SEQUENCE;
 use crate::verdict::{Dropped, Forward, Sender, Target, Verdict};
 
 /// Rooms, their members, and where every datagram goes. See the crate's documentation for how to drive it.
@@ -43,7 +43,7 @@ pub struct Switch {
     pub(crate) expiries: VecDeque<(Instant, Membership)>,
     /// Connections that newer ones joined beside, and until when they may stay.
     pub(crate) old_paths: VecDeque<(Instant, Membership)>,
-    /// Where halves become a frame.
+    /// Where fragments become a frame.
     frame: Vec<u8>,
     /// Where the targets of a frame are named.
     targets: Vec<Target>,
@@ -219,7 +219,7 @@ impl Switch {
         };
         let old_path = member.old_path.take();
         member.conn = None;
-        member.halves.clear();
+        member.fragments_held.clear();
         member.serial = serial;
         let peer = member.identity.peer();
         let kept = Membership { serial, ..from };
@@ -292,11 +292,13 @@ impl Switch {
         &self.totals
     }
 
-    /// Returns how many bytes of halves wait for each other.
+    /// Returns how many bytes of fragments wait for each other.
     pub fn held_bytes(&self) -> usize {
         let members = self.rooms.iter().flat_map(|(_, room)| room.members.iter());
 
-        members.map(|(_, member)| member.halves.bytes()).sum()
+        members
+            .map(|(_, member)| member.fragments_held.bytes())
+            .sum()
     }
 
     /// Returns the member that `from` holds the membership of, if it still does.

@@ -12,7 +12,7 @@ use crate::split::half_len;
 pub enum Verdict<'a> {
     /// Nowhere. The switch has counted it.
     Drop(Dropped<'a>),
-    /// It is half a frame, and the switch keeps it until the other half comes.
+    /// It is a fragment, and the switch keeps it until the other one comes.
     Hold,
     /// To the targets, unchanged.
     Forward(Forward<'a>),
@@ -34,22 +34,22 @@ pub struct Dropped<'a> {
     pub reason: DropReason,
     /// The member that sent it; `None` if the connection is no member's any more.
     pub sender: Option<Sender>,
-    /// The whole frame, joined if it came in halves; `None` if there was none to be read.
+    /// The whole frame, joined if it came in fragments; `None` if there was none to be read.
     pub frame: Option<&'a [u8]>,
     /// How many malformed datagrams its connection has sent, if it was malformed.
     pub violations: u32,
 }
 
-/// A datagram, or two halves, and who gets them.
+/// A datagram, or two fragments, and who gets them.
 #[derive(Debug)]
 pub struct Forward<'a> {
     /// The member that sent it.
     pub sender: Sender,
     /// The whole frame.
     pub frame: &'a [u8],
-    /// The half that waited for this one; send it first.
+    /// The fragment that waited for this one; send it first.
     pub held: Option<Bytes>,
-    /// The sequence number for halves that the relay makes, if a target needs them.
+    /// The sequence number for fragments that the relay makes, if a target needs them.
     pub split_sequence: u32,
     pub(crate) targets: &'a [Target],
 }
@@ -81,7 +81,7 @@ pub struct Target {
 pub enum Fit {
     /// Send it as it is.
     Whole,
-    /// Its connection carries less than the sender's: send the two halves that [`crate::split_datagram`] makes.
+    /// Its connection carries less than the sender's: send the two fragments that [`crate::split_datagram`] makes.
     Split,
     /// Skip this target alone; it is counted as [`DropReason::TargetBudget`].
     TooLarge,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::handover::DRAIN_LIMIT;
 use lanparty_ctrl::{LeaveReason, Reject, RejectCode};
+use lanparty_proto::fragment::RELAY_SEQUENCE;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
 use super::Switch;
@@ -17,9 +18,8 @@ use crate::output::Output;
 use crate::record::{MemberRecord, RoomRecord};
 use crate::refusal::reject;
 use crate::room::Room;
-use crate::split::RELAY_SEQUENCE;
 
-/// How far the numbers for halves of the new process are ahead of the old one's, which goes on numbering: more than it can make in the
+/// How far the numbers for fragments of the new process are ahead of the old one's, which goes on numbering: more than it can make in the
 /// seconds that it has left.
 const SEQUENCE_STRIDE: u32 = 1 << 28;
 

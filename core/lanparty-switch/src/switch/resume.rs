@@ -104,7 +104,7 @@ impl Switch {
         member.last_seen = now;
         member.violations = 0;
         if !keeps_old_path {
-            member.halves.clear();
+            member.fragments_held.clear();
         }
         self.totals.resumed += 1;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Hello, LeaveReason, Message, RejectCode, Welcome};
 use lanparty_obs::DropReason;
-use lanparty_proto::split::{first_half_len, part_header};
+use lanparty_proto::fragment::{first_half_len, fragment_header};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_samples::hello;
 use lanparty_switch::{
@@ -193,7 +193,7 @@ pub(crate) fn halves(from: &Member, frame: &[u8], sequence: u32) -> [Vec<u8>; 2]
     let part = |half: &[u8], is_second| {
         framed(
             from,
-            &[&part_header(sequence, total, is_second)[..], half].concat(),
+            &[&fragment_header(sequence, total, is_second)[..], half].concat(),
             true,
         )
     };

@@ -160,7 +160,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         for more in [&counters.drops_down, &self.drops.up, &self.drops.down] {
             drops.merge(more);
         }
-        let attempt = self.joined.as_ref().map(|joined| joined.attempt);
+        let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let facts = attempt.and_then(|attempt| {
             let line = self.lines.connected(attempt)?;
             line.endpoint.facts(line.link)
