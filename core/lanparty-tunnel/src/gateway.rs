@@ -73,7 +73,7 @@ pub struct GatewayPath {
 }
 
 impl GatewayPath {
-    /// Makes a data path that has no place yet.
+    /// Makes the data path of a gateway that has not joined yet.
     pub fn new(config: GatewayPathConfig) -> Self {
         Self {
             config,
@@ -141,7 +141,8 @@ impl DataPath for GatewayPath {
             Output::PeerResumed(peer) => self.refresh_peer(peer, refresh::PEER_RESUMED, out),
             Output::Joined(_) | Output::PeerLeft(..) => {}
             Output::Detached => {
-                // Whoever has the place meanwhile has the clients behind its own port of the switch.
+                // The gateway that takes over meanwhile has the clients behind its own port of the
+                // switch.
                 self.refresh.set_active(false, now);
                 return;
             }

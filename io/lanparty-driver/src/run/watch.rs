@@ -8,14 +8,15 @@ use lanparty_obs::DropReason;
 use lanparty_proto::budget;
 use lanparty_tunnel::DataPath;
 
-use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
-use crate::dial::Line;
+use super::outputs::cause_of;
+use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK};
+use crate::connections::Connection;
 use crate::port::{Port, PortError};
 use crate::sleep::SleepDetector;
 
 impl<P: Port, D: DataPath> Member<P, D> {
     pub(super) fn run_timers(&mut self, now: Instant) -> Result<(), PortError> {
-        for (attempt, cause) in self.lines.handle_timeout(now) {
+        for (attempt, cause) in self.connections.handle_timeout(now) {
             self.config
                 .session
                 .handle_closed(attempt, cause_of(cause), now);
@@ -63,14 +64,15 @@ impl<P: Port, D: DataPath> Member<P, D> {
     ///
     /// Whoever was silent is looked at more often, so that the answer is not missed while a second connection is tried.
     pub(super) fn check_silence(&mut self, now: Instant) {
-        let is_watched = |line: &&mut Line| line.is_connected && !line.is_closing;
-        for line in self.lines.open.iter_mut().filter(is_watched) {
-            let Some(facts) = line.endpoint.facts(line.link) else {
+        let is_watched =
+            |connection: &&mut Connection| connection.is_connected && !connection.is_closing;
+        for connection in self.connections.open.iter_mut().filter(is_watched) {
+            let Some(facts) = connection.endpoint.facts(connection.link) else {
                 continue;
             };
             let silence = now.saturating_duration_since(facts.last_heard);
             if silence >= SILENCE_CHECK {
-                line.endpoint.ping(line.link);
+                connection.endpoint.ping(connection.link);
                 self.next_check = now + SIGN_CHECK;
             } else {
                 // Whoever only listens would otherwise look up to twice as late.
@@ -78,7 +80,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             }
             self.config
                 .session
-                .handle_silence(line.attempt, silence, now);
+                .handle_silence(connection.attempt, silence, now);
         }
     }
 
@@ -87,13 +89,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
     /// A packet from a new address lets the relay move the connection there. What is known of the path stays: most changes, those of
     /// the TAP among them, are not on the way to the relay, and the library notices by itself when a path carries less.
     pub(super) fn handle_network_change(&mut self, now: Instant) {
-        for line in &mut self.lines.open {
-            if line.is_connected && !line.is_closing {
-                line.endpoint.ping(line.link);
+        for connection in &mut self.connections.open {
+            if connection.is_connected && !connection.is_closing {
+                connection.endpoint.ping(connection.link);
             }
         }
         self.next_check = now + SIGN_CHECK;
-        self.diagnosis.hurry();
+        self.diagnosis.look_now();
         self.config.session.handle_network_change(now);
     }
 
@@ -129,8 +131,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if let Some(line) = self.port_losses.check(port, interface, now) {
             (self.config.status)(&line);
         }
-        for line in self.lines.open.iter_mut().filter(|line| line.is_connected) {
-            let losses = line.endpoint.take_losses(line.link);
+        for connection in self
+            .connections
+            .open
+            .iter_mut()
+            .filter(|connection| connection.is_connected)
+        {
+            let losses = connection.endpoint.take_losses(connection.link);
             let up = &mut self.drops.up;
             up.add_many(DropReason::QueueDelay, losses.queue.codel);
             up.add_many(DropReason::AckSuperseded, losses.queue.superseded);
@@ -162,8 +169,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
         let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let facts = attempt.and_then(|attempt| {
-            let line = self.lines.connected(attempt)?;
-            line.endpoint.facts(line.link)
+            let connection = self.connections.connected(attempt)?;
+            connection.endpoint.facts(connection.link)
         });
         let counters = self.path.counters();
 
@@ -184,8 +191,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     pub(super) fn send(&mut self, now: Instant) {
-        for line in &mut self.lines.open {
-            line.endpoint.flush(now);
+        for connection in &mut self.connections.open {
+            connection.endpoint.flush(now);
         }
     }
 
@@ -193,10 +200,10 @@ impl<P: Port, D: DataPath> Member<P, D> {
     pub(super) fn linger(&mut self) {
         let end = Instant::now() + LEAVE_GRACE;
         while self
-            .lines
+            .connections
             .open
             .iter()
-            .any(|line| line.endpoint.wants_write())
+            .any(|connection| connection.endpoint.wants_write())
             && Instant::now() < end
         {
             std::thread::sleep(Duration::from_millis(10));
