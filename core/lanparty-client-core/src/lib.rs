@@ -8,5 +8,6 @@ pub mod session;
 
 pub use path::{ClientPath, ClientPathConfig, DataPath, Flow, Outbox};
 pub use session::{
-    Attempt, Cause, Config, End, Exit, JoinInfo, Neighbor, Output, Peer, Session, Standby,
+    Attempt, Cause, Config, End, Exit, JoinInfo, Neighbor, Output, Peer, SUSPICION, Session,
+    Standby,
 };

@@ -16,7 +16,7 @@ mod syn;
 mod tunnel;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
@@ -67,6 +67,9 @@ impl Outbox {
 pub trait DataPath {
     /// Takes what the session says about places and members.
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox);
+
+    /// Takes how long the relay has owed an answer on the connection that carries the place.
+    fn handle_silence(&mut self, _silence: Duration, _now: Instant) {}
 
     /// Takes the addresses that this box has now, whenever they changed.
     fn handle_addresses(&mut self, _addresses: &[IpAddr], _now: Instant) {}

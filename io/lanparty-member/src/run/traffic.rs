@@ -33,7 +33,15 @@ impl<P: Port, D: DataPath> Member<P, D> {
         Ok(())
     }
 
-    pub(super) fn read_events(&mut self, index: usize, now: Instant) {
+    /// Takes what happened on every line. Timers, and sending, make events without a packet: a
+    /// connection that times out in silence never makes its socket readable.
+    pub(super) fn read_all_events(&mut self, now: Instant) {
+        for index in 0..self.lines.open.len() {
+            self.read_events(index, now);
+        }
+    }
+
+    fn read_events(&mut self, index: usize, now: Instant) {
         while let Some(line) = self.lines.open.get_mut(index) {
             let (id, attempt) = (line.id, line.attempt);
             match line.endpoint.poll_event() {

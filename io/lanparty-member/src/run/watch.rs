@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use lanparty_client_core::DataPath;
-use lanparty_ctrl::{Mode, Stats};
+use lanparty_client_core::{Cause, DataPath, JoinInfo};
+use lanparty_ctrl::{Mode, Stats, close_code};
 use lanparty_obs::DropReason;
 use lanparty_proto::budget;
 
-use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
+use super::{DEAF, LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
 use crate::dial::Line;
 use crate::port::{Port, PortError};
 
@@ -18,6 +18,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 .session
                 .handle_closed(attempt, cause_of(cause), now);
         }
+        self.read_all_events(now);
         if self.next_check <= now {
             self.next_check = now + SILENCE_CHECK;
             self.check_silence(now);
@@ -58,26 +59,45 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
     }
 
-    /// Tells the session how long the relay has been silent, and asks it for a sign of life.
+    /// Tells the session how long the relay has not answered, and asks it for a sign of life.
+    ///
+    /// Only an answer counts: a relay that does not hear us is heard itself as long as others talk.
+    /// QUIC counts whatever is heard, so such a connection is ended here.
     ///
     /// Whoever was silent is looked at more often, so that the answer is not missed while a second connection is tried.
     pub(super) fn check_silence(&mut self, now: Instant) {
+        let deaf_after = self.config.settings.idle_timeout() + DEAF;
+        let mut deaf = None;
         let is_watched = |line: &&mut Line| line.is_connected && !line.is_closing;
         for line in self.lines.open.iter_mut().filter(is_watched) {
             let Some(facts) = line.endpoint.facts(line.link) else {
                 continue;
             };
-            let silence = now.saturating_duration_since(facts.last_heard);
+            let silence = now.saturating_duration_since(facts.last_answered);
             if silence >= SILENCE_CHECK {
                 line.endpoint.ping(line.link);
                 self.next_check = now + SIGN_CHECK;
             } else {
                 // Whoever only listens would otherwise look up to twice as late.
-                self.next_check = self.next_check.min(facts.last_heard + SILENCE_CHECK);
+                self.next_check = self.next_check.min(facts.last_answered + SILENCE_CHECK);
             }
             self.config
                 .session
                 .handle_silence(line.attempt, silence, now);
+            let carries = |joined: &JoinInfo| joined.attempt == line.attempt;
+            if self.joined.as_ref().is_some_and(carries) {
+                self.path.handle_silence(silence, now);
+            }
+            if silence >= deaf_after {
+                deaf = Some(line.attempt);
+            }
+        }
+        if let Some(attempt) = deaf {
+            self.lines
+                .close(attempt, close_code::BUSY, "no answers", now);
+            self.config
+                .session
+                .handle_closed(attempt, Cause::TimedOut, now);
         }
     }
 
@@ -181,7 +201,19 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
     }
 
-    pub(super) fn send(&mut self, now: Instant) {
+    /// Sends, and takes what came of that.
+    pub(super) fn send(&mut self, now: Instant) -> Result<(), PortError> {
+        self.flush(now);
+        self.read_all_events(now);
+        self.obey(now)?;
+        self.forward(now);
+        self.deliver();
+        self.flush(now);
+
+        Ok(())
+    }
+
+    fn flush(&mut self, now: Instant) {
         for line in &mut self.lines.open {
             line.endpoint.flush(now);
         }
@@ -198,7 +230,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             && Instant::now() < end
         {
             std::thread::sleep(Duration::from_millis(10));
-            self.send(Instant::now());
+            self.flush(Instant::now());
         }
     }
 }
