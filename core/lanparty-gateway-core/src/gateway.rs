@@ -1,11 +1,13 @@
 //! LAN to relay (SPEC G4) and relay to LAN (SPEC G5).
 
+mod speech;
+
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_client_core::path::Tunnel;
-use lanparty_client_core::{DataPath, Neighbor, Outbox, Output, Peer};
+use lanparty_client_core::{DataPath, Neighbor, Outbox, Output, Peer, SUSPICION};
 use lanparty_ctrl::{ForeignSource, Role};
 use lanparty_guard::{Denial, Guard};
 use lanparty_obs::{DropReason, StatusLine};
@@ -14,8 +16,7 @@ use lanparty_offload::{VnetHeader, flow};
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
 use lanparty_proto::player::{self, PlayerPolicy};
 use lanparty_proto::policy::{self, Direction, Policy};
-use lanparty_proto::probe::{self, ProbeKind};
-use lanparty_proto::{EtherType, Frame, Kind, MacAddr, PeerId};
+use lanparty_proto::{EtherType, Frame, Kind, MacAddr};
 
 use crate::clean;
 use crate::inquiry;
@@ -70,6 +71,8 @@ pub struct GatewayPath {
     refreshed: Vec<MacAddr>,
     have_macs_changed: bool,
     neighbor: Option<Neighbor>,
+    /// The relay does not answer: another gateway may have the place.
+    is_doubtful: bool,
 }
 
 impl GatewayPath {
@@ -89,6 +92,7 @@ impl GatewayPath {
             refreshed: Vec::new(),
             have_macs_changed: false,
             neighbor: None,
+            is_doubtful: false,
         }
     }
 
@@ -126,59 +130,6 @@ impl GatewayPath {
             | Output::Status(_)
             | Output::Ended(_) => {}
         }
-    }
-
-    /// Has the LAN's switches learn, or remember, that a client is behind this port (SPEC G7).
-    fn refresh_one(&mut self, mac: MacAddr, occasion: &'static str, out: &mut Outbox) {
-        let frame = refresh::frame(mac, self.config.interface);
-        out.local.push(self.tunnel.pool.copy(&frame));
-        let peer = self.tunnel.members.owner_of(mac);
-        self.tunnel.sent_down(peer, &frame, occasion);
-    }
-
-    fn refresh_peer(&mut self, peer: &Peer, occasion: &'static str, out: &mut Outbox) {
-        if let Some(mac) = peer.mac {
-            self.refresh_one(mac, occasion, out);
-        }
-    }
-
-    fn refresh_all(&mut self, out: &mut Outbox) {
-        let mut macs = std::mem::take(&mut self.refreshed);
-        macs.extend(self.tunnel.members.macs());
-        for mac in macs.drain(..) {
-            self.refresh_one(mac, refresh::PERIODIC, out);
-        }
-        self.refreshed = macs;
-    }
-
-    /// Sends the probes and notices of a round.
-    fn send_probes(&mut self, now: Instant, out: &mut Outbox) {
-        let source = probe::source(self.config.interface);
-        let presence = self.loops.probe(ProbeKind::Presence, PeerId(0));
-        let bytes = presence.frame(probe::GROUP, source);
-        out.local.push(self.tunnel.pool.copy(&bytes));
-
-        // Frames of the round are made first: sending needs the members' table that is walked here.
-        let mut frames = std::mem::take(&mut self.probe_frames);
-        frames.extend(self.tunnel.members.clients().map(|(mac, peer)| {
-            match self.loops.notice(peer, mac, now) {
-                Some(notice) => notice.frame(probe::GROUP, source),
-                None => self.loops.probe(ProbeKind::Tunnel, peer).frame(mac, source),
-            }
-        }));
-        for bytes in frames.drain(..) {
-            if let Ok(frame) = Frame::parse(&bytes) {
-                self.tunnel.send(&VnetHeader::NONE, &frame, now, out);
-            }
-        }
-        self.probe_frames = frames;
-    }
-
-    /// Tells gateways that stand by that the place is free.
-    fn say_goodbye(&mut self, out: &mut Outbox) {
-        let leaving = self.loops.probe(ProbeKind::Leaving, PeerId(0));
-        let bytes = leaving.frame(probe::GROUP, probe::source(self.config.interface));
-        out.local.push(self.tunnel.pool.copy(&bytes));
     }
 
     /// Listens for the room's other gateway; nothing else of the LAN matters while there is no place.
@@ -274,21 +225,20 @@ impl DataPath for GatewayPath {
             self.say_goodbye(out);
         }
         self.tunnel.handle_session(output);
-        self.loops.set_active(self.tunnel.is_joined(), now);
+        if matches!(output, Output::Joined(_)) {
+            self.is_doubtful = false;
+        }
+        self.speak_or_not(now);
         match output {
             Output::PeerJoined(peer) => self.refresh_peer(peer, refresh::PEER_JOINED, out),
             Output::PeerResumed(peer) => self.refresh_peer(peer, refresh::PEER_RESUMED, out),
             Output::Joined(_) | Output::PeerLeft(..) => {}
-            Output::Detached => {
-                // Whoever has the place meanwhile has the clients behind its own port of the switch.
-                self.refresh.set_active(false, now);
-                return;
-            }
             Output::ForeignSource(foreign) => {
                 self.hear_foreign(*foreign, now);
                 return;
             }
             Output::PeerDetached(_)
+            | Output::Detached
             | Output::Connect { .. }
             | Output::Send { .. }
             | Output::Close { .. }
@@ -298,6 +248,11 @@ impl DataPath for GatewayPath {
         self.have_macs_changed = true;
         let has_remotes = self.tunnel.members.macs().len() > 0;
         self.refresh.set_active(has_remotes, now);
+    }
+
+    fn handle_silence(&mut self, silence: Duration, now: Instant) {
+        self.is_doubtful = silence >= SUSPICION;
+        self.speak_or_not(now);
     }
 
     fn handle_addresses(&mut self, addresses: &[IpAddr], now: Instant) {

@@ -26,6 +26,8 @@ pub(crate) struct Conn {
     pub(crate) has_moved: bool,
     /// It said that it does.
     pub(crate) has_confirmed: bool,
+    /// Since when it has owed an answer, if another gateway asks for its place.
+    pub(crate) asked_since: Option<Instant>,
 }
 
 /// How far a connection has come.
@@ -59,6 +61,7 @@ impl Conn {
             has_arrived: false,
             has_moved: false,
             has_confirmed: false,
+            asked_since: None,
         }
     }
 

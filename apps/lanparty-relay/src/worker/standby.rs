@@ -12,7 +12,7 @@ use super::Worker;
 const GATEWAY_SILENCE: Duration = Duration::from_millis(2500);
 
 impl Worker {
-    /// Gives up the connection of a gateway that is silent while another one asks for its place.
+    /// Gives up the connection of a gateway that is silent, or deaf, while another one asks for its place.
     pub(super) fn drop_silent_gateway(&mut self, hello: &Hello, now: Instant) {
         let Some(link) = self
             .switch
@@ -21,12 +21,29 @@ impl Worker {
         else {
             return;
         };
-        let facts = self.endpoint.facts(link);
-        let is_silent = facts
-            .is_none_or(|facts| now.saturating_duration_since(facts.last_heard) >= GATEWAY_SILENCE);
-        if is_silent {
+        if self.is_silent(link, now) || self.is_deaf(link, now) {
             tracing::info!(room = %hello.room, "the gateway is silent, and another one takes its place");
             self.close(link, close_code::BUSY, "silent", now);
         }
+    }
+
+    fn is_silent(&self, link: LinkId, now: Instant) -> bool {
+        self.endpoint
+            .facts(link)
+            .is_none_or(|facts| now.saturating_duration_since(facts.last_heard) >= GATEWAY_SILENCE)
+    }
+
+    /// Asks a gateway for an answer, and returns whether it has owed one for too long: where packets vanish only on their way to it,
+    /// it is heard, and hears nobody.
+    fn is_deaf(&mut self, link: LinkId, now: Instant) -> bool {
+        let (Some(facts), Some(conn)) = (self.endpoint.facts(link), self.conns.get_mut(link))
+        else {
+            return false;
+        };
+        let asked_since = conn.asked_since.filter(|at| facts.last_answered < *at);
+        let asked_since = *conn.asked_since.insert(asked_since.unwrap_or(now));
+        self.endpoint.ping(link);
+
+        now.saturating_duration_since(asked_since) >= GATEWAY_SILENCE
     }
 }
