@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use lanparty_client_core::{ClientPath, ClientPathConfig, Standby};
-use lanparty_client_route::{AdapterId, Luid, TapWish};
+use lanparty_client_route::{AdapterId, DesiredTap, Luid};
 use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Refused, random_seed};
-use lanparty_member::{
+use lanparty_driver::program::random_seed;
+use lanparty_driver::{
     Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Place, Reach, Start, Who, Writer, load_identity,
 };
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
+use lanparty_session::Standby;
 use lanparty_state::{Environment, StateDir};
+use lanparty_tunnel::{ClientPath, ClientPathConfig};
 use lanparty_win32::{
     Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
 };
@@ -26,7 +28,7 @@ use lanparty_win32::{
 use crate::cli::{Action, Cli};
 use crate::doctor;
 use crate::port::TapPort;
-use crate::warden::{Order, Warden};
+use crate::route_monitor::{Order, RouteMonitor};
 
 /// The file in the state directory that says what has to be undone.
 pub(crate) const JOURNAL_FILE_NAME: &str = "lanparty-client-undo.json";
@@ -126,17 +128,22 @@ impl Run {
             driver_mtu = tap.driver_mtu(),
             "the TAP adapter is open"
         );
-        let warden = Warden::start(
+        let route_monitor = RouteMonitor::start(
             self.state.file(JOURNAL_FILE_NAME),
             self.reach.addresses.iter().map(SocketAddr::ip).collect(),
-            TapWish {
+            DesiredTap {
                 interface: Luid(tap.luid()),
                 adapter: AdapterId(tap.id().to_string()),
                 mtu: FULL_IP_MTU,
             },
         )?;
         let wake = Arc::new(Event::new()?);
-        let port = TapPort::new(tap, Arc::clone(&wake), warden.orders(), warden.ways())?;
+        let port = TapPort::new(
+            tap,
+            Arc::clone(&wake),
+            route_monitor.commands(),
+            route_monitor.ways(),
+        )?;
 
         let path = ClientPath::new(ClientPathConfig {
             mac: self.mac,
@@ -155,7 +162,7 @@ impl Run {
             version: env!("CARGO_PKG_VERSION"),
         };
         let start = Start::new(join, who, self.reach, &self.writer, port, path, waker)?;
-        warden.orders().send(Order::Attach(start.handle()));
+        route_monitor.commands().send(Order::Attach(start.handle()));
         let leaver = leave_on(Arc::clone(&stop), start.handle())?;
 
         if !join.no_realtime
@@ -167,7 +174,7 @@ impl Run {
             // The cable goes out first: nothing is to leave by the adapter while its metric is still the lowest.
             drop(port);
 
-            warden.finish().map_or(Ok(()), Err)
+            route_monitor.finish().map_or(Ok(()), Err)
         });
         clean.set();
         stop.set();

@@ -1,6 +1,6 @@
 //! The command line.
 
-mod door;
+mod limiter;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use lanparty_switch::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, Rate, RoomMode};
 use lanparty_telemetry::{Filter, Format};
 use rustls_pki_types::ServerName;
 
-pub(crate) use self::door::DoorOptions;
+pub(crate) use self::limiter::DoorOptions;
 use crate::listen::Listen;
 
 /// The public meeting point of a LAN party: players' PCs and the party's gateway connect out to it, and it passes Ethernet frames
@@ -120,7 +120,7 @@ pub(crate) struct Run {
     pub(crate) limits: LimitOptions,
     /// Whom it lets in.
     #[command(flatten)]
-    pub(crate) door: DoorOptions,
+    pub(crate) limiter: DoorOptions,
 }
 
 /// What the relay allows.

@@ -7,8 +7,8 @@ use lanparty_obs::{Drops, Traffic};
 use lanparty_telemetry::{Exposition, Kind};
 use serde_json::{Map, Value, json};
 
-use crate::door::DoorCounts;
 use crate::limit::Limit;
+use crate::limiter::ConnectionCounts;
 use crate::worker::{MemberReport, RoomReport, WorkerReport};
 
 /// Name, kind, help and value of what every worker counts.
@@ -89,7 +89,7 @@ const PER_WORKER: [Metric; 11] = [
 pub(crate) struct Status {
     pub(crate) uptime: Duration,
     pub(crate) workers: Vec<WorkerReport>,
-    pub(crate) door: DoorCounts,
+    pub(crate) limiter: ConnectionCounts,
     /// How often each limit was reached.
     pub(crate) reached: Vec<(Limit, u64)>,
     /// Resident memory in bytes, where the system tells.
@@ -120,10 +120,10 @@ impl Status {
             "members_resumed": total(|worker| worker.totals.resumed),
             "members_struck_out": total(|worker| worker.totals.struck_out),
             "door": {
-                "accepted": self.door.accepted,
-                "retried": self.door.retried,
-                "refused": self.door.refused,
-                "ignored": self.door.ignored,
+                "accepted": self.limiter.accepted,
+                "retried": self.limiter.retried,
+                "refused": self.limiter.refused,
+                "ignored": self.limiter.ignored,
             },
             "limits_reached": self.limits_json(),
             "frames_in": total(|worker| worker.totals.ingress.frames),
@@ -213,10 +213,10 @@ impl Status {
             "First packets of strangers, by what was done with them.",
         );
         for (decision, count) in [
-            ("accepted", self.door.accepted),
-            ("retried", self.door.retried),
-            ("refused", self.door.refused),
-            ("ignored", self.door.ignored),
+            ("accepted", self.limiter.accepted),
+            ("retried", self.limiter.retried),
+            ("refused", self.limiter.refused),
+            ("ignored", self.limiter.ignored),
         ] {
             text.sample(&[("decision", decision)], count);
         }
@@ -321,7 +321,7 @@ mod tests {
                 losses: Losses::default(),
                 rooms: Vec::new(),
             }],
-            door: DoorCounts::default(),
+            limiter: ConnectionCounts::default(),
             reached: vec![(Limit::Rooms, 2), (Limit::Memory, 0)],
             memory: None,
         }

@@ -33,7 +33,7 @@ pub(crate) use self::frames::Losses;
 pub(crate) use self::report::{MemberReport, RoomReport, WorkerReport};
 use self::silent::Silent;
 use crate::directory::Directory;
-use crate::door::Door;
+use crate::limiter::ConnectionLimiter;
 
 /// How many batches one turn reads before it looks at timers and owners. A batch is about 64 packets.
 const BATCHES_A_TURN: usize = 8;
@@ -45,7 +45,7 @@ const DATAGRAMS_A_FLUSH: usize = 256;
 #[derive(Clone, Copy)]
 struct Ready {
     socket: bool,
-    bell: bool,
+    waker: bool,
 }
 
 /// How long members have to take the news of a shutdown before their links are cut.
@@ -86,7 +86,7 @@ pub(crate) enum Request {
 #[derive(Debug, Clone)]
 pub(crate) struct Mailbox {
     requests: Sender<Request>,
-    bell: Arc<OwnedFd>,
+    waker: Arc<OwnedFd>,
 }
 
 impl Mailbox {
@@ -102,7 +102,7 @@ impl Mailbox {
     pub(crate) fn send(&self, request: Request) {
         if self.requests.send(request).is_ok() {
             // A bell that cannot be rung any louder is ringing already.
-            let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+            let _woken = rustix::io::write(&*self.waker, &1_u64.to_ne_bytes());
         }
     }
 }
@@ -111,7 +111,7 @@ impl Mailbox {
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) directory: Arc<Directory>,
-    pub(crate) door: Arc<Door>,
+    pub(crate) limiter: Arc<ConnectionLimiter>,
     pub(crate) patience: Patience,
     /// How many connections of one worker may not have said hello; zero is no limit.
     pub(crate) silent: usize,
@@ -137,7 +137,7 @@ pub(crate) struct Worker {
     silent: Silent,
     hasher: FlowHasher,
     requests: Receiver<Request>,
-    bell: Arc<OwnedFd>,
+    waker: Arc<OwnedFd>,
     /// When the worker ends, once it was told to.
     ends_at: Option<Instant>,
     /// Members are on their way to the next process.
@@ -155,14 +155,14 @@ impl Worker {
         shared: Shared,
     ) -> Result<(Self, Mailbox)> {
         let (sender, requests) = std::sync::mpsc::channel();
-        let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+        let waker = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .context("cannot make an eventfd")?;
-        let bell = Arc::new(bell);
+        let waker = Arc::new(waker);
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).context("the system gives no random numbers")?;
         let mailbox = Mailbox {
             requests: sender,
-            bell: Arc::clone(&bell),
+            waker: Arc::clone(&waker),
         };
 
         let worker = Self {
@@ -175,7 +175,7 @@ impl Worker {
             deadlines: Deadlines::default(),
             hasher: FlowHasher::new(u64::from_ne_bytes(seed)),
             requests,
-            bell,
+            waker,
             ends_at: None,
             departure: None,
             logs: Throttle::new(Duration::from_secs(1), 10),
@@ -266,24 +266,24 @@ impl Worker {
         interest.set(PollFlags::OUT, self.endpoint.wants_write());
         let mut fds = [
             PollFd::new(self.endpoint.socket(), interest),
-            PollFd::new(&*self.bell, PollFlags::IN),
+            PollFd::new(&*self.waker, PollFlags::IN),
         ];
         let _count = poll(&mut fds, timeout.as_ref());
-        let [socket, bell] = fds.map(|fd| !fd.revents().is_empty());
+        let [socket, waker] = fds.map(|fd| !fd.revents().is_empty());
 
-        Ready { socket, bell }
+        Ready { socket, waker }
     }
 
     fn turn(&mut self, ready: Ready, mut now: Instant) {
-        self.endpoint.set_scarce(self.shared.door.is_full());
-        if ready.bell {
+        self.endpoint.set_scarce(self.shared.limiter.is_full());
+        if ready.waker {
             self.answer(now);
         }
         let batches = if ready.socket { BATCHES_A_TURN } else { 0 };
         let mut unsent = 0;
         for _ in 0..batches {
             let has_more = self.endpoint.receive(now);
-            unsent += self.digest(now);
+            unsent += self.process_events(now);
             if !has_more {
                 break;
             }
@@ -300,20 +300,20 @@ impl Worker {
         self.endpoint.handle_timeout(now);
         self.switch.handle_timeout(now);
         self.run_deadlines(now);
-        let _datagrams = self.digest(now);
+        let _datagrams = self.process_events(now);
         self.depart(now);
         self.endpoint.flush(now);
         if self.handle_events(now) {
-            self.carry_out(now);
+            self.process_outputs(now);
             self.endpoint.flush(now);
         }
     }
 
     /// Answers those who rang.
     fn answer(&mut self, now: Instant) {
-        let mut rung = [0; 8];
+        let mut woken = [0; 8];
         // Nothing to read means that nobody rang.
-        let _rung = rustix::io::read(&*self.bell, &mut rung);
+        let _woken = rustix::io::read(&*self.waker, &mut woken);
         while let Ok(request) = self.requests.try_recv() {
             match request {
                 // Whoever asked may be gone by now.
@@ -333,10 +333,10 @@ impl Worker {
 
     /// Takes everything that the endpoint has: events before datagrams, so that a joiner is known before its first frame. Returns how many
     /// datagrams there were.
-    fn digest(&mut self, now: Instant) -> usize {
+    fn process_events(&mut self, now: Instant) -> usize {
         self.handle_events(now);
         let datagrams = self.handle_datagrams(now);
-        self.carry_out(now);
+        self.process_outputs(now);
 
         datagrams
     }
@@ -364,7 +364,7 @@ impl Worker {
         self.ends_at = now.checked_add(FAREWELL);
         self.announce_restart(NEXT_RELAY, (APART, SPREAD), false, now);
         self.switch.close();
-        self.carry_out(now);
+        self.process_outputs(now);
         self.turn_away_the_rest(now);
     }
 }

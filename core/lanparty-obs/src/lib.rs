@@ -7,5 +7,5 @@ mod status;
 
 pub use counters::{Counters, Drops, Traffic};
 pub use drop_reason::DropReason;
-pub use event::{Action, FrameEvent, HeaderFields, TypeOrLength, Way};
+pub use event::{Action, Direction, FrameEvent, HeaderFields, TypeOrLength};
 pub use status::{PortLoss, StatusLine};

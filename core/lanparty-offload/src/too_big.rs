@@ -2,7 +2,6 @@
 //! (RFC 4443).
 
 use std::net::Ipv4Addr;
-use std::time::{Duration, Instant};
 
 use lanparty_proto::MacAddr;
 
@@ -205,48 +204,6 @@ fn quote_into<'o>(
     Ok((len, packet))
 }
 
-/// A token bucket for answers (RFC 4443, 2.4(f); RFC 1812, 4.3.2.8).
-#[derive(Debug, Clone, Copy)]
-pub struct RateLimit {
-    interval: Duration,
-    burst: u32,
-    tokens: u32,
-    refilled: Option<Instant>,
-}
-
-impl RateLimit {
-    /// Allows one event per `interval` and `burst` at once.
-    pub const fn new(interval: Duration, burst: u32) -> Self {
-        Self {
-            interval,
-            burst,
-            tokens: burst,
-            refilled: None,
-        }
-    }
-
-    /// Returns whether one more may happen now, and counts it if so.
-    pub fn allow(&mut self, now: Instant) -> bool {
-        let since = *self.refilled.get_or_insert(now);
-        let interval = self.interval.as_nanos().max(1);
-        let whole = now.saturating_duration_since(since).as_nanos() / interval;
-        let refill = u32::try_from(whole).unwrap_or(u32::MAX);
-        if refill > 0 {
-            self.tokens = self.tokens.saturating_add(refill).min(self.burst);
-            // Keep the part of an interval that has passed, unless the bucket is full anyway.
-            let kept = self
-                .interval
-                .checked_mul(refill)
-                .and_then(|passed| since.checked_add(passed));
-            self.refilled = Some(kept.filter(|kept| *kept <= now).unwrap_or(now));
-        }
-        let allowed = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-
-        allowed
-    }
-}
-
 /// Returns the IPv4 or IPv6 packet length that `frame` claims, without padding; `None` if it is not IP.
 pub fn packet_len(frame: &[u8]) -> Option<usize> {
     let network = Network::parse(frame)?;
@@ -266,18 +223,6 @@ mod tests {
     use crate::headers::UDP;
 
     #[test]
-    fn the_bucket_gives_its_burst_and_then_one_an_interval() {
-        let start = start();
-        let mut limit = RateLimit::new(Duration::from_millis(100), 2);
-
-        assert!(limit.allow(start) && limit.allow(start));
-        assert!(!limit.allow(start + Duration::from_millis(99)));
-        assert!(limit.allow(start + Duration::from_millis(150)));
-        assert!(!limit.allow(start + Duration::from_millis(199)));
-        assert!(limit.allow(start + Duration::from_millis(200)));
-    }
-
-    #[test]
     fn nobody_is_answered_about_groups_fragments_and_errors() {
         let mut question = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 28];
         question.extend([0, 1, 0x40, 0, 64, UDP, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
@@ -295,13 +240,5 @@ mod tests {
         assert_eq!(silence(20, 0), Err(Silence::MayFragment));
         assert_eq!(silence(21, 1), Err(Silence::LaterFragment));
         assert_eq!(silence(14, 0x65), Err(Silence::NotIp));
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "any instant will do to count from"
-    )]
-    fn start() -> Instant {
-        Instant::now()
     }
 }

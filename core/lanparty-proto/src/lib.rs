@@ -3,8 +3,8 @@
 //! Everything here turns bytes into values or values into bytes. Nothing reads a clock, opens a socket or allocates per
 //! frame. `docs/protocol.md` numbers the clauses that this code cites.
 
+pub mod address_info;
 pub mod budget;
-pub mod claims;
 pub mod ethernet;
 pub mod mac;
 pub mod overlay;

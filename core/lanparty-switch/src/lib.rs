@@ -3,7 +3,7 @@
 //! A [`Switch`] decides and never acts. It is told about hellos, datagrams, ends of connections and the time; it answers with a
 //! [`Verdict`] or with [`Output`]s, which the caller carries out. Drive it like this:
 //!
-//! 1. [`Switch::handle_hello`] for a connection's first message; on success keep the [`Attachment`] beside the connection, else
+//! 1. [`Switch::handle_hello`] for a connection's first message; on success keep the [`Membership`] beside the connection, else
 //!    send the reject and close.
 //! 2. [`Switch::handle_datagram`] for every datagram, and send what the verdict says.
 //! 3. [`Switch::handle_budget`], [`Switch::handle_stats`], [`Switch::handle_leave`] and [`Switch::handle_lost`] as they happen.
@@ -22,7 +22,6 @@
 mod admission;
 mod beside;
 mod blocks;
-mod bucket;
 mod fights;
 mod foreign;
 mod halves;
@@ -39,10 +38,10 @@ mod succession;
 mod switch;
 mod verdict;
 
-pub use bucket::Rate;
 pub use join::Joiner;
+pub use lanparty_bounds::Rate;
 pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
-pub use member::{Attachment, ConnId, Token};
+pub use member::{ConnId, Membership, Token};
 pub use narrow::{RELAY_SEQUENCE, split_datagram};
 pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
 pub use succession::{MemberRecord, RoomRecord};

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Hello, PeerInfo, Role, Stats};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
@@ -10,7 +11,6 @@ use lanparty_proto::{MacAddr, PeerId};
 
 use crate::admission;
 use crate::beside::Former;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
 
@@ -26,13 +26,13 @@ pub type Token = [u8; 16];
 /// Every admission makes a new one, and only the newest of a place is good for anything: what an old connection still does or
 /// has done to it cannot touch the place that a newer connection has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attachment {
+pub struct Membership {
     pub(crate) room: usize,
     pub(crate) seat: usize,
     pub(crate) serial: u64,
 }
 
-impl Attachment {
+impl Membership {
     /// Returns the room's number on this switch, which another room may have once it is gone.
     pub const fn room(self) -> usize {
         self.room
@@ -47,7 +47,7 @@ pub(crate) struct Member {
     /// What its hello said to tell one start of the program from another.
     pub(crate) instance: Option<Token>,
     pub(crate) generation: u64,
-    /// The [`Attachment`] that is good.
+    /// The [`Membership`] that is good.
     pub(crate) serial: u64,
     /// The connection, unless it broke.
     pub(crate) conn: Option<ConnId>,
@@ -140,11 +140,11 @@ impl Identity {
 /// A member's token buckets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Buckets {
-    pub(crate) broadcast: Bucket,
-    pub(crate) unknown: Bucket,
-    pub(crate) arp: Bucket,
-    pub(crate) bytes: Bucket,
-    pub(crate) strikes: Bucket,
+    pub(crate) broadcast: TokenBucket,
+    pub(crate) unknown: TokenBucket,
+    pub(crate) arp: TokenBucket,
+    pub(crate) bytes: TokenBucket,
+    pub(crate) strikes: TokenBucket,
     /// What the gateway is told of its frames with foreign sources.
-    pub(crate) foreign: Bucket,
+    pub(crate) foreign: TokenBucket,
 }

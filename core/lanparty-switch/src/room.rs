@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
 use lanparty_proto::ethernet::HEADER_LEN;
@@ -12,7 +13,6 @@ use lanparty_proto::split::Part;
 use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy};
 
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
 use crate::halves::Paired;
 use crate::limits::Limits;
 use crate::member::{Identity, Member};
@@ -37,7 +37,7 @@ pub(crate) struct Room {
     /// The source of the frame that was just dropped for it.
     pub(crate) foreign_source: Option<MacAddr>,
     /// What the gateway is told of such frames.
-    pub(crate) foreign_rate: Bucket,
+    pub(crate) foreign_rate: TokenBucket,
     pub(crate) created: Instant,
     /// It came from another relay process, and its members are on their way.
     pub(crate) is_arriving: bool,
@@ -332,14 +332,14 @@ fn check_rates(
         return Err(reason);
     }
     let amount = u64::try_from(len).unwrap_or(u64::MAX);
-    let spared = if len > SMALL {
-        limits.bytes.spare(amount)
+    let reserve = if len > SMALL {
+        limits.bytes.reserve(amount)
     } else {
         0
     };
     if !buckets
         .bytes
-        .take_sparing(limits.bytes, amount, spared, now)
+        .take_leaving(limits.bytes, amount, reserve, now)
     {
         return Err(DropReason::RateBytes);
     }

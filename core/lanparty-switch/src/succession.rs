@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{LeaveReason, Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
@@ -15,10 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::reject;
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
 use crate::halves::Halves;
-use crate::member::{Attachment, Buckets, Identity, Member, Token};
+use crate::member::{Buckets, Identity, Member, Membership, Token};
 use crate::narrow::RELAY_SEQUENCE;
 use crate::room::Room;
 use crate::roster::Roster;
@@ -140,13 +140,13 @@ impl Switch {
             // Who is blocked is said every second.
             blocks: Blocks::default(),
             foreign_source: None,
-            foreign_rate: Bucket::default(),
+            foreign_rate: TokenBucket::default(),
             created: now,
             is_arriving: true,
             gateway_awaited: None,
         });
         self.members += places.len();
-        let places = places.into_iter().map(|(seat, serial)| Attachment {
+        let places = places.into_iter().map(|(seat, serial)| Membership {
             room: slot,
             seat,
             serial,

@@ -9,7 +9,7 @@ use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 
 use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
-use crate::member::{Attachment, ConnId, Member};
+use crate::member::{ConnId, Member, Membership};
 use crate::narrow::RELAY_SEQUENCE;
 use crate::room::{Decision, Found, Going};
 use crate::rooms::Rooms;
@@ -82,9 +82,9 @@ pub struct Switch {
     pub(crate) is_closing: bool,
     pub(crate) outputs: VecDeque<Output>,
     /// Detached places in the order in which they go; one that was taken up again has another serial by then.
-    pub(crate) expiries: VecDeque<(Instant, Attachment)>,
+    pub(crate) expiries: VecDeque<(Instant, Membership)>,
     /// Connections that newer ones joined beside, and until when they may stay.
-    pub(crate) formers: VecDeque<(Instant, Attachment)>,
+    pub(crate) formers: VecDeque<(Instant, Membership)>,
     /// Where halves become a frame.
     frame: Vec<u8>,
     pub(crate) totals: Totals,
@@ -120,7 +120,7 @@ impl Switch {
     /// A member that sent too many malformed ones is gone afterwards; its [`Output::Close`] says so.
     pub fn handle_datagram<'a>(
         &'a mut self,
-        from: Attachment,
+        from: Membership,
         datagram: &'a [u8],
         now: Instant,
     ) -> Verdict<'a> {
@@ -166,7 +166,7 @@ impl Switch {
     }
 
     /// Takes note that the largest overlay datagram which the connection carries is `budget` bytes now.
-    pub fn handle_budget(&mut self, from: Attachment, budget: usize) {
+    pub fn handle_budget(&mut self, from: Membership, budget: usize) {
         if let Some(member) = self.member_mut(from) {
             member.budget = budget.min(member.agreed);
             self.tell_budget(from.room);
@@ -174,7 +174,7 @@ impl Switch {
     }
 
     /// Takes note of a member's own counters.
-    pub fn handle_stats(&mut self, from: Attachment, stats: Stats, now: Instant) {
+    pub fn handle_stats(&mut self, from: Membership, stats: Stats, now: Instant) {
         if let Some(member) = self.member_mut(from) {
             member.last_seen = now;
             member.stats = Some(stats);
@@ -184,7 +184,7 @@ impl Switch {
     /// Removes a member at once: it said so, or was thrown out.
     ///
     /// Returns `None` if the place is somebody else's by now, or nobody's: then nothing happens.
-    pub fn handle_leave(&mut self, from: Attachment, reason: LeaveReason) -> Option<Left> {
+    pub fn handle_leave(&mut self, from: Membership, reason: LeaveReason) -> Option<Left> {
         self.hold_or_forget(from)?;
         let room = self.rooms.get_mut(from.room)?;
         let member = room.roster.remove(from.seat)?;
@@ -220,7 +220,7 @@ impl Switch {
     /// Keeps the place of a member whose connection broke, for a while.
     ///
     /// Does nothing if a newer connection has the place: the end of an old connection cannot evict the new one.
-    pub fn handle_lost(&mut self, from: Attachment, now: Instant) {
+    pub fn handle_lost(&mut self, from: Membership, now: Instant) {
         if self.give_back(from) {
             return;
         }
@@ -233,7 +233,7 @@ impl Switch {
         member.halves.clear();
         member.serial = serial;
         let peer = member.identity.peer();
-        let kept = Attachment { serial, ..from };
+        let kept = Membership { serial, ..from };
         self.outputs.extend(former.map(Former::closed));
         self.tell_others(kept, &Message::PeerDetached(PeerRef { peer }));
         self.tell_budget(from.room);
@@ -271,14 +271,14 @@ impl Switch {
     }
 
     /// Returns the room and the peer id of whoever holds `place`.
-    pub fn whereabouts(&self, place: Attachment) -> Option<(RoomId, PeerId)> {
+    pub fn whereabouts(&self, place: Membership) -> Option<(RoomId, PeerId)> {
         let peer = self.member(place)?.identity.peer();
 
         Some((self.rooms.get(place.room)?.id, peer))
     }
 
     /// Returns how many malformed datagrams the connection that holds `place` has sent.
-    pub fn strikes(&self, place: Attachment) -> u32 {
+    pub fn strikes(&self, place: Membership) -> u32 {
         self.member(place).map_or(0, |member| member.strikes)
     }
 
@@ -323,13 +323,13 @@ impl Switch {
     }
 
     /// Returns the member that `from` holds the place of, if it still does.
-    pub(crate) fn member(&self, from: Attachment) -> Option<&Member> {
+    pub(crate) fn member(&self, from: Membership) -> Option<&Member> {
         let member = self.rooms.get(from.room)?.roster.get(from.seat)?;
 
         (member.serial == from.serial).then_some(member)
     }
 
-    pub(crate) fn member_mut(&mut self, from: Attachment) -> Option<&mut Member> {
+    pub(crate) fn member_mut(&mut self, from: Membership) -> Option<&mut Member> {
         let member = self.rooms.get_mut(from.room)?.roster.get_mut(from.seat)?;
 
         (member.serial == from.serial).then_some(member)
@@ -354,7 +354,7 @@ impl Switch {
     }
 
     /// Sends `message` to every connected member of the room of `place` but the one that holds it.
-    pub(crate) fn tell_others(&mut self, place: Attachment, message: &Message) {
+    pub(crate) fn tell_others(&mut self, place: Membership, message: &Message) {
         let Some(room) = self.rooms.get(place.room) else {
             return;
         };
@@ -370,7 +370,7 @@ impl Switch {
 
     fn forward<'a>(
         &'a mut self,
-        from: Attachment,
+        from: Membership,
         going: Going,
         datagram: &'a [u8],
     ) -> Verdict<'a> {
@@ -413,7 +413,7 @@ impl Switch {
         })
     }
 
-    fn count_drop(&mut self, from: Attachment, reason: DropReason) {
+    fn count_drop(&mut self, from: Membership, reason: DropReason) {
         self.totals.drops.add(reason);
         if let Some(member) = self.member_mut(from) {
             member.drops.add(reason);
@@ -421,7 +421,7 @@ impl Switch {
     }
 
     /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12).
-    fn strike(&mut self, from: Attachment, now: Instant) {
+    fn strike(&mut self, from: Membership, now: Instant) {
         let (rate, most) = (self.limits.strikes, self.limits.strikes_in_total);
         let Some(member) = self.member_mut(from) else {
             return;

@@ -18,7 +18,7 @@ use lanparty_proto::split::{first_half_len, part_header};
 use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay};
 use lanparty_samples::hello;
 use lanparty_switch::{
-    Attachment, ConnId, DEFAULT_NATIVE_MTU, Fit, Joiner, Limits, MAX_BUDGET, Output, RoomMode,
+    ConnId, DEFAULT_NATIVE_MTU, Fit, Joiner, Limits, MAX_BUDGET, Membership, Output, RoomMode,
     Switch, Verdict,
 };
 
@@ -42,7 +42,7 @@ struct Party {
 /// A member as its connection sees it.
 #[derive(Debug, Clone)]
 struct Seat {
-    at: Attachment,
+    at: Membership,
     conn: ConnId,
     welcome: Welcome,
 }

@@ -27,16 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) stride: usize,
 }
 
-/// What a system can do with UDP sockets beyond what every system can.
-#[derive(Debug, Clone, Copy)]
-pub struct UdpSystem {
-    /// Mends the options of a socket after quinn-udp has set them.
-    pub prepare: fn(&UdpSocket),
-    /// Sends some of the trains, the first ones, and returns how many left; an error is the first one's.
-    ///
-    /// `WouldBlock` says that the socket is full, `Unsupported` that the train cannot be cut there.
-    pub send: fn(&UdpSocket, &mut dyn Iterator<Item = Train<'_>>) -> io::Result<usize>,
-}
+/// What the system of this program can do with its UDP sockets.
+pub type UdpSystem = lanparty_offload::train::UdpSystem<UdpSocket>;
 
 /// How many packets one train may have (Linux's `UDP_MAX_SEGMENTS` before 6.9).
 const MAX_SEGMENTS: usize = 64;
@@ -94,10 +86,10 @@ impl TrainSocket {
             },
             Io::Full,
         );
-        if let Some(system) = &system {
-            (system.prepare)(&socket);
-        }
         widen(&socket);
+        if let Some(system) = &system {
+            (system.prepare)(&socket, RECEIVE_BUFFER);
+        }
 
         Ok(Self {
             socket,
@@ -248,20 +240,13 @@ fn send_plain(
     Ok(1)
 }
 
-/// Asks for large buffers: without the right to exceed the system's bound, gets what the bound allows.
+/// Asks for large buffers, and gets what the system's bound allows. A [`UdpSystem`] may force more.
 fn widen(socket: &UdpSocket) {
-    #[cfg(target_os = "linux")]
-    let is_forced =
-        rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER).is_ok();
-    #[cfg(not(target_os = "linux"))]
-    let is_forced = false;
     let socket = socket2::SockRef::from(socket);
-    let received = if is_forced {
-        Ok(())
-    } else {
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)
-    };
-    if let Err(error) = received.and_then(|()| socket.set_send_buffer_size(SEND_BUFFER)) {
+    let widened = socket
+        .set_recv_buffer_size(RECEIVE_BUFFER)
+        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
+    if let Err(error) = widened {
         tracing::debug!(%error, "socket buffers stay at what the system gives");
     }
 }
@@ -281,7 +266,7 @@ mod tests {
     ) -> (TrainSocket, UdpSocket) {
         let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let system = UdpSystem {
-            prepare: |_| (),
+            prepare: |_, _| (),
             send,
         };
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_net::{
-    CloseCause, Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings,
-    RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
+    AcceptPolicy, CloseCause, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
+    PendingConnection, RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
 use lanparty_queue::{Class, Pace};
 
@@ -21,7 +21,7 @@ const NAME: &str = "lanparty-relay.local";
 /// Does the same with everybody.
 struct Always(Decision);
 
-impl Gatekeeper for Always {
+impl AcceptPolicy for Always {
     fn decide(
         &mut self,
         _remote: SocketAddr,
@@ -36,9 +36,9 @@ impl Gatekeeper for Always {
         self.0
     }
 
-    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_connected(&mut self, _guest: PendingConnection, _now: Instant) {}
 
-    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_gone(&mut self, _guest: PendingConnection, _now: Instant) {}
 }
 
 const OPEN: Decision = Decision::Accept { pace: Pace::Off };
@@ -231,7 +231,7 @@ fn a_refused_member_learns_it_at_once() {
 /// Asks everybody to prove its address, and counts how often.
 struct Strict(Arc<Mutex<u32>>);
 
-impl Gatekeeper for Strict {
+impl AcceptPolicy for Strict {
     fn decide(
         &mut self,
         _remote: SocketAddr,
@@ -247,9 +247,9 @@ impl Gatekeeper for Strict {
         Decision::Retry
     }
 
-    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_connected(&mut self, _guest: PendingConnection, _now: Instant) {}
 
-    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_gone(&mut self, _guest: PendingConnection, _now: Instant) {}
 }
 
 #[test]
@@ -337,18 +337,18 @@ fn an_end_carries_its_code_and_text() {
 
 /// Writes down how handshakes end.
 #[derive(Clone, Default)]
-struct Book(Arc<Mutex<(Vec<Guest>, Vec<Guest>)>>);
+struct Book(Arc<Mutex<(Vec<PendingConnection>, Vec<PendingConnection>)>>);
 
-impl Gatekeeper for Book {
+impl AcceptPolicy for Book {
     fn decide(&mut self, _: SocketAddr, _: bool, _: bool, _: Instant) -> Decision {
         OPEN
     }
 
-    fn handle_connected(&mut self, guest: Guest, _: Instant) {
+    fn handle_connected(&mut self, guest: PendingConnection, _: Instant) {
         self.0.lock().unwrap().0.push(guest);
     }
 
-    fn handle_gone(&mut self, guest: Guest, _: Instant) {
+    fn handle_gone(&mut self, guest: PendingConnection, _: Instant) {
         self.0.lock().unwrap().1.push(guest);
     }
 }

@@ -1,7 +1,8 @@
 //! Small files that outlive a process: keys, identities, bindings.
 //!
 //! Written to a temporary file, flushed to the disk and renamed, so that a crash at any moment leaves the old file or the new one.
-//! Private where the system has file modes: a file that others may read is refused, since its secret may be known.
+//! Private where the system has file modes: a file that others may read is refused, since its secret may be known. This is the one
+//! place of `io/` that names a kind of system: the mode is part of how a file is made, and a crate of `os/` for it would be three lines.
 
 mod leftovers;
 

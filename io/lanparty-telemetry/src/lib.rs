@@ -2,12 +2,8 @@
 
 mod exposition;
 mod logs;
-#[cfg(unix)]
-mod supervisor;
 mod throttle;
 
 pub use exposition::{Exposition, Kind};
 pub use logs::{Filter, Format, InitError, ParseFilterError, ParseFormatError, init};
-#[cfg(unix)]
-pub use supervisor::Supervisor;
 pub use throttle::Throttle;

@@ -17,16 +17,16 @@ const MIN_MTU_V6: u32 = 1280;
 
 /// What the party needs from this PC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct DesiredState {
     /// The relay's addresses, to be reached past the TAP whatever the party's LAN says.
     pub relays: Vec<IpAddr>,
     /// The TAP, once it is open.
-    pub tap: Option<TapWish>,
+    pub tap: Option<DesiredTap>,
 }
 
 /// What the TAP needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TapWish {
+pub struct DesiredTap {
     /// Its interface.
     pub interface: Luid,
     /// Its adapter.
@@ -80,7 +80,7 @@ pub struct Plan {
 }
 
 /// Compares what is wished for with what is there. `ours` are the routes that we added before.
-pub fn plan(wish: &Wish, snapshot: &Snapshot, ours: &[Route]) -> Plan {
+pub fn plan(wish: &DesiredState, snapshot: &Snapshot, ours: &[Route]) -> Plan {
     let mut plan = Plan::default();
     let tap = wish.tap.as_ref().map(|tap| tap.interface);
     for relay in &wish.relays {
@@ -155,7 +155,7 @@ impl Plan {
         }
     }
 
-    fn set_up(&mut self, tap: &TapWish, snapshot: &Snapshot) {
+    fn set_up(&mut self, tap: &DesiredTap, snapshot: &Snapshot) {
         for family in Family::ALL {
             self.set_interface(tap, family, snapshot);
         }
@@ -188,7 +188,7 @@ impl Plan {
         self.default_routes.extend(by_tap);
     }
 
-    fn set_interface(&mut self, tap: &TapWish, family: Family, snapshot: &Snapshot) {
+    fn set_interface(&mut self, tap: &DesiredTap, family: Family, snapshot: &Snapshot) {
         let Some(interface) = snapshot.interfaces.get(&(tap.interface, family)) else {
             return;
         };
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_relay_on_the_same_link_is_pinned_to_the_link() {
-        let near = Wish {
+        let near = DesiredState {
             relays: vec!["192.168.1.77".parse().unwrap()],
             tap: None,
         };

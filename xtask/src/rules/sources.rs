@@ -14,6 +14,9 @@ const FOLDERS: [&str; 7] = ["core", "io", "os", "apps", "testing", "xtask", "fuz
 /// The one file outside `os/` with unsafe code: the test bed's raw sockets must not share the product's mistakes.
 const RAW_SOCKETS_OF_TESTS: &str = "testing/lanparty-e2e/src/raw.rs";
 
+/// The one file of `io/` that names a kind of system: a file's mode is its privacy, and one function decides that for every system.
+const FILE_MODES: &str = "io/lanparty-state/src/lib.rs";
+
 /// Checks every source file and every manifest below `root`.
 ///
 /// # Errors
@@ -122,6 +125,11 @@ fn check_source(path: &str, text: &str) -> Vec<String> {
     if !may_be_unsafe && has_word(&code(text), "unsafe") {
         broken.push(format!("{path}: unsafe code lives in os/ alone"));
     }
+    if path.starts_with("io/") && path != FILE_MODES && code(text).contains("std::os::") {
+        broken.push(format!(
+            "{path}: io/ acts portably; what names a system lives in os/"
+        ));
+    }
 
     broken
 }
@@ -201,6 +209,17 @@ mod tests {
             check_file("testing/lanparty-e2e/src/raw.rs", text),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn portable_crates_name_no_system() {
+        let text = "use std::os::fd::OwnedFd;\n";
+
+        assert_eq!(check_file("io/a/src/lib.rs", text).len(), 1);
+        assert_eq!(check_file("os/a/src/lib.rs", text), Vec::<String>::new());
+        assert_eq!(check_file(FILE_MODES, text), Vec::<String>::new());
+        let comment = "// std::os::fd\n";
+        assert_eq!(check_file("io/a/src/lib.rs", comment), Vec::<String>::new());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 
+use lanparty_device::FrameDevice as _;
 use lanparty_offload::VnetHeader;
 use lanparty_packet::PacketSocket;
 use lanparty_proto::MacAddr;
@@ -70,7 +71,7 @@ fn checksum(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use lanparty_proto::Frame;
-    use lanparty_proto::claims::Said;
+    use lanparty_proto::address_info::AddressInfo;
 
     use super::*;
 
@@ -81,8 +82,8 @@ mod tests {
 
         let frame = Frame::parse(&bytes).unwrap();
         assert!(matches!(
-            Said::read(&frame),
-            Said::Dhcp(dhcp) if !dhcp.is_reply() && dhcp.client() == asker
+            AddressInfo::read(&frame),
+            AddressInfo::Dhcp(dhcp) if !dhcp.is_reply() && dhcp.client() == asker
         ));
         assert_eq!(checksum(&bytes[14..34]), 0);
     }

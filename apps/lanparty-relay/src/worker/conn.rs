@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lanparty_ctrl::{Decoder, Hello, MAX_UNADMITTED};
 use lanparty_net::LinkId;
-use lanparty_switch::Attachment;
+use lanparty_switch::Membership;
 
 /// One connection.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub(crate) enum Phase {
     /// Its hello is there, and the path's MTU is still being found.
     Settling(Box<Hello>),
     /// It has a place.
-    Member(Attachment),
+    Member(Membership),
     /// It was told to go, and has a moment to read why; the close says it again.
     Leaving {
         /// One of [`lanparty_ctrl::close_code`].
@@ -66,7 +66,7 @@ impl Conn {
     }
 
     /// Returns the place in a room, if it has one.
-    pub(crate) const fn place(&self) -> Option<Attachment> {
+    pub(crate) const fn place(&self) -> Option<Membership> {
         match self.phase {
             Phase::Member(place) => Some(place),
             Phase::Silent | Phase::Settling(_) | Phase::Leaving { .. } => None,

@@ -10,7 +10,7 @@ use lanparty_ctrl::{
 use lanparty_net::{CloseCause, LinkId, UPLINK_DEFICIT};
 use lanparty_proto::budget;
 use lanparty_queue::{BitRate, Pace};
-use lanparty_switch::{Attachment, ConnId, Joiner, Output};
+use lanparty_switch::{ConnId, Joiner, Membership, Output};
 
 use super::Worker;
 use super::conn::{Conn, Phase};
@@ -158,7 +158,7 @@ impl Worker {
         };
         let mut home = self.shared.directory.claim(&hello.room, self.number);
         if home == Home::Full && self.switch.make_way() {
-            self.carry_out(now);
+            self.process_outputs(now);
             home = self.shared.directory.claim(&hello.room, self.number);
         }
         match home {
@@ -169,7 +169,7 @@ impl Worker {
                 return;
             }
             Home::Full => {
-                self.shared.door.note(Limit::Rooms, facts.remote, now);
+                self.shared.limiter.note(Limit::Rooms, facts.remote, now);
                 let message = "the relay has as many rooms as it may have; try again later or use another relay";
                 self.turn_away(link, (RejectCode::RelayFull, message.to_owned()), now);
                 return;
@@ -194,7 +194,7 @@ impl Worker {
                 ];
                 let limit = limits.iter().find(|(code, _)| *code == reject.0);
                 if let Some((_, limit)) = limit {
-                    self.shared.door.note(*limit, facts.remote, now);
+                    self.shared.limiter.note(*limit, facts.remote, now);
                 }
                 if let Some(left_out) = self.logs.pass(now) {
                     tracing::info!(remote = %facts.remote, room = %hello.room, code = ?reject.0, left_out, "not admitted: {}", reject.1);
@@ -212,7 +212,7 @@ impl Worker {
         token: [u8; 16],
         hello: &Hello,
         now: Instant,
-    ) -> Result<Attachment, (RejectCode, String)> {
+    ) -> Result<Membership, (RejectCode, String)> {
         let elsewhere = self.shared.directory.members_elsewhere(self.number);
         self.switch.set_members_elsewhere(elsewhere);
         let joiner = Joiner {
@@ -227,7 +227,7 @@ impl Worker {
             .map_err(|reject| (reject.code, reject.message))
     }
 
-    fn admitted(&mut self, link: LinkId, place: Attachment, hello: &Hello, remote: SocketAddr) {
+    fn admitted(&mut self, link: LinkId, place: Membership, hello: &Hello, remote: SocketAddr) {
         if let Some(conn) = self.conns.get_mut(link) {
             conn.phase = Phase::Member(place);
             conn.decoder.set_limit(MAX_ADMITTED);
@@ -270,7 +270,7 @@ impl Worker {
     }
 
     /// Sends and does what the switch wants.
-    pub(super) fn carry_out(&mut self, now: Instant) {
+    pub(super) fn process_outputs(&mut self, now: Instant) {
         let mut any = false;
         while let Some(output) = self.switch.poll_output() {
             any = true;
@@ -366,7 +366,7 @@ impl Worker {
         };
         tracing::info!(remote = %conn.remote, reason = reason.as_str(), message, "shown out");
         if reason == LeaveReason::Malformed {
-            self.shared.door.punish(conn.remote, now);
+            self.shared.limiter.punish(conn.remote, now);
         }
         let goodbye = Disconnect {
             reason,
@@ -396,7 +396,7 @@ impl Worker {
         }
     }
 
-    fn leave(&mut self, place: Attachment, reason: LeaveReason) {
+    fn leave(&mut self, place: Membership, reason: LeaveReason) {
         if let Some(left) = self.switch.handle_leave(place, reason) {
             tracing::info!(
                 peer = left.member.0,

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use lanparty_net::{Endpoint, LinkId};
-use lanparty_obs::{Action, DropReason, FrameEvent, Way};
+use lanparty_obs::{Action, Direction, DropReason, FrameEvent};
 use lanparty_offload::FlowClass;
 use lanparty_proto::{PeerId, RoomId, overlay};
 use lanparty_queue::Class;
-use lanparty_switch::{Attachment, Dropped, Fit, Forward, Target, Verdict, split_datagram};
+use lanparty_switch::{Dropped, Fit, Forward, Membership, Target, Verdict, split_datagram};
 use lanparty_telemetry::Throttle;
 
 use super::Worker;
@@ -77,7 +77,7 @@ impl Worker {
         }
     }
 
-    fn handle_datagram(&mut self, link: LinkId, place: Attachment, datagram: &Bytes, now: Instant) {
+    fn handle_datagram(&mut self, link: LinkId, place: Membership, datagram: &Bytes, now: Instant) {
         // Asked before the switch is: with its last malformed datagram a member is gone.
         let logged = tracing::enabled!(target: "frames", tracing::Level::TRACE);
         let sender = logged.then(|| self.switch.whereabouts(place)).flatten();
@@ -116,7 +116,7 @@ impl Worker {
     }
 
     #[cold]
-    fn log_malformed(&mut self, link: LinkId, place: Attachment, reason: DropReason, now: Instant) {
+    fn log_malformed(&mut self, link: LinkId, place: Membership, reason: DropReason, now: Instant) {
         if let Some(left_out) = self.logs.pass(now) {
             let remote = self.conns.get(link).map(|conn| conn.remote);
             let count = self.switch.strikes(place);
@@ -219,7 +219,7 @@ fn log_forward(sender: Sender, forward: &Forward<'_>) {
 }
 
 fn event((_, peer): Sender, frame: &[u8], action: Action) -> FrameEvent {
-    FrameEvent::new(Way::Across, Some(peer), frame, action)
+    FrameEvent::new(Direction::Across, Some(peer), frame, action)
 }
 
 /// Writes the line (SPEC R16). Room and peer are those of the connection, not what the datagram says (SPEC D3).
@@ -231,7 +231,7 @@ fn log_frame((room, peer): Sender, event: &FrameEvent) {
     let header = event.header;
     tracing::trace!(
         target: "frames",
-        direction = event.way.as_str(),
+        direction = event.direction.as_str(),
         room = room.0,
         peer = peer.0,
         source = header.map(|header| display(header.source)),

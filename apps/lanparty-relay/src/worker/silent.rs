@@ -63,7 +63,7 @@ impl Worker {
         };
         if let Some(conn) = self.conns.get(crowded_out) {
             let limit = Limit::SilentConnections;
-            self.shared.door.note(limit, conn.remote, now);
+            self.shared.limiter.note(limit, conn.remote, now);
         }
         let why = "too many connections have not said hello";
         self.close(crowded_out, close_code::BUSY, why, now);

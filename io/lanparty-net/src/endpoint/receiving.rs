@@ -7,8 +7,8 @@ use bytes::Bytes;
 use quinn_proto::{DatagramEvent, EcnCodepoint, Transmit};
 
 use super::sending::heading;
-use super::{Endpoint, Side, is_v4, mark, outlet};
-use crate::gate::{Decision, Guest};
+use super::{Endpoint, Side, egress, is_v4, mark};
+use crate::accept::{Decision, PendingConnection};
 use crate::link::{LinkEvent, LinkId};
 use crate::sensor::Reports;
 use crate::trains::TrainSocket;
@@ -90,14 +90,14 @@ impl Endpoint {
                     .accept(incoming, now, &mut self.contents, Some(Arc::new(config)))
                 {
                     Ok((handle, conn)) => {
-                        let outlet = outlet(pace, remote);
-                        let link = self.insert(handle, conn, validated, outlet, reports, now);
+                        let egress = egress(pace, remote);
+                        let link = self.insert(handle, conn, validated, egress, reports, now);
                         if let Side::Relay { handshakes, .. } = &mut self.side {
                             handshakes.begin(link, now);
                         }
                     }
                     Err(error) => {
-                        let guest = Guest {
+                        let guest = PendingConnection {
                             remote,
                             was_validated: validated,
                             is_connected: false,
