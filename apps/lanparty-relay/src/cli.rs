@@ -217,7 +217,6 @@ impl LimitOptions {
     /// Returns what the switch is told.
     pub(crate) fn to_limits(&self) -> Limits {
         Limits {
-            rooms: self.max_rooms,
             members: self.max_members,
             clients_per_room: self.max_clients_per_room,
             mode: self.room_mode,

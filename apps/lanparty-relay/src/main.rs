@@ -5,7 +5,6 @@ mod directory;
 mod failure;
 mod handover;
 mod identity;
-mod limit;
 mod limiter;
 mod listen;
 mod ports;

@@ -12,13 +12,14 @@ use lanparty_linux::realtime::RealtimePriority;
 use lanparty_linux::steer::Aim;
 use lanparty_linux::{Supervisor, UDP};
 use lanparty_net::{Endpoint, RelaySettings};
+use lanparty_relay_core::Directory;
 use lanparty_state::{Environment, StateDir};
-use lanparty_switch::{RoomRecord, Switch};
+use lanparty_switch::RoomRecord;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::cli::{self, Run};
-use crate::directory::Directory;
+use crate::directory::SharedDirectory;
 use crate::failure::Failure;
 use crate::handover::{self, HandoverState};
 use crate::identity;
@@ -55,12 +56,11 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
         ports.metrics.as_ref(),
         relay.mailboxes.clone(),
         Arc::clone(&relay.shared.limiter),
-        run.limiter.memory.saturating_mul(1024 * 1024),
         predecessor.is_some(),
     )
     .map_err(Failure::Refused)?;
     std::thread::Builder::new()
-        .name("window".to_owned())
+        .name("status".to_owned())
         .spawn(move || server.serve())
         .context("cannot start a thread")?;
     let word = if predecessor.is_some() {
@@ -163,8 +163,9 @@ impl Relay {
         settings: &RelaySettings,
         rooms: Vec<Vec<RoomRecord>>,
     ) -> Result<Self, Failure> {
+        let directory = Directory::new(ports.workers, run.limits.max_rooms);
         let shared = Shared {
-            directory: Arc::new(Directory::new(ports.workers, run.limits.max_rooms)),
+            directory: Arc::new(SharedDirectory::new(directory)),
             limiter: Arc::new(ConnectionLimiter::new(run.limiter.to_limits())),
             patience: run.limiter.patience(),
             silent: run.limiter.silent(ports.workers),
@@ -178,15 +179,15 @@ impl Relay {
         let realtime = Arc::new(RealtimePriority::secure(!run.no_realtime));
         let mut rooms = rooms.into_iter();
         for (number, socket) in (0..ports.workers).zip(ports.own()?) {
-            let keeper = LimiterHandle(Arc::clone(&relay.shared.limiter));
+            let limiter = LimiterHandle(Arc::clone(&relay.shared.limiter));
             let settings = settings
                 .for_worker(ports.bank.mark(number))
                 .with_udp_system(UDP);
-            let endpoint = Endpoint::relay(socket, &settings, Box::new(keeper))
+            let endpoint = Endpoint::relay(socket, &settings, Box::new(limiter))
                 .map_err(anyhow::Error::from)?;
-            let switch = Switch::new(run.limits.to_limits(), number);
+            let limits = run.limits.to_limits();
             let (mut worker, mailbox) =
-                Worker::new(number, endpoint, switch, relay.shared.clone())?;
+                Worker::new(number, endpoint, limits, relay.shared.clone())?;
             worker.take_over(rooms.next().unwrap_or_default());
             let realtime = Arc::clone(&realtime);
             let thread = std::thread::Builder::new()
@@ -219,7 +220,7 @@ impl Relay {
                 if let Err(error) = ports.steer(Aim::One(ports.bank)) {
                     tracing::warn!(%error, "cannot steer all connections here");
                 }
-                tell(&workers, || Request::Settle);
+                tell(&workers, || Request::PredecessorGone);
                 tracing::info!("the old relay is gone; everybody has moved");
             })
             .context("cannot start a thread")?;
@@ -243,7 +244,7 @@ impl Relay {
             }
         };
         Supervisor::from_environment().main_process(successor.process.id());
-        tell(&self.mailboxes, || Request::MoveOut);
+        tell(&self.mailboxes, || Request::Drain);
         while !self.threads.iter().all(JoinHandle::is_finished) {
             std::thread::sleep(LOOK);
             if signals.pending().any(|signal| signal != SIGUSR2) {
@@ -256,8 +257,8 @@ impl Relay {
                 return Ok(false);
             }
         }
-        let heir = successor.process.id();
-        say(&format!("relay handed over to process {heir}\n"))?;
+        let id = successor.process.id();
+        say(&format!("relay handed over to process {id}\n"))?;
 
         Ok(true)
     }
@@ -283,7 +284,7 @@ impl Relay {
     /// Asks every worker for its rooms; from then on it admits nobody.
     fn rooms(&self) -> anyhow::Result<Vec<Vec<RoomRecord>>> {
         let (sender, answers) = sync_channel(self.mailboxes.len());
-        tell(&self.mailboxes, || Request::HandOver(sender.clone()));
+        tell(&self.mailboxes, || Request::PrepareHandover(sender.clone()));
         let mut rooms = Vec::new();
         for _ in &self.mailboxes {
             rooms.push(answers.recv_timeout(ANSWER).context("a worker is stuck")?);
@@ -298,7 +299,7 @@ impl Relay {
         ports
             .steer(Aim::One(ports.bank))
             .context("cannot steer connections back")?;
-        tell(&self.mailboxes, || Request::Stay);
+        tell(&self.mailboxes, || Request::CancelHandover);
 
         Ok(())
     }

@@ -7,8 +7,7 @@ use lanparty_obs::{Drops, Traffic};
 use lanparty_telemetry::{Exposition, Kind};
 use serde_json::{Map, Value, json};
 
-use crate::limit::Limit;
-use crate::limiter::ConnectionCounts;
+use crate::limiter::{ConnectionCounts, Limit};
 use crate::worker::{MemberReport, RoomReport, WorkerReport};
 
 /// Name, kind, help and value of what every worker counts.

@@ -1,8 +1,7 @@
-//! The window through which others look at the relay: a local socket for `status`, HTTP for metrics.
+//! The status server: a local socket for `status`, HTTP for metrics.
 //!
-//! It has a thread of its own and asks the workers as a stranger would: they answer in their next turn and never wait for it.
+//! It has a thread of its own and asks the workers by their mailboxes: they answer in their next turn and never wait for it.
 
-use std::cell::Cell;
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -39,31 +38,23 @@ const MEMORY_INTERVAL: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// How far apart free memory is given back while it is scarce: workers that want some wait for that, milliseconds at a time.
-const TRIM_INTERVAL: Duration = Duration::from_secs(5);
-
-/// The window.
+/// The status server.
 pub(crate) struct StatusServer {
     started: Instant,
     workers: Vec<Mailbox>,
     limiter: Arc<ConnectionLimiter>,
-    /// Resident memory in bytes beyond which the door is closed; zero is no limit.
-    memory_limit: u64,
-    /// When free memory was given back last.
-    trimmed: Cell<Option<Instant>>,
     local: UnixListener,
     metrics: Option<TcpListener>,
     path: PathBuf,
 }
 
 impl StatusServer {
-    /// Opens the window.
+    /// Opens the sockets.
     pub(crate) fn open(
         state: &StateDir,
         metrics: Option<&TcpListener>,
         workers: Vec<Mailbox>,
         limiter: Arc<ConnectionLimiter>,
-        memory_limit: u64,
         takes_over: bool,
     ) -> Result<Self> {
         let path = Self::socket(state);
@@ -74,8 +65,6 @@ impl StatusServer {
             started: Instant::now(),
             workers,
             limiter,
-            memory_limit,
-            trimmed: Cell::new(None),
             local,
             metrics,
             path,
@@ -109,28 +98,16 @@ impl StatusServer {
         }
     }
 
-    /// Closes the door while memory is scarce. What a rush has left behind free is given back first, or the door would stay closed;
-    /// and when a crowd has gone, so that a relay is no larger than its parties for long.
+    /// Measures memory for admission control, and gives free memory back when that says so.
     fn watch_memory(&self) {
-        let mut is_scarce = self.is_memory_scarce();
-        if self.limiter.has_emptied() {
+        let measure = || {
+            self.limiter
+                .handle_memory(resident_memory(), Instant::now())
+        };
+        if measure() {
             lanparty_linux::heap::give_back();
+            measure();
         }
-        let is_due = self
-            .trimmed
-            .get()
-            .is_none_or(|last| last.elapsed() >= TRIM_INTERVAL);
-        if is_scarce && is_due {
-            lanparty_linux::heap::give_back();
-            self.trimmed.set(Some(Instant::now()));
-            is_scarce = self.is_memory_scarce();
-        }
-        self.limiter.set_full(is_scarce);
-    }
-
-    fn is_memory_scarce(&self) -> bool {
-        self.memory_limit > 0
-            && resident_memory().is_some_and(|memory| memory > self.memory_limit / 5 * 4)
     }
 
     fn status(&self) -> Status {

@@ -60,12 +60,6 @@ impl Switch {
     }
 
     fn admit(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<Membership, Reject> {
-        if self.is_closing {
-            return Err(reject(
-                RejectCode::ShuttingDown,
-                "the relay is shutting down; try again in a moment",
-            ));
-        }
         admission::check_hello(hello)?;
 
         let slot = match self.rooms.find(&hello.room) {
@@ -277,20 +271,10 @@ impl Switch {
     }
 
     fn make_room(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<usize, Reject> {
-        let is_full = self.rooms.len() >= self.limits.rooms || self.check_members(0).is_err();
-        if is_full {
+        if self.check_members(0).is_err() {
             self.make_way();
         }
         self.check_members(0)?;
-        if self.rooms.len() >= self.limits.rooms {
-            return Err(reject(
-                RejectCode::RelayFull,
-                format!(
-                    "the relay has {} rooms, which is all it may have; try again later or use another relay",
-                    self.rooms.len()
-                ),
-            ));
-        }
         let budget = joiner.budget.min(self.agree(hello));
         let (mode, mtu) = admission::choose(&self.limits, hello, budget)?;
         let id = self.next_room_id();

@@ -46,4 +46,4 @@ pub use narrow::{RELAY_SEQUENCE, split_datagram};
 pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
 pub use succession::{MemberRecord, RoomRecord};
 pub use switch::{Left, Output, Switch};
-pub use verdict::{Dropped, Fit, Forward, Target, Verdict};
+pub use verdict::{Dropped, Fit, Forward, Sender, Target, Verdict};

@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::member::{Identity, Member};
 use crate::roster::Roster;
 use crate::stations::Stations;
-use crate::verdict::{Fit, To, fit};
+use crate::verdict::{Fit, Target, To};
 
 /// One room.
 #[derive(Debug)]
@@ -233,19 +233,27 @@ impl Room {
         Ok((To::One(target), is_known))
     }
 
-    /// Counts a frame that went to its targets, and returns how many they were.
-    pub(crate) fn count(&mut self, seat: usize, going: &Going, datagram_len: usize) -> Counted {
+    /// Writes the targets of a frame into `targets`, and counts what becomes of it there.
+    pub(crate) fn address(
+        &mut self,
+        seat: usize,
+        going: &Going,
+        datagram_len: usize,
+        targets: &mut Vec<Target>,
+    ) -> Counted {
         let can_split = self.can_split(going);
         let mut counted = Counted::default();
         if let Some(member) = self.roster.get_mut(seat) {
             member.up.add(going.frame_len);
         }
 
-        let mut count = |member: &mut Member| {
-            if member.conn.is_none() {
+        targets.clear();
+        let mut add = |member: &mut Member| {
+            let Some(conn) = member.carrier() else {
                 return;
-            }
-            match fit(member, datagram_len, can_split) {
+            };
+            let fit = Fit::of(datagram_len, member.budget, can_split);
+            match fit {
                 Fit::Whole => counted.sent += 1,
                 Fit::Split => {
                     counted.sent += 1;
@@ -254,29 +262,36 @@ impl Room {
                 Fit::TooLarge => {
                     member.drops.add(DropReason::TargetBudget);
                     counted.skipped += 1;
-                    return;
                 }
             }
-            member.down.add(going.frame_len);
+            if fit != Fit::TooLarge {
+                member.down.add(going.frame_len);
+            }
+            targets.push(Target {
+                conn,
+                peer: member.identity.peer(),
+                budget: member.budget,
+                fit,
+            });
         };
         match going.to {
             To::One(target) => {
                 if let Some(member) = self.roster.get_mut(target) {
-                    count(member);
+                    add(member);
                 }
             }
             To::AllBut(seat) => self
                 .roster
                 .iter_mut()
                 .filter(|(other, _)| *other != seat)
-                .for_each(|(_, member)| count(member)),
+                .for_each(|(_, member)| add(member)),
         }
 
         counted
     }
 
     /// Returns whether the relay may split the datagram for a target that cannot take it whole.
-    pub(crate) const fn can_split(&self, going: &Going) -> bool {
+    const fn can_split(&self, going: &Going) -> bool {
         matches!(self.mode, Mode::Full) && going.held.is_none()
     }
 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use lanparty_bounds::TokenBucket;
+use lanparty_ctrl::handover::DRAIN_LIMIT;
 use lanparty_ctrl::{LeaveReason, Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::policy::Fragments;
@@ -75,15 +76,9 @@ pub struct MemberRecord {
     pub split_sequence: u32,
 }
 
-/// How much longer than after a broken connection a place is kept for a member of another process: that one tells members when to come,
-/// and goes on serving them until they do, for 80 s at most.
-const ARRIVAL: Duration = Duration::from_secs(90);
-
 impl Switch {
-    /// Gives every room for the next process. Nobody is admitted here from now on.
-    pub fn hand_over(&mut self, now: Instant) -> Vec<RoomRecord> {
-        self.is_closing = true;
-
+    /// Gives every room for the next process. Admit nobody from then on: the next process does.
+    pub fn hand_over(&self, now: Instant) -> Vec<RoomRecord> {
         (self.rooms.iter())
             .map(|(_, room)| RoomRecord {
                 id: room.id.0,
@@ -101,11 +96,6 @@ impl Switch {
             .collect()
     }
 
-    /// Goes on as if nothing had been handed over: the next process did not come about.
-    pub const fn keep(&mut self) {
-        self.is_closing = false;
-    }
-
     /// Takes the rooms of another process. Every member counts as one whose connection broke just now.
     pub fn take_over(&mut self, rooms: Vec<RoomRecord>, now: Instant) {
         for room in rooms {
@@ -116,7 +106,7 @@ impl Switch {
     fn take_room(&mut self, record: RoomRecord, now: Instant) {
         let mut roster = Roster::default();
         let expiry = now
-            .checked_add(self.limits.detached_lifetime + ARRIVAL)
+            .checked_add(self.limits.detached_lifetime + DRAIN_LIMIT)
             .unwrap_or(now);
         let mut places = Vec::new();
         for member in record.members {
@@ -154,9 +144,8 @@ impl Switch {
         self.expiries.extend(places.map(|place| (expiry, place)));
     }
 
-    /// Tells every member to go, and admits nobody from now on.
+    /// Tells every member to go.
     pub fn close(&mut self) {
-        self.is_closing = true;
         let rooms = std::mem::take(&mut self.rooms);
         self.members = 0;
         self.expiries.clear();

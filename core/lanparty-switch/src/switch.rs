@@ -11,10 +11,10 @@ use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{ConnId, Member, Membership};
 use crate::narrow::RELAY_SEQUENCE;
-use crate::room::{Decision, Found, Going};
+use crate::room::{Counted, Decision, Found, Going};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
-use crate::verdict::{Dropped, Forward, Verdict};
+use crate::verdict::{Dropped, Forward, Sender, Target, Verdict};
 
 /// Something that has to be sent or done.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +79,6 @@ pub struct Switch {
     /// Members of the relay's other workers.
     pub(crate) members_elsewhere: usize,
     serial: u64,
-    pub(crate) is_closing: bool,
     pub(crate) outputs: VecDeque<Output>,
     /// Detached places in the order in which they go; one that was taken up again has another serial by then.
     pub(crate) expiries: VecDeque<(Instant, Membership)>,
@@ -87,6 +86,8 @@ pub struct Switch {
     pub(crate) formers: VecDeque<(Instant, Membership)>,
     /// Where halves become a frame.
     frame: Vec<u8>,
+    /// Where the targets of a frame are named.
+    targets: Vec<Target>,
     pub(crate) totals: Totals,
 }
 
@@ -101,11 +102,11 @@ impl Switch {
             members: 0,
             members_elsewhere: 0,
             serial: 0,
-            is_closing: false,
             outputs: VecDeque::new(),
             expiries: VecDeque::new(),
             formers: VecDeque::new(),
             frame: Vec::new(),
+            targets: Vec::new(),
             totals: Totals::default(),
         }
     }
@@ -125,14 +126,24 @@ impl Switch {
         now: Instant,
     ) -> Verdict<'a> {
         let speaking = self.rooms.get_mut(from.room).and_then(|room| {
-            let from = room.roster.get(from.seat)?.speaker(from)?;
-            Some((room, from))
+            let member = room.roster.get(from.seat)?;
+            let (from, peer) = (member.speaker(from)?, member.identity.peer());
+            Some((room, from, peer))
         });
-        let Some((room, from)) = speaking else {
+        let Some((room, from, peer)) = speaking else {
             self.totals.drops.add(DropReason::UnknownPeer);
-            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
+            return Verdict::Drop(Dropped {
+                reason: DropReason::UnknownPeer,
+                sender: None,
+                frame: None,
+                violations: 0,
+            });
         };
 
+        let sender = Sender {
+            room: room.id,
+            peer,
+        };
         let decision =
             room.handle_datagram(from.seat, datagram, &self.limits, &mut self.frame, now);
         if let Some((mac, lasting)) = room.blocks.take_news() {
@@ -141,7 +152,7 @@ impl Switch {
                 .push_back(Output::Blocked { room, mac, lasting });
         }
         match decision {
-            Decision::Go(going) => self.forward(from, going, datagram),
+            Decision::Go(going) => self.forward(from, sender, going, datagram),
             Decision::Hold { lost } => {
                 if lost {
                     self.count_drop(from, DropReason::PartLost);
@@ -149,20 +160,39 @@ impl Switch {
                 Verdict::Hold
             }
             Decision::Drop(reason, found) => {
-                self.count_drop(from, reason);
-                if reason.is_malformed() {
-                    self.strike(from, now);
-                } else if reason == DropReason::SpoofedSource {
-                    self.tell_foreign_source(from, now);
-                }
-                let frame = match found {
-                    Found::Nothing => None,
-                    Found::Payload => datagram.get(overlay::HEADER_LEN..),
-                    Found::Joined => Some(self.frame.as_slice()),
-                };
-                Verdict::Drop(Dropped { reason, frame })
+                self.refuse(from, sender, (reason, found), datagram, now)
             }
         }
+    }
+
+    /// Counts a datagram that goes nowhere, and what follows from it.
+    fn refuse<'a>(
+        &'a mut self,
+        from: Membership,
+        sender: Sender,
+        (reason, found): (DropReason, Found),
+        datagram: &'a [u8],
+        now: Instant,
+    ) -> Verdict<'a> {
+        self.count_drop(from, reason);
+        let mut violations = 0;
+        if reason.is_malformed() {
+            violations = self.strike(from, now);
+        } else if reason == DropReason::SpoofedSource {
+            self.tell_foreign_source(from, now);
+        }
+        let frame = match found {
+            Found::Nothing => None,
+            Found::Payload => datagram.get(overlay::HEADER_LEN..),
+            Found::Joined => Some(self.frame.as_slice()),
+        };
+
+        Verdict::Drop(Dropped {
+            reason,
+            sender: Some(sender),
+            frame,
+            violations,
+        })
     }
 
     /// Takes note that the largest overlay datagram which the connection carries is `budget` bytes now.
@@ -270,18 +300,6 @@ impl Switch {
         }
     }
 
-    /// Returns the room and the peer id of whoever holds `place`.
-    pub fn whereabouts(&self, place: Membership) -> Option<(RoomId, PeerId)> {
-        let peer = self.member(place)?.identity.peer();
-
-        Some((self.rooms.get(place.room)?.id, peer))
-    }
-
-    /// Returns how many malformed datagrams the connection that holds `place` has sent.
-    pub fn strikes(&self, place: Membership) -> u32 {
-        self.member(place).map_or(0, |member| member.strikes)
-    }
-
     /// Returns whether a member that can split frames would do so in the room with `code`, be it there or yet to be made.
     pub fn may_split(&self, code: &RoomCode) -> bool {
         let room = self.rooms.find(code).and_then(|slot| self.rooms.get(slot));
@@ -371,31 +389,27 @@ impl Switch {
     fn forward<'a>(
         &'a mut self,
         from: Membership,
+        sender: Sender,
         going: Going,
         datagram: &'a [u8],
     ) -> Verdict<'a> {
-        let len = datagram.len();
-        let Some(room) = self.rooms.get_mut(from.room) else {
-            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
-        };
-        let can_split = room.can_split(&going);
-        let counted = room.count(from.seat, &going, len);
-        let copies = usize::try_from(counted.sent).unwrap_or(usize::MAX);
-        self.totals.ingress.add(going.frame_len);
-        self.totals
-            .egress
-            .add_many(copies, copies.saturating_mul(going.frame_len));
-        if counted.skipped > 0 {
-            let drops = &mut self.totals.drops;
-            drops.add_many(DropReason::TargetBudget, counted.skipped);
-        }
+        let frame_len = going.frame_len;
+        let mut counted = Counted::default();
         // Most frames go whole, and need none.
-        let split_sequence = if counted.split {
-            room.next_split_sequence(from.seat)
-        } else {
-            RELAY_SEQUENCE
-        };
-
+        let mut split_sequence = RELAY_SEQUENCE;
+        if let Some(room) = self.rooms.get_mut(from.room) {
+            counted = room.address(from.seat, &going, datagram.len(), &mut self.targets);
+            if counted.split {
+                split_sequence = room.next_split_sequence(from.seat);
+            }
+        }
+        let copies = usize::try_from(counted.sent).unwrap_or(usize::MAX);
+        let totals = &mut self.totals;
+        totals.ingress.add(frame_len);
+        (totals.egress).add_many(copies, copies.saturating_mul(frame_len));
+        if counted.skipped > 0 {
+            (totals.drops).add_many(DropReason::TargetBudget, counted.skipped);
+        }
         let frame = if going.held.is_some() {
             self.frame.as_slice()
         } else {
@@ -403,13 +417,11 @@ impl Switch {
         };
 
         Verdict::Forward(Forward {
+            sender,
             frame,
             held: going.held,
             split_sequence,
-            roster: &room.roster,
-            to: going.to,
-            len,
-            can_split,
+            targets: &self.targets,
         })
     }
 
@@ -420,16 +432,17 @@ impl Switch {
         }
     }
 
-    /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12).
-    fn strike(&mut self, from: Membership, now: Instant) {
+    /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12). Returns how many there were.
+    fn strike(&mut self, from: Membership, now: Instant) -> u32 {
         let (rate, most) = (self.limits.strikes, self.limits.strikes_in_total);
         let Some(member) = self.member_mut(from) else {
-            return;
+            return 0;
         };
         member.strikes = member.strikes.saturating_add(1);
+        let count = member.strikes;
         let is_in_rate = member.buckets.strikes.take(rate, 1, now);
-        if is_in_rate && member.strikes <= most {
-            return;
+        if is_in_rate && count <= most {
+            return count;
         }
 
         let conn = member.conn;
@@ -440,5 +453,7 @@ impl Switch {
             reason: LeaveReason::Malformed,
             message: "too many datagrams that are not of this protocol",
         }));
+
+        count
     }
 }

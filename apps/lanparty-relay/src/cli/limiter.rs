@@ -126,6 +126,7 @@ impl DoorOptions {
             handshakes: self.handshakes,
             retry_above: self.retry_above,
             ignore_above: self.ignore_above,
+            memory: self.memory.saturating_mul(1024 * 1024),
         }
     }
 

@@ -3,14 +3,12 @@
 //! The new process joins beside the old one, learns who is in the room, and says `arrived`; the relay sends frames to it from then on,
 //! and tells the old one to `move`. Then the old one gives up its port, and the new one takes it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use lanparty_ctrl::handover::PATH_DISCOVERY;
 use lanparty_ctrl::{Message, encode};
 
 use super::{Output, Phase, Session};
-
-/// How long the new connection may look for the path's MTU before it counts as arrived without.
-const DISCOVERY: Duration = Duration::from_secs(1);
 
 /// Where this process stands in a renewal of its program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -78,7 +76,7 @@ impl Session {
     /// Everybody in the room was named.
     pub(super) fn named(&mut self, now: Instant) {
         if self.renewal == Renewal::Joining {
-            self.renewal = Renewal::Exploring(now + DISCOVERY);
+            self.renewal = Renewal::Exploring(now + PATH_DISCOVERY);
         }
         self.explored(now);
     }

@@ -5,20 +5,13 @@
 //! from then on members send by the new connection, in whatever order they hear it. Every frame travels one way alone, and whoever it
 //! is meant for listens there: none is lost, none comes twice.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use lanparty_ctrl::handover::{DRAIN_LIMIT, PATH_DISCOVERY};
 use lanparty_ctrl::{Message, Welcome, close_code, encode};
 
 use super::line::{Line, Phase};
 use super::{ConnectionId, Output, SUSPICION, Session, Stage};
-
-/// How long a new connection may look for the path's MTU before it counts as arrived without: as long as path MTU discovery takes on a
-/// long line (six round trips of 150 ms).
-const DISCOVERY: Duration = Duration::from_secs(1);
-
-/// How long the old connection is listened to if the relay does not end it: longer than a relay waits for the last of its members, which
-/// is 80 s at most, and than anything stays in a queue.
-const LISTEN: Duration = Duration::from_secs(90);
 
 impl Session {
     /// Returns whether datagrams that come by a connection are for this member.
@@ -83,7 +76,7 @@ impl Session {
     /// The candidate has the same place with the successor.
     pub(super) fn wait_beside(&mut self, mut line: Line, welcome: &Welcome, now: Instant) {
         line.phase = Phase::Waiting;
-        line.deadline = Some(now + DISCOVERY);
+        line.deadline = Some(now + PATH_DISCOVERY);
         line.welcome = Some(Box::new(welcome.clone()));
         self.candidate = Some(line);
         self.arrive(now);
@@ -140,7 +133,7 @@ impl Session {
     /// Listens to the old connection for as long as something may come by it.
     pub(super) fn listen_on(&mut self, line: Line, now: Instant) {
         self.close_former();
-        self.former = Some((line, now + LISTEN));
+        self.former = Some((line, now + DRAIN_LIMIT));
     }
 
     pub(super) fn close_former(&mut self) {

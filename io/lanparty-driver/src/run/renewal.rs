@@ -1,20 +1,15 @@
 //! Going on in another process: what the old one hands over, and when it ends.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lanparty_ctrl::close_code;
+use lanparty_ctrl::handover::{QUIET, QUIET_PATIENCE};
 use lanparty_session::{End, Exit};
 use lanparty_tunnel::DataPath;
 
 use super::{Member, Released};
 use crate::mailbox::MemberHandover;
 use crate::port::Port;
-
-/// How long nothing must have come before the old process ends: longer than a frame waits in any queue on its way.
-const QUIET: Duration = Duration::from_secs(1);
-
-/// How long that is waited for at most.
-const QUIET_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The last moments of a process that another one follows.
 #[derive(Debug, Clone, Copy)]

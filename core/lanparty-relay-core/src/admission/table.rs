@@ -1,13 +1,13 @@
-//! The groups that the door remembers, bounded.
+//! The addresses and networks that admission control remembers, bounded.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::group::Group;
-use super::share::Share;
+use super::share::{Quota, Share};
 
 /// The most addresses and networks that are remembered. With 120 bytes each this is 7.5 MiB.
-pub(super) const MAX_GROUPS: usize = 65_536;
+pub const MAX_GROUPS: usize = 65_536;
 
 /// How often the table is searched for groups that can be forgotten.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,14 +23,14 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) share: Share,
-    /// Until when it is refused.
-    pub(super) refused_until: Option<Instant>,
+    /// Until when it is banned.
+    pub(super) banned_until: Option<Instant>,
 }
 
 impl Known {
-    /// Returns whether it is refused.
-    pub(super) fn is_refused(&self, now: Instant) -> bool {
-        self.refused_until.is_some_and(|until| now < until)
+    /// Returns whether it is banned.
+    pub(super) fn is_banned(&self, now: Instant) -> bool {
+        self.banned_until.is_some_and(|until| now < until)
     }
 }
 
@@ -50,33 +50,36 @@ impl Table {
         self.groups.entry(group).or_default()
     }
 
-    /// Returns whether `groups` can be remembered.
-    pub(super) fn has_room(&mut self, groups: &[Group], now: Instant) -> bool {
-        let new = groups
-            .iter()
-            .filter(|group| !self.groups.contains_key(group))
-            .count();
+    /// Returns whether an address and its network can be remembered.
+    pub(super) fn has_room(&mut self, groups: &[(Group, Quota); 2], now: Instant) -> bool {
+        let is_new = |(group, _): &&(Group, Quota)| !self.groups.contains_key(group);
+        let new = groups.iter().filter(is_new).count();
         if new > 0 && self.groups.len() + new > MAX_GROUPS {
-            self.sweep(now);
+            self.sweep(groups, now);
         }
 
         new == 0 || self.groups.len() + new <= MAX_GROUPS
     }
 
     /// Forgets groups that have no connection and nothing against them.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, [(_, address), (_, network)]: &[(Group, Quota); 2], now: Instant) {
         let is_due = self
             .swept
             .is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_INTERVAL);
         if is_due {
             self.swept = Some(now);
-            self.groups
-                .retain(|_, known| known.share.is_needed(now) || known.is_refused(now));
+            self.groups.retain(|group, known| {
+                let quota = match group {
+                    Group::Address(_) => address,
+                    Group::Network(_) => network,
+                };
+
+                known.share.is_needed(quota, now) || known.is_banned(now)
+            });
         }
     }
 
     /// Returns how many groups are remembered.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.groups.len()
     }

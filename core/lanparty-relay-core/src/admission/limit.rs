@@ -1,35 +1,27 @@
 //! Limits of the relay as a whole, for the operator who wants to know which one was reached.
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-
-use lanparty_telemetry::Throttle;
-
-/// How often the operator is told of the same limit.
-const TELL_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Writes the enum, its names and its options from one table, so that they cannot differ.
 macro_rules! limits {
     ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal, $option:literal;)+) => {
         /// A limit that was reached.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Limit {
+        pub enum Limit {
             $($(#[doc = $doc])+ $variant,)+
         }
 
         impl Limit {
             /// Every limit, in the order of their numbers.
-            pub(crate) const ALL: [Self; [$($name,)+].len()] = [$(Self::$variant,)+];
+            pub const ALL: [Self; [$($name,)+].len()] = [$(Self::$variant,)+];
 
             /// Returns the name used by logs and metrics.
-            pub(crate) const fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// Returns the option that sets it.
-            pub(crate) const fn option(self) -> &'static str {
+            /// Returns the option of the relay program that sets it.
+            pub const fn option(self) -> &'static str {
                 match self {
                     $(Self::$variant => $option,)+
                 }
@@ -71,44 +63,26 @@ limits! {
     Addresses => "addresses", "";
 }
 
-/// How often each limit was reached, and the lines about it.
+/// How often each limit was reached.
 #[derive(Debug)]
-pub(crate) struct Reached {
-    counts: [u64; Limit::ALL.len()],
-    lines: [Throttle; Limit::ALL.len()],
-}
+pub(super) struct Reached([u64; Limit::ALL.len()]);
 
 impl Default for Reached {
     fn default() -> Self {
-        Self {
-            counts: [0; Limit::ALL.len()],
-            lines: std::array::from_fn(|_| Throttle::new(TELL_INTERVAL, 1)),
-        }
+        Self([0; Limit::ALL.len()])
     }
 }
 
 impl Reached {
-    /// Counts that `remote` met a limit, and tells the operator now and then.
-    pub(crate) fn note(&mut self, limit: Limit, remote: SocketAddr, now: Instant) {
-        let index = limit as usize;
-        if let Some(count) = self.counts.get_mut(index) {
+    pub(super) fn add(&mut self, limit: Limit) {
+        if let Some(count) = self.0.get_mut(limit as usize) {
             *count += 1;
-        }
-        let line = self.lines.get_mut(index).and_then(|line| line.pass(now));
-        if let Some(left_out) = line {
-            tracing::info!(
-                limit = limit.as_str(),
-                option = limit.option(),
-                %remote,
-                left_out,
-                "a limit was reached"
-            );
         }
     }
 
     /// Gives every limit with how often it was reached.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (Limit, u64)> + '_ {
-        Limit::ALL.into_iter().zip(self.counts)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Limit, u64)> + '_ {
+        Limit::ALL.into_iter().zip(self.0)
     }
 }
 
@@ -119,14 +93,13 @@ mod tests {
     #[test]
     fn a_limit_is_counted_every_time_and_numbers_are_in_order() {
         let mut reached = Reached::default();
-        let remote = (std::net::Ipv4Addr::LOCALHOST, 1).into();
         for limit in Limit::ALL {
             for _ in 0..=limit as usize {
-                reached.note(limit, remote, Instant::now());
+                reached.add(limit);
             }
         }
 
-        for (number, (limit, count)) in (1..).zip(reached.counts()) {
+        for (number, (limit, count)) in (1..).zip(reached.iter()) {
             assert_eq!(count, number, "{}", limit.as_str());
         }
     }
