@@ -6,12 +6,12 @@
 pub mod address_info;
 pub mod budget;
 pub mod ethernet;
+pub mod fragment;
 pub mod mac;
 pub mod overlay;
 pub mod player;
 pub mod policy;
 pub mod probe;
-pub mod split;
 
 pub use ethernet::{EtherType, Frame, FrameError, Kind};
 pub use mac::{IdentityError, MacAddr};

@@ -3,47 +3,50 @@
 //! A [`Session`] decides and never acts. Drive it like this:
 //!
 //! 1. [`Session::start`] once.
-//! 2. The `handle_*` calls as things happen: a connection is made ([`Session::handle_connected`]), brings control bytes, changes
-//!    its budget, is silent, is gone.
-//! 3. [`Session::poll_output`] until it returns `None`, after any of the above, and carry it out **before any frame is read**: who is
-//!    in the room is known before its first frame (SPEC G8).
+//! 2. The `handle_*` calls as things happen: a connection is made ([`Session::handle_connected`]),
+//!    brings control bytes, changes its budget, is silent, is gone.
+//! 3. [`Session::poll_output`] until it returns `None`, after any of the above. Carry each output out
+//!    **before any frame is read**: who is in the room is known before its first frame (SPEC G8).
 //! 4. [`Session::handle_timeout`] once the time in [`Session::poll_timeout`] has come.
 //!
-//! At most two connections exist: the one that carries the place, and one that is tried. A place that is suspected to be dead is
-//! left only when its successor is welcomed, so frames flow on whichever works. After a planned restart of the relay there is a third
-//! for a while, which is only listened to ([`Session::hears`]).
+//! At most two connections exist: the connection in use, and a candidate that is tried. A connection
+//! that is suspected to be dead is left only when the candidate is welcomed, so frames flow on
+//! whichever works. After a planned restart of the relay there is a third for a while, the old path,
+//! which is only listened to ([`Session::hears`]).
 
 mod backoff;
 mod config;
+mod connection;
+mod connections;
+mod handover;
 mod join;
 mod leave;
-mod line;
 mod loss;
-mod misunderstanding;
 mod output;
 mod peers;
-mod renewal;
+mod protocol_error;
 mod standby;
-mod succession;
+mod state;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Message, Role, Stats, close_code, encode};
+use lanparty_ctrl::{Message, Role, Stats, encode};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
 use backoff::Backoff;
-use line::{Line, Phase};
-use misunderstanding::describe;
+use connection::{Connection, Phase};
+use handover::Handover;
 use peers::Peers;
-use renewal::Renewal;
-use standby::Waiting;
+use standby::Candidacy;
+use state::Stage;
 
-pub use config::Config;
-pub use line::{Cause, ConnectionId};
-pub use output::{End, Exit, JoinInfo, Output, Peer};
-pub use standby::{LISTEN, NEIGHBOR_SILENCE, Neighbor, Standby};
+pub use config::{SessionConfig, Standby};
+pub use connection::{ConnectionError, ConnectionId};
+pub use output::{EndKind, JoinInfo, Output, Peer, SessionEnd};
+pub use standby::{LISTEN, NEIGHBOR_SILENCE, Neighbor};
+pub use state::State;
 
 /// How long the first join may take before the person is told. Less than anybody waits without looking for a reason; time for three
 /// attempts.
@@ -56,58 +59,41 @@ pub const SUSPICION: Duration = Duration::from_millis(1500);
 /// How often a member sends its counters.
 pub const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Idle,
-    Running,
-    /// The goodbye is on its way; over at this time at the latest.
-    Leaving(Instant),
-    Ended,
-}
-
 /// The control plane of a member. The module says how to drive it.
 #[derive(Debug)]
 pub struct Session {
-    config: Config,
+    config: SessionConfig,
     stage: Stage,
-    /// Carries the place.
-    current: Option<Line>,
+    /// The connection in use: it carries the membership.
+    current: Option<Connection>,
     /// Is tried.
-    candidate: Option<Line>,
+    candidate: Option<Connection>,
     next_attempt: u64,
     generation: u64,
     resume: Option<String>,
-    place: Option<(RoomId, PeerId)>,
+    membership: Option<(RoomId, PeerId)>,
     /// Until when the first join has to succeed; `None` afterwards.
     first_deadline: Option<Instant>,
     lost_at: Option<Instant>,
     retry_at: Option<Instant>,
-    /// When to move to a new connection because the relay restarts.
-    move_at: Option<Instant>,
-    /// The candidate is there because the relay asked for it and not because of silence.
-    is_moving: bool,
-    /// The relay goes on until everybody has a place with its successor.
-    stays: bool,
-    /// The connection to a relay that has a successor, still listened to, and until when.
-    former: Option<(Line, Instant)>,
     worker: Option<u8>,
     redirects: u8,
     last_failure: Option<String>,
     backoff: Backoff,
     /// The room's other gateway on the LAN, and when it was last heard.
     neighbor: Option<(MacAddr, Instant)>,
-    waiting: Option<Waiting>,
-    /// What the relay said of the place that is waited for.
+    candidacy: Option<Candidacy>,
+    /// What the relay said of the membership that is waited for.
     taken: String,
     peers: Peers,
     stats_at: Option<Instant>,
-    renewal: Renewal,
+    handover: Handover,
     outputs: VecDeque<Output>,
 }
 
 impl Session {
     /// Makes a session that has not begun.
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: SessionConfig) -> Self {
         Self {
             stage: Stage::Idle,
             current: None,
@@ -115,24 +101,20 @@ impl Session {
             next_attempt: 1,
             generation: config.generation,
             resume: config.resume.clone(),
-            place: None,
+            membership: None,
             first_deadline: None,
             lost_at: None,
             retry_at: None,
-            move_at: None,
-            is_moving: false,
-            stays: false,
-            former: None,
             worker: None,
             redirects: 0,
             last_failure: None,
             backoff: Backoff::new(config.seed),
             neighbor: None,
-            waiting: None,
+            candidacy: None,
             taken: String::new(),
             peers: Peers::default(),
             stats_at: None,
-            renewal: Renewal::None,
+            handover: Handover::default(),
             outputs: VecDeque::new(),
             config,
         }
@@ -153,28 +135,29 @@ impl Session {
     }
 
     /// Takes bytes of a connection's control stream.
-    pub fn handle_control(&mut self, attempt: ConnectionId, bytes: &[u8], now: Instant) {
-        self.handle_former(attempt, bytes);
-        let Some(line) = self.line_mut(attempt) else {
+    pub fn handle_control(&mut self, id: ConnectionId, bytes: &[u8], now: Instant) {
+        self.handle_old_path(id, bytes);
+        let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        line.silence = Duration::ZERO;
-        line.decoder.push(bytes);
+        connection.silence = Duration::ZERO;
+        connection.decoder.push(bytes);
 
-        // A message may end the connection or make it the place, so it is looked up again for each.
+        // A message may end the connection or make it the one in use, so it is looked up again for
+        // each.
         while self.stage == Stage::Running
-            && let Some(line) = self.line_mut(attempt)
+            && let Some(connection) = self.connection_mut(id)
         {
-            match line.decoder.poll_message() {
-                Ok(Some(message)) => self.handle_message(attempt, message, now),
+            match connection.decoder.poll_message() {
+                Ok(Some(message)) => self.handle_message(id, message, now),
                 Ok(None) => return,
-                Err(error) => self.misunderstood(attempt, &describe(&error)),
+                Err(error) => self.unreadable(id, &error),
             }
         }
     }
 
-    fn handle_message(&mut self, attempt: ConnectionId, message: Message, now: Instant) {
-        let phase = self.line_mut(attempt).map(|line| line.phase);
+    fn handle_message(&mut self, id: ConnectionId, message: Message, now: Instant) {
+        let phase = self.connection_mut(id).map(|connection| connection.phase);
         match (phase, message) {
             (Some(Phase::Greeting), Message::Welcome(welcome)) => self.welcomed(&welcome, now),
             (Some(Phase::Greeting), Message::Reject(reject)) => self.rejected(&reject, now),
@@ -182,39 +165,39 @@ impl Session {
                 self.redirected(redirect, now);
             }
             (_, Message::Restarting(restarting)) => self.restarting(restarting, now),
-            (_, Message::Disconnect(disconnect)) => self.dismissed(attempt, &disconnect, now),
+            (_, Message::Disconnect(disconnect)) => self.dismissed(id, &disconnect, now),
             (Some(Phase::Joined), Message::Move) => {
                 if !self.handed_over() {
                     self.moved(now);
                 }
             }
-            (Some(Phase::Joined | Phase::Waiting), Message::PeerJoined(info)) => {
+            (Some(Phase::Joined | Phase::Prepared), Message::PeerJoined(info)) => {
                 if !self.peers.joined(&info, &mut self.outputs) {
-                    self.misunderstood(attempt, "the room has more members than any can have");
+                    self.protocol_error(id, "the room has more members than any can have");
                 }
             }
-            (Some(Phase::Joined | Phase::Waiting), Message::PeerLeft(left)) => {
+            (Some(Phase::Joined | Phase::Prepared), Message::PeerLeft(left)) => {
                 self.peers.left(left.peer, left.reason, &mut self.outputs);
             }
             (Some(Phase::Joined), Message::PeerDetached(peer)) => {
                 self.peers.detached(peer.peer, &mut self.outputs);
             }
-            (Some(Phase::Joined | Phase::Waiting), Message::PeerResumed(peer)) => {
+            (Some(Phase::Joined | Phase::Prepared), Message::PeerResumed(peer)) => {
                 self.peers.resumed(peer.peer, &mut self.outputs);
             }
-            (Some(Phase::Joined | Phase::Waiting), Message::RoomBudget(room)) => {
-                if let Some(line) = self.line_mut(attempt) {
-                    line.room_budget = room.budget.map(usize::from);
+            (Some(Phase::Joined | Phase::Prepared), Message::RoomBudget(room)) => {
+                if let Some(connection) = self.connection_mut(id) {
+                    connection.room_budget = room.budget.map(usize::from);
                 }
-                self.named(now);
+                self.begin_discovery(now);
             }
-            (Some(Phase::Joined | Phase::Waiting), Message::ForeignSource(foreign))
+            (Some(Phase::Joined | Phase::Prepared), Message::ForeignSource(foreign))
                 if self.config.role == Role::Gateway =>
             {
                 self.outputs.push_back(Output::ForeignSource(foreign));
             }
             // Others come to the successor later than we did; by the old relay they are still there.
-            (Some(Phase::Waiting), Message::PeerDetached(_)) => {}
+            (Some(Phase::Prepared), Message::PeerDetached(_)) => {}
             (
                 _,
                 Message::Hello(_)
@@ -230,28 +213,28 @@ impl Session {
                 | Message::PeerResumed(_)
                 | Message::RoomBudget(_)
                 | Message::ForeignSource(_),
-            ) => self.misunderstood(attempt, "a control message came out of turn"),
+            ) => self.protocol_error(id, "a control message came out of turn"),
         }
     }
 
     /// Takes a change of a connection's datagram budget, in bytes.
-    pub fn handle_budget(&mut self, attempt: ConnectionId, budget: usize, now: Instant) {
-        if let Some(line) = self.line_mut(attempt) {
-            line.budget = budget;
+    pub fn handle_budget(&mut self, id: ConnectionId, budget: usize, now: Instant) {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.budget = budget;
         }
         self.arrive(now);
-        self.explored(now);
+        self.end_discovery(now);
     }
 
     /// Takes the member's counters; they are sent every [`STATS_INTERVAL`], so call this a little more often.
     pub fn handle_stats(&mut self, stats: Stats, now: Instant) {
         let is_due = self.stats_at.is_some_and(|at| at <= now);
-        let Some(line) = self.current.as_ref().filter(|_| is_due) else {
+        let Some(connection) = self.current.as_ref().filter(|_| is_due) else {
             return;
         };
         self.stats_at = Some(now + STATS_INTERVAL);
         self.outputs.push_back(Output::Send {
-            attempt: line.attempt,
+            id: connection.id,
             bytes: encode(&Message::Stats(stats)),
         });
     }
@@ -263,13 +246,15 @@ impl Session {
             Stage::Leaving(until) => Some(until),
             Stage::Running => [
                 self.first_deadline,
-                self.candidate.as_ref().and_then(|line| line.deadline),
+                self.candidate
+                    .as_ref()
+                    .and_then(|connection| connection.deadline),
                 self.retry_at,
-                self.move_at,
-                self.former.as_ref().map(|(_, until)| *until),
+                self.handover.move_at(),
+                self.handover.old_path.as_ref().map(|old| old.until),
                 self.peers.poll_timeout(),
                 self.standby_timeout(),
-                self.renewal_timeout(),
+                self.discovery_timeout(),
             ]
             .into_iter()
             .flatten()
@@ -295,14 +280,18 @@ impl Session {
             self.give_up();
             return;
         }
-        if is_due(self.candidate.as_ref().and_then(|line| line.deadline)) {
+        if is_due(
+            self.candidate
+                .as_ref()
+                .and_then(|connection| connection.deadline),
+        ) {
             self.candidate_due(now);
         }
-        if is_due(self.move_at) {
+        if is_due(self.handover.move_at()) {
             self.move_now(now);
         }
-        if is_due(self.former.as_ref().map(|(_, until)| *until)) {
-            self.close_former();
+        if is_due(self.handover.old_path.as_ref().map(|old| old.until)) {
+            self.close_old_path();
         }
         if is_due(self.retry_at) {
             self.retry_at = None;
@@ -314,8 +303,8 @@ impl Session {
             }
         }
         self.standby_due(now);
-        if is_due(self.renewal_timeout()) {
-            self.explored(now);
+        if is_due(self.discovery_timeout()) {
+            self.end_discovery(now);
         }
         self.peers.handle_timeout(now, &mut self.outputs);
     }
@@ -325,20 +314,23 @@ impl Session {
         self.outputs.pop_front()
     }
 
-    /// Returns the largest overlay datagram that may be sent now, in bytes; 0 while there is no place.
+    /// Returns the largest overlay datagram that may be sent now, in bytes; 0 while there is no
+    /// connection in use.
     pub fn budget(&self) -> usize {
-        let line = self.current.as_ref();
+        let connection = self.current.as_ref();
 
-        line.map_or(0, |line| {
-            let sendable = line.budget.min(line.agreed);
+        connection.map_or(0, |connection| {
+            let sendable = connection.budget.min(connection.agreed);
 
-            line.room_budget.map_or(sendable, |room| room.min(sendable))
+            connection
+                .room_budget
+                .map_or(sendable, |room| room.min(sendable))
         })
     }
 
     /// Returns the connection that datagrams go over.
-    pub fn attempt(&self) -> Option<ConnectionId> {
-        self.current.as_ref().map(|line| line.attempt)
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.current.as_ref().map(|connection| connection.id)
     }
 
     /// Returns what the member is.
@@ -366,71 +358,29 @@ impl Session {
         self.peers.mac_of(peer)
     }
 
-    fn line_mut(&mut self, attempt: ConnectionId) -> Option<&mut Line> {
-        [self.current.as_mut(), self.candidate.as_mut()]
-            .into_iter()
-            .flatten()
-            .find(|line| line.attempt == attempt)
-    }
-
-    /// Whether there is no place, or one that does not answer.
-    fn needs_connection(&self) -> bool {
-        (self.current.as_ref()).is_none_or(|line| line.silence >= SUSPICION || self.is_moving)
-    }
-
-    /// Whether a connection is tried that still has its time.
-    fn is_trying(&self) -> bool {
-        (self.candidate.as_ref()).is_some_and(|line| line.phase != Phase::Overdue)
-    }
-
-    fn open(&mut self, now: Instant) {
-        self.close_overdue();
-        let attempt = ConnectionId(self.next_attempt);
-        self.next_attempt = self.next_attempt.saturating_add(1);
-        self.retry_at = None;
-        self.candidate = Some(Line::new(attempt, now + self.backoff.patience()));
-        self.outputs.push_back(Output::Connect {
-            attempt,
-            worker: self.worker,
-        });
-    }
-
-    fn close(&mut self, line: &Line, code: u32, reason: &'static str) {
-        self.outputs.push_back(Output::Close {
-            attempt: line.attempt,
-            code,
-            reason,
-        });
-    }
-
-    fn close_overdue(&mut self) {
-        if !self.is_trying() {
-            self.close_candidate(close_code::SUPERSEDED, "took too long");
+    /// Returns where the session is.
+    pub fn state(&self) -> State {
+        match self.stage {
+            Stage::Idle => State::Idle,
+            Stage::Leaving(_) => State::Leaving,
+            Stage::Ended => State::Ended,
+            Stage::Running if self.is_handed_over() => State::HandedOver,
+            Stage::Running if self.candidacy.is_some() => State::Standby,
+            Stage::Running if self.current.is_some() => self.state_with_connection(),
+            Stage::Running if self.first_deadline.is_some() => State::Joining,
+            Stage::Running => State::Reconnecting,
         }
     }
 
-    fn close_candidate(&mut self, code: u32, reason: &'static str) {
-        if let Some(line) = self.candidate.take() {
-            self.close(&line, code, reason);
+    fn state_with_connection(&self) -> State {
+        if self.is_prepared() {
+            State::Prepared
+        } else if self.handover.is_moving() {
+            State::Moving
+        } else if self.candidate.is_some() {
+            State::Probing
+        } else {
+            State::Joined
         }
-    }
-
-    fn close_current(&mut self, code: u32, reason: &'static str) {
-        if let Some(line) = self.current.take() {
-            self.close(&line, code, reason);
-        }
-    }
-
-    fn end(&mut self, exit: Exit, sentence: String) {
-        let code = match exit {
-            Exit::Left | Exit::Refused => close_code::LEFT,
-            Exit::Failed => close_code::PROTOCOL,
-        };
-        self.close_candidate(code, "over");
-        self.close_former();
-        self.close_current(code, "over");
-        self.stage = Stage::Ended;
-        self.outputs
-            .push_back(Output::Ended(End { sentence, exit }));
     }
 }

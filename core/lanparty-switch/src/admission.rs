@@ -1,7 +1,7 @@
 //! Who may join, and the sentences for who may not.
 
 use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Reject, RejectCode, Role};
-use lanparty_proto::{MacAddr, budget, overlay, split};
+use lanparty_proto::{MacAddr, budget, fragment};
 
 use crate::limits::Limits;
 use crate::member::Token;
@@ -64,11 +64,7 @@ pub(crate) fn check_budget(mode: Mode, mtu: u16, budget: usize) -> Result<(), Re
 pub(crate) const fn needed_budget(mode: Mode, mtu: u16) -> usize {
     match mode {
         Mode::Native => budget::datagram_len(mtu),
-        Mode::Full => {
-            overlay::HEADER_LEN
-                + split::PART_HEADER_LEN
-                + split::first_half_len(split::MAX_FRAME_LEN)
-        }
+        Mode::Full => fragment::datagram_len(fragment::MAX_FRAME_LEN),
     }
 }
 

@@ -9,13 +9,13 @@ use lanparty_ctrl::{
     Welcome,
 };
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::fragment::Reassembler;
 use lanparty_proto::policy::Fragments;
 
 use crate::admission::{self, reject};
 use crate::beside::{BESIDE, Former};
 use crate::blocks::Blocks;
 use crate::fights::Fights;
-use crate::halves::Halves;
 use crate::member::{Buckets, ConnId, Identity, Member, Membership, Token};
 use crate::room::Room;
 use crate::roster::Roster;
@@ -179,7 +179,7 @@ impl Switch {
         member.last_seen = now;
         member.strikes = 0;
         if !is_beside {
-            member.halves.clear();
+            member.fragments_held.clear();
         }
         self.totals.resumed += 1;
 
@@ -338,7 +338,7 @@ impl Switch {
             stats: None,
             buckets: Buckets::default(),
             strikes: 0,
-            halves: Halves::default(),
+            fragments_held: Reassembler::default(),
             fragments: Fragments::default(),
             split_sequence: 0,
             up: Traffic::default(),

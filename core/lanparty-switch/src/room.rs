@@ -7,13 +7,12 @@ use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
 use lanparty_proto::ethernet::HEADER_LEN;
+use lanparty_proto::fragment::{Fragment, Progress};
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::probe::{Probe, ProbeKind};
-use lanparty_proto::split::Part;
 use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy};
 
 use crate::blocks::Blocks;
-use crate::halves::Paired;
 use crate::limits::Limits;
 use crate::member::{Identity, Member};
 use crate::roster::Roster;
@@ -60,7 +59,7 @@ pub(crate) enum Found {
     Nothing,
     /// Behind the datagram's header.
     Payload,
-    /// In the scratch space, where its halves were joined.
+    /// In the scratch space, where its fragments were joined.
     Joined,
 }
 
@@ -119,12 +118,14 @@ impl Room {
         }
 
         let (bytes, held) = if overlay.is_part {
-            let Some(part) = Part::parse(overlay.payload) else {
+            let Some(fragment) = Fragment::parse(overlay.payload) else {
                 return Decision::Drop(DropReason::MalformedPart, Found::Nothing);
             };
-            match member.halves.pair(&part, datagram, frame, now) {
-                Paired::Both(held) => (frame.as_slice(), Some(held)),
-                Paired::Waiting { lost } => return Decision::Hold { lost },
+            let hold = |_| Bytes::copy_from_slice(datagram);
+            let reassembler = &mut member.fragments_held;
+            match reassembler.handle_fragment(&fragment, hold, frame, now) {
+                Progress::Complete(held) => (frame.as_slice(), Some(held)),
+                Progress::Pending { lost } => return Decision::Hold { lost },
             }
         } else {
             (overlay.payload, None)
@@ -303,7 +304,7 @@ pub(crate) struct Counted {
     pub(crate) sent: u64,
     /// Targets that it is too large for.
     pub(crate) skipped: u64,
-    /// Whether a target gets it in halves that the relay makes.
+    /// Whether a target gets it in fragments that the relay makes.
     pub(crate) split: bool,
 }
 

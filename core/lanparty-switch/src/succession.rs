@@ -11,6 +11,7 @@ use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::handover::DRAIN_LIMIT;
 use lanparty_ctrl::{LeaveReason, Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::fragment::{RELAY_SEQUENCE, Reassembler};
 use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 use serde::{Deserialize, Serialize};
@@ -18,9 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::reject;
 use crate::blocks::Blocks;
 use crate::fights::Fights;
-use crate::halves::Halves;
 use crate::member::{Buckets, Identity, Member, Membership, Token};
-use crate::narrow::RELAY_SEQUENCE;
 use crate::room::Room;
 use crate::roster::Roster;
 use crate::stations::Stations;
@@ -225,7 +224,7 @@ fn restore(record: MemberRecord, serial: u64, now: Instant) -> Member {
         stats: None,
         buckets: Buckets::default(),
         strikes: 0,
-        halves: Halves::default(),
+        fragments_held: Reassembler::default(),
         fragments: Fragments::default(),
         split_sequence: record.split_sequence.wrapping_add(SEQUENCE_STRIDE) & !RELAY_SEQUENCE,
         up: Traffic::default(),

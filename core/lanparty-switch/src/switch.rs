@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
+use lanparty_proto::fragment::RELAY_SEQUENCE;
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 
 use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
 use crate::member::{ConnId, Member, Membership};
-use crate::narrow::RELAY_SEQUENCE;
 use crate::room::{Counted, Decision, Found, Going};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
@@ -84,7 +84,7 @@ pub struct Switch {
     pub(crate) expiries: VecDeque<(Instant, Membership)>,
     /// Connections that newer ones joined beside, and until when they may stay.
     pub(crate) formers: VecDeque<(Instant, Membership)>,
-    /// Where halves become a frame.
+    /// Where fragments become a frame.
     frame: Vec<u8>,
     /// Where the targets of a frame are named.
     targets: Vec<Target>,
@@ -260,7 +260,7 @@ impl Switch {
         };
         let former = member.former.take();
         member.conn = None;
-        member.halves.clear();
+        member.fragments_held.clear();
         member.serial = serial;
         let peer = member.identity.peer();
         let kept = Membership { serial, ..from };
@@ -333,11 +333,13 @@ impl Switch {
         &self.totals
     }
 
-    /// Returns how many bytes of halves wait for each other.
+    /// Returns how many bytes of fragments wait for each other.
     pub fn waiting_bytes(&self) -> usize {
         let members = self.rooms.iter().flat_map(|(_, room)| room.roster.iter());
 
-        members.map(|(_, member)| member.halves.bytes()).sum()
+        members
+            .map(|(_, member)| member.fragments_held.bytes())
+            .sum()
     }
 
     /// Returns the member that `from` holds the place of, if it still does.

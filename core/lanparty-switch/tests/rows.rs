@@ -12,9 +12,9 @@ use lanparty_ctrl::{
     Capability, ForeignSource, Hello, LeaveReason, Message, Mode, RejectCode, Stats, Welcome,
 };
 use lanparty_obs::DropReason;
+use lanparty_proto::fragment::{first_half_len, fragment_header};
 use lanparty_proto::policy::{Class, Policy};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
-use lanparty_proto::split::{first_half_len, part_header};
 use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay};
 use lanparty_samples::hello;
 use lanparty_switch::{
@@ -199,7 +199,7 @@ fn halves(from: &Seat, frame: &[u8], sequence: u32) -> [Vec<u8>; 2] {
     let part = |half: &[u8], is_second| {
         framed(
             from,
-            &[&part_header(sequence, total, is_second)[..], half].concat(),
+            &[&fragment_header(sequence, total, is_second)[..], half].concat(),
             true,
         )
     };

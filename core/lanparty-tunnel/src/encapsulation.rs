@@ -5,19 +5,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_ctrl::Mode;
 use lanparty_obs::DropReason;
+use lanparty_proto::fragment::{self, Fragment, Reassembled, ReassemblyTable};
 use lanparty_proto::overlay::{self, Overlay};
-use lanparty_proto::split::{
-    Joined, MAX_FRAME_LEN, PART_HEADER_LEN, Part, Reassembly, first_half_len, part_header,
-};
 use lanparty_proto::{PeerId, RoomId};
 
 use crate::{Flow, Pool};
 
-/// The bits of a part's sequence number that members count with; the highest one is the relay's.
-const SEQUENCE_MASK: u32 = 0x7fff_ffff;
-
-/// Bytes in front of each half of a frame.
-const HALF_OVERHEAD: usize = overlay::HEADER_LEN + PART_HEADER_LEN;
+/// The bits of a sequence number that members count with; the highest one is the relay's.
+const SEQUENCE_MASK: u32 = !fragment::RELAY_SEQUENCE;
 
 /// Writes frames as datagrams.
 #[derive(Debug)]
@@ -41,8 +36,10 @@ impl Encapsulator {
         }
     }
 
-    /// Numbers halves from somewhere at random, which `seed` is: a program that takes up the place of one that was killed, or is renewed,
-    /// begins elsewhere than that one, whose last halves may still wait for their other half.
+    /// Numbers fragmented frames from somewhere at random, which `seed` is.
+    ///
+    /// A program that takes the place of another, killed or handed over, begins elsewhere than that
+    /// one, whose last fragments may still wait for the other.
     #[must_use]
     pub fn numbered_from(mut self, seed: u64) -> Self {
         let [high, low] = [seed >> 32, seed].map(|bits| bits & u64::from(SEQUENCE_MASK));
@@ -86,43 +83,21 @@ impl Encapsulator {
             return Ok(());
         }
 
-        let first = first_half_len(len);
-        if self.mode != Mode::Full || len > MAX_FRAME_LEN || HALF_OVERHEAD + first > budget {
+        let first = fragment::datagram_len(len);
+        if self.mode != Mode::Full || len > fragment::MAX_FRAME_LEN || first > budget {
             return Err(DropReason::DatagramBudget);
         }
-        let mut halves = self.halves(len, total, write);
-        let second = halves.split_off(HALF_OVERHEAD + first);
-        up.push((halves, flow));
+        let sequence = self.sequence;
+        self.sequence = self.sequence.wrapping_add(1) & SEQUENCE_MASK;
+        let sender = (self.room, self.source);
+        let mut both = self.pool.fill(fragment::datagrams_len(len), |buffer| {
+            fragment::write(sender, sequence, total, buffer, write);
+        });
+        let second = both.split_off(first);
+        up.push((both, flow));
         up.push((second, flow));
 
         Ok(())
-    }
-
-    /// Writes both halves behind each other: the frame goes behind the first header, then its second half moves on.
-    fn halves(&mut self, len: usize, total: u16, write: impl FnOnce(&mut [u8])) -> Bytes {
-        let sequence = self.sequence;
-        self.sequence = self.sequence.wrapping_add(1) & SEQUENCE_MASK;
-        let first = first_half_len(len);
-        let heads = [(false, first), (true, len - first)].map(|(is_second, half)| {
-            let length = u16::try_from(PART_HEADER_LEN + half).unwrap_or(u16::MAX);
-            let head = overlay::header(self.room, self.source, true, length);
-
-            (head, part_header(sequence, total, is_second))
-        });
-
-        self.pool.fill(2 * HALF_OVERHEAD + len, |buffer| {
-            if let Some(frame) = buffer.get_mut(HALF_OVERHEAD..HALF_OVERHEAD + len) {
-                write(frame);
-            }
-            let middle = HALF_OVERHEAD + first;
-            buffer.copy_within(middle..HALF_OVERHEAD + len, middle + HALF_OVERHEAD);
-            for ((head, part), at) in heads.iter().zip([0, middle]) {
-                let place = buffer.iter_mut().skip(at);
-                for (place, byte) in place.zip(head.iter().chain(part)) {
-                    *place = *byte;
-                }
-            }
-        })
     }
 }
 
@@ -132,7 +107,7 @@ pub struct Decapsulator {
     room: RoomId,
     own: PeerId,
     mode: Mode,
-    table: Reassembly,
+    table: ReassemblyTable,
     pool: Pool,
 }
 
@@ -143,17 +118,17 @@ impl Decapsulator {
             room,
             own,
             mode,
-            table: Reassembly::default(),
+            table: ReassemblyTable::default(),
             pool: Pool::default(),
         }
     }
 
-    /// Moves to another place and forgets halves of the old one.
+    /// Moves to another place and forgets fragments of the old one.
     pub fn set_place(&mut self, room: RoomId, own: PeerId, mode: Mode) {
         self.room = room;
         self.own = own;
         self.mode = mode;
-        self.table = Reassembly::default();
+        self.table = ReassemblyTable::default();
     }
 
     /// Reads the header of a datagram.
@@ -174,13 +149,13 @@ impl Decapsulator {
         Ok(overlay)
     }
 
-    /// Returns the frame in `overlay`, which [`Self::open`] read from `datagram`: a slice of it, or joined of two halves.
+    /// Returns the frame in `overlay`, which [`Self::open`] read from `datagram`: a slice of it, or joined of two fragments.
     ///
-    /// Returns `Ok(None)` for the first half of a frame.
+    /// Returns `Ok(None)` for the first fragment of a frame.
     ///
     /// # Errors
     ///
-    /// Returns why there is no frame. With [`DropReason::PartLost`] it is an older half that is lost, and this one waits.
+    /// Returns why there is no frame. With [`DropReason::PartLost`] it is an older fragment that is lost, and this one waits.
     pub fn frame(
         &mut self,
         datagram: &Bytes,
@@ -190,12 +165,12 @@ impl Decapsulator {
         if !overlay.is_part {
             return Ok(Some(datagram.slice_ref(overlay.payload)));
         }
-        let part = Part::parse(overlay.payload).ok_or(DropReason::MalformedPart)?;
-        match self.table.handle_part(overlay.source, &part, now) {
-            Joined::Frame(frame) => Ok(Some(self.pool.copy(frame))),
-            Joined::Waiting { lost: false } => Ok(None),
-            Joined::Waiting { lost: true } => Err(DropReason::PartLost),
-            Joined::TooManySenders => Err(DropReason::PartTable),
+        let fragment = Fragment::parse(overlay.payload).ok_or(DropReason::MalformedPart)?;
+        match self.table.handle_fragment(overlay.source, &fragment, now) {
+            Reassembled::Frame(frame) => Ok(Some(self.pool.copy(frame))),
+            Reassembled::Pending { lost: false } => Ok(None),
+            Reassembled::Pending { lost: true } => Err(DropReason::PartLost),
+            Reassembled::TooManySenders => Err(DropReason::PartTable),
         }
     }
 
@@ -204,7 +179,7 @@ impl Decapsulator {
         self.table.remove_sender(peer);
     }
 
-    /// Returns how many bytes of halves are waiting.
+    /// Returns how many bytes of fragments are waiting.
     pub fn waiting_bytes(&self) -> usize {
         self.table.waiting_bytes()
     }

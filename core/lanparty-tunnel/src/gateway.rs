@@ -102,7 +102,7 @@ impl GatewayPath {
     /// Keeps the address bindings in step with who is in the room.
     fn guard_session(&mut self, output: &Output, now: Instant) {
         match output {
-            Output::Joined(info) if !info.same_place => {
+            Output::Joined(info) if !info.same_membership => {
                 for mac in self.tunnel.members.macs() {
                     self.guard.handle_left(mac);
                 }

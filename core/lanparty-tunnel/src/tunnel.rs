@@ -106,7 +106,7 @@ impl Tunnel {
     }
 
     fn joined(&mut self, info: &JoinInfo) {
-        if !info.same_place {
+        if !info.same_membership {
             self.members.clear();
             self.fragments.clear();
         }

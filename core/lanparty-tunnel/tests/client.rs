@@ -14,7 +14,7 @@ use lanparty_obs::{Action, DropReason};
 use lanparty_offload::{VnetHeader, checksum};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
-use lanparty_proto::{MacAddr, PeerId, Refusal, overlay, split};
+use lanparty_proto::{MacAddr, PeerId, Refusal, fragment, overlay};
 use lanparty_queue::Class;
 use lanparty_samples::{self as samples, ROOM, client, join, joined};
 use lanparty_session::{JoinInfo, Output, Peer};
@@ -387,7 +387,7 @@ fn what_does_not_fit_is_told_with_its_own_length_and_what_is_cut_with_each_piece
 
 proptest! {
     #[test]
-    fn what_is_encapsulated_comes_out_again(len in 14usize..=split::MAX_FRAME_LEN, budget in 800usize..1600, byte: u8) {
+    fn what_is_encapsulated_comes_out_again(len in 14usize..=fragment::MAX_FRAME_LEN, budget in 800usize..1600, byte: u8) {
         let frame: Vec<u8> = (0..len).map(|at| byte.wrapping_add(u8::try_from(at % 251).unwrap())).collect();
         let mut up = Vec::new();
         Encapsulator::new(ROOM, CLIENT, Mode::Full)
@@ -411,7 +411,7 @@ proptest! {
         path.handle_local(vnet, &mut frame, BUDGET, Instant::now(), &mut out);
         path.handle_datagram(&bytes.clone().into(), Instant::now(), &mut out);
         let length = u16::try_from(bytes.len()).unwrap();
-        let part = split::part_header(sequence, length, sequence & 1 == 1);
+        let part = fragment::fragment_header(sequence, length, sequence & 1 == 1);
         for (is_part, payload) in [(false, bytes.clone()), (true, [&part[..], &bytes].concat())] {
             let length = u16::try_from(payload.len()).unwrap();
             let header = overlay::header(ROOM, PeerId(from), is_part, length);

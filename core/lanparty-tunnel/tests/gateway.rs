@@ -17,7 +17,7 @@ use lanparty_proto::policy::Policy;
 use lanparty_proto::probe::{self, Probe};
 use lanparty_proto::{Frame, MacAddr, PeerId, Refusal, overlay};
 use lanparty_samples::{GATEWAY, ROOM, client, joined};
-use lanparty_session::{End, Exit, JoinInfo, Neighbor, Output, Peer, SUSPICION};
+use lanparty_session::{EndKind, JoinInfo, Neighbor, Output, Peer, SUSPICION, SessionEnd};
 use lanparty_tunnel::{DataPath as _, Outbox};
 use lanparty_tunnel::{GatewayPath, GatewayPathConfig, ProbeKeys, REFRESH_INTERVAL};
 
@@ -289,9 +289,9 @@ fn without_a_place_nothing_passes_and_only_the_rooms_other_gateway_is_heard() {
     let mut out = Outbox::default();
     active.path.handle_timeout(active.now, &mut out);
     let presence = out.local.into_iter().find(|frame| is_probe(frame)).unwrap();
-    let end = Output::Ended(End {
+    let end = Output::Ended(SessionEnd {
         sentence: String::new(),
-        exit: Exit::Left,
+        kind: EndKind::Left,
     });
     let goodbye = active.tell(&end);
     let mut standby = Bench {

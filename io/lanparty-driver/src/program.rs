@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use lanparty_obs::StatusLine;
 use lanparty_program::Refused;
-use lanparty_session::{End, Exit};
+use lanparty_session::{EndKind, SessionEnd};
 
 use crate::PortError;
 
@@ -66,12 +66,12 @@ fn print(lines: &Receiver<String>) {
 /// # Errors
 ///
 /// Returns an error unless the person wanted the end.
-pub fn outcome(end: Result<End, PortError>) -> anyhow::Result<()> {
+pub fn outcome(end: Result<SessionEnd, PortError>) -> anyhow::Result<()> {
     let end = end?;
-    match end.exit {
-        Exit::Left => Ok(()),
-        Exit::Failed => Err(anyhow::Error::msg(end.sentence)),
-        Exit::Refused => Err(Refused(end.sentence).into()),
+    match end.kind {
+        EndKind::Left => Ok(()),
+        EndKind::Failed => Err(anyhow::Error::msg(end.sentence)),
+        EndKind::Refused => Err(Refused(end.sentence).into()),
     }
 }
 

@@ -5,9 +5,9 @@
 //! what comes meanwhile shares the cost of one ([`lanparty_queue::tempo`]).
 
 mod diagnose;
+mod handover;
 mod outputs;
 mod port_losses;
-mod renewal;
 mod too_large;
 mod traffic;
 mod watch;
@@ -21,13 +21,13 @@ use lanparty_net::{MemberSettings, RelayAddress};
 use lanparty_obs::{Drops, StatusLine};
 use lanparty_offload::coalesce::Coalescer;
 use lanparty_queue::Tempo;
-use lanparty_session::{End, JoinInfo, Session};
+use lanparty_session::{JoinInfo, Session, SessionEnd};
 use lanparty_tunnel::{DataPath, Outbox};
 
 use self::diagnose::Diagnosis;
+use self::handover::Departure;
 use self::outputs::cause_of;
 use self::port_losses::PortLosses;
-use self::renewal::Departure;
 use self::too_large::TooLarge;
 use crate::dial::{Lines, MAX_LINES};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
@@ -101,7 +101,7 @@ pub struct Member<P, D> {
     known_losses: Losses,
     port_losses: PortLosses,
     joined: Option<JoinInfo>,
-    end: Option<End>,
+    end: Option<SessionEnd>,
     /// Since when there is no place; the port goes down when that takes too long.
     away_since: Option<Instant>,
     next_check: Instant,
@@ -205,13 +205,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
     /// # Errors
     ///
     /// Returns an error if the port is gone for good.
-    pub fn run(mut self) -> (Result<End, PortError>, P) {
+    pub fn run(mut self) -> (Result<SessionEnd, PortError>, P) {
         let result = self.turns();
 
         (result, self.port)
     }
 
-    fn turns(&mut self) -> Result<End, PortError> {
+    fn turns(&mut self) -> Result<SessionEnd, PortError> {
         let now = Instant::now();
         self.begin_logs();
         self.config.session.start(now);
@@ -282,7 +282,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 Command::NetworkChanged => self.handle_network_change(now),
                 // Whoever asked may be gone by now; then nobody comes.
                 Command::HandOver(to) => drop(to.try_send(self.member_handover(now))),
-                Command::KeepOn => self.config.session.keep_on(),
+                Command::KeepOn => self.config.session.cancel_handover(),
                 Command::TakePort(memory) => self.take_port(memory.as_deref(), now),
             }
         }

@@ -80,7 +80,7 @@ pub struct Who {
 
 impl Who {
     fn session(&self, join: &JoinArgs) -> anyhow::Result<Session> {
-        Ok(Session::new(lanparty_session::Config {
+        Ok(Session::new(lanparty_session::SessionConfig {
             relay: join.relay.to_string(),
             role: self.role,
             room: join.room.clone(),

@@ -22,7 +22,7 @@ use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::{Frame, MacAddr, PeerId, Policy, RoomId, overlay};
 use lanparty_queue::{Class, Pace};
-use lanparty_session::{Config as SessionConfig, End, Exit, Output, Session, Standby};
+use lanparty_session::{EndKind, Output, Session, SessionConfig, SessionEnd, Standby};
 use lanparty_tunnel::{ClientPath, ClientPathConfig, DataPath, Outbox, Tunnel};
 
 const NAME: &str = "relay.test";
@@ -170,7 +170,7 @@ struct Running {
     stops: Sender<(SyncSender<()>, Receiver<()>)>,
     frames: Receiver<Vec<u8>>,
     lines: Receiver<StatusLine>,
-    thread: JoinHandle<End>,
+    thread: JoinHandle<SessionEnd>,
 }
 
 impl Running {
@@ -416,7 +416,7 @@ fn a_peer_is_known_before_its_first_frame_even_if_that_came_first() {
         let is_goodbye = |message| matches!(message, &Message::Disconnect(_));
         relay.heard.iter().any(is_goodbye)
     });
-    assert_eq!(running.thread.join().unwrap().exit, Exit::Left);
+    assert_eq!(running.thread.join().unwrap().kind, EndKind::Left);
 }
 
 /// An address that answers with somebody else's certificate says more than one that does not answer.
@@ -430,7 +430,7 @@ fn a_wrong_certificate_is_told_although_another_address_is_silent() {
     impostor.turn_until(|_| running.thread.is_finished());
 
     let end = running.thread.join().unwrap();
-    assert_eq!(end.exit, Exit::Refused);
+    assert_eq!(end.kind, EndKind::Refused);
     assert!(end.sentence.contains("certificate"), "{}", end.sentence);
 }
 

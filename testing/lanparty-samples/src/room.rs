@@ -51,14 +51,14 @@ pub fn hello(mac: Option<MacAddr>) -> Hello {
 /// What `own` is told on joining: a gateway is there, whole frames of 1500 bytes travel, and a datagram carries 1400 bytes.
 pub fn joined(own: PeerId) -> JoinInfo {
     JoinInfo {
-        attempt: ConnectionId(1),
+        connection: ConnectionId(1),
         peer: own,
         room: ROOM,
         mtu: 1500,
         mode: Mode::Full,
         budget: 1400,
         gateway: true,
-        same_place: false,
+        same_membership: false,
         resume: None,
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use lanparty_ctrl::{Decoder, MAX_ADMITTED, Role, close_code};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_session::session::{
-    Cause, Config, ConnectionId, JoinInfo, Output as DesiredState, Session,
+    ConnectionError, ConnectionId, JoinInfo, Output as DesiredState, Session, SessionConfig,
 };
 use lanparty_switch::{ConnId, Limits, Membership, Switch};
 
@@ -65,7 +65,7 @@ pub struct Player {
 impl Player {
     /// Returns whether it has a place and a connection that carries it.
     pub fn is_joined(&self) -> bool {
-        self.session.attempt().is_some()
+        self.session.connection().is_some()
     }
 }
 
@@ -151,7 +151,7 @@ impl Party {
     ///
     /// Panics if `room` is no room code.
     pub fn invite(&mut self, room: &str, mac: Option<MacAddr>) -> usize {
-        let mut session = Session::new(Config {
+        let mut session = Session::new(SessionConfig {
             relay: "relay".into(),
             role: mac.map_or(Role::Gateway, |_| Role::Client),
             room: room.parse().expect("a test names its rooms properly"),
@@ -220,7 +220,7 @@ impl Party {
 
     /// Returns the connection that carries a player's place.
     pub fn conn_of(&self, player: usize) -> Option<ConnId> {
-        let attempt = self.players.get(player)?.session.attempt()?;
+        let attempt = self.players.get(player)?.session.connection()?;
 
         self.by_attempt.get(&(player, attempt)).copied()
     }
@@ -310,7 +310,7 @@ impl Party {
             }),
             Sure::RelayCloses(id, code, text) => {
                 self.tell_member(id, |session, attempt, now| {
-                    let cause = Cause::Closed {
+                    let cause = ConnectionError::Closed {
                         code: code.into(),
                         text,
                     };
@@ -350,7 +350,7 @@ impl Party {
         if let Some(found) = self.players.get_mut(player) {
             found
                 .session
-                .handle_closed(attempt, Cause::TimedOut, self.now);
+                .handle_closed(attempt, ConnectionError::TimedOut, self.now);
         }
         self.process_outputs(player);
     }
@@ -373,20 +373,22 @@ impl Party {
             .and_then(|found| found.session.poll_output())
         {
             match wish {
-                DesiredState::Connect { attempt, .. } => self.connect(player, attempt),
-                DesiredState::Send { attempt, bytes } => {
+                DesiredState::Connect { id: attempt, .. } => self.connect(player, attempt),
+                DesiredState::Send { id: attempt, bytes } => {
                     if let Some(id) = self.by_attempt.get(&(player, attempt)).copied() {
                         self.post(Sure::ToRelay(id, bytes));
                     }
                 }
-                DesiredState::Close { attempt, code, .. } => {
+                DesiredState::Close {
+                    id: attempt, code, ..
+                } => {
                     if let Some(id) = self.by_attempt.remove(&(player, attempt)) {
                         self.post(Sure::MemberCloses(id, code));
                     }
                 }
                 DesiredState::Joined(info) => {
                     if let Some(found) = self.players.get_mut(player) {
-                        found.places += usize::from(!info.same_place);
+                        found.places += usize::from(!info.same_membership);
                         found.joined = Some(info);
                     }
                 }

@@ -7,7 +7,7 @@ use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Reject, Resume, Role,
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, member_socket,
 };
-use lanparty_proto::split::{first_half_len, part_header};
+use lanparty_proto::fragment::{first_half_len, fragment_header};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_queue::{Class, Pace};
 
@@ -151,7 +151,7 @@ impl Member {
         let total = u16::try_from(frame.len()).unwrap();
         let (first, second) = frame.split_at(first_half_len(frame.len()));
         for (half, is_second) in [(first, false), (second, true)] {
-            let part = [&part_header(7, total, is_second)[..], half].concat();
+            let part = [&fragment_header(7, total, is_second)[..], half].concat();
             let datagram = self.framed(&part, true);
             self.send_raw(&datagram);
         }

@@ -3,11 +3,20 @@
 use lanparty_ctrl::{Role, RoomCode};
 use lanparty_proto::MacAddr;
 
-use super::Standby;
+/// What a gateway does whose room has one already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standby {
+    /// It ends.
+    Never,
+    /// It waits if the other one is on the same LAN, and ends otherwise: a room must not jump to another LAN by itself.
+    SameLan,
+    /// It waits wherever the other one is.
+    Anywhere,
+}
 
 /// What a session needs to know.
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct SessionConfig {
     /// The relay as the person wrote it, for sentences.
     pub relay: String,
     /// What the member is.

@@ -1,4 +1,4 @@
-//! From a connection to a place.
+//! From a connection to a membership.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,16 @@ use lanparty_ctrl::{
 };
 use lanparty_obs::StatusLine;
 
-use super::line::{Line, Phase};
-use super::{ConnectionId, Exit, JoinInfo, Output, STATS_INTERVAL, SUSPICION, Session, Standby};
+use super::config::Standby;
+use super::connection::{Connection, ConnectionId, Phase};
+use super::output::{EndKind, JoinInfo, Output};
+use super::{STATS_INTERVAL, SUSPICION, Session};
 
 /// How long the relay may take to answer a hello: three repetitions of a lost packet.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// How long a new connection waits beside a place that was silent, so that a path that has just come back keeps its connection.
+/// How long a new connection waits while the old path is silent: a path that has just come back
+/// keeps its connection.
 const LAST_CHANCE: Duration = Duration::from_millis(200);
 
 /// How many workers in a row may name another: the room may move once while we come.
@@ -24,7 +27,7 @@ impl Session {
     /// Takes a connection that was asked for: it carries datagrams of `budget` bytes with a round trip of `rtt`.
     pub fn handle_connected(
         &mut self,
-        attempt: ConnectionId,
+        id: ConnectionId,
         budget: usize,
         rtt: Duration,
         now: Instant,
@@ -32,17 +35,17 @@ impl Session {
         let is_wanted = |phase, is_candidate| {
             is_candidate && matches!(phase, Phase::Connecting | Phase::Overdue)
         };
-        let Some(line) =
-            (self.candidate.as_mut()).filter(|line| is_wanted(line.phase, line.attempt == attempt))
+        let Some(connection) = (self.candidate.as_mut())
+            .filter(|connection| is_wanted(connection.phase, connection.id == id))
         else {
             return;
         };
-        line.budget = budget;
-        line.rtt = rtt;
+        connection.budget = budget;
+        connection.rtt = rtt;
         self.retry_at = None;
         if budget == 0 {
             self.end(
-                Exit::Refused,
+                EndKind::Refused,
                 format!(
                     "{} answers but carries no datagrams; is it a softlan relay?",
                     self.config.relay
@@ -50,9 +53,9 @@ impl Session {
             );
             return;
         }
-        if self.current.is_some() && !self.is_moving {
-            line.phase = Phase::Beside;
-            line.deadline = Some(now + LAST_CHANCE);
+        if self.current.is_some() && !self.handover.is_moving() {
+            connection.phase = Phase::Connected;
+            connection.deadline = Some(now + LAST_CHANCE);
         } else {
             self.greet(now);
         }
@@ -61,11 +64,11 @@ impl Session {
     /// Says hello on the candidate.
     pub(super) fn greet(&mut self, now: Instant) {
         let capabilities = self.capabilities();
-        let Some(line) = &mut self.candidate else {
+        let Some(connection) = &mut self.candidate else {
             return;
         };
-        line.phase = Phase::Greeting;
-        line.deadline = Some(now + ANSWER);
+        connection.phase = Phase::Greeting;
+        connection.deadline = Some(now + ANSWER);
         let config = &self.config;
         let hello = Hello {
             version: PROTOCOL_VERSION,
@@ -83,7 +86,7 @@ impl Session {
         };
         self.generation = self.generation.saturating_add(1);
         self.outputs.push_back(Output::Send {
-            attempt: line.attempt,
+            id: connection.id,
             bytes: encode(&Message::Hello(hello)),
         });
     }
@@ -95,7 +98,7 @@ impl Session {
             (Capability::FullFrame, self.config.full_frame),
             (Capability::RoomBudget, true),
             (Capability::ForeignSource, is_gateway),
-            (Capability::Beside, self.is_succeeding()),
+            (Capability::Beside, self.is_successor()),
         ];
 
         all.into_iter()
@@ -103,64 +106,63 @@ impl Session {
             .collect()
     }
 
-    /// The candidate has a place: it becomes the connection, or waits for its time to.
+    /// The candidate has the membership: it becomes the connection in use, or is prepared for that.
     pub(super) fn welcomed(&mut self, welcome: &Welcome, now: Instant) {
-        let Some(mut line) = self.candidate.take() else {
+        let Some(mut connection) = self.candidate.take() else {
             return;
         };
-        line.deadline = None;
-        line.agreed = usize::from(welcome.budget);
-        line.joined_at = Some(now);
-        line.decoder.set_limit(MAX_ADMITTED);
+        connection.deadline = None;
+        connection.agreed = usize::from(welcome.budget);
+        connection.joined_at = Some(now);
+        connection.decoder.set_limit(MAX_ADMITTED);
         self.redirects = 0;
         self.last_failure = None;
         // A relay that restarted gives the same numbers to somebody else; a token is never given twice.
         let token = welcome.resume.as_ref().map(|resume| resume.token.clone());
         let is_same_token = token == self.resume;
         self.resume = token;
-        let place = (welcome.room, welcome.peer);
-        let same_place = self.place.replace(place) == Some(place) && is_same_token;
-        self.peers.begin(same_place, welcome.gateway, now);
-        if same_place && self.may_wait() {
-            self.wait_beside(line, welcome, now);
+        let membership = (welcome.room, welcome.peer);
+        let is_same = self.membership.replace(membership) == Some(membership);
+        let same_membership = is_same && is_same_token;
+        self.peers.begin(same_membership, welcome.gateway, now);
+        if same_membership && self.may_prepare() {
+            self.prepare(connection, welcome, now);
         } else {
-            self.stays = false;
-            self.enter(line, welcome, same_place, now);
+            self.handover.break_first();
+            self.enter(connection, welcome, same_membership, now);
         }
     }
 
-    /// A connection with a place becomes the one that datagrams go over.
+    /// A connection with the membership becomes the connection that datagrams go over.
     pub(super) fn enter(
         &mut self,
-        mut line: Line,
+        mut connection: Connection,
         welcome: &Welcome,
-        same_place: bool,
+        same_membership: bool,
         now: Instant,
     ) {
-        line.phase = Phase::Joined;
-        let attempt = line.attempt;
-        let (budget, rtt) = (line.budget(), line.rtt);
-        if let Some(old) = self.current.replace(line) {
-            if std::mem::take(&mut self.stays) {
+        connection.phase = Phase::Joined;
+        let id = connection.id;
+        let (budget, rtt) = (connection.budget(), connection.rtt);
+        if let Some(old) = self.current.replace(connection) {
+            if self.handover.is_make_before_break() {
                 self.listen_on(old, now);
             } else {
                 self.close(&old, close_code::SUPERSEDED, "a newer connection took over");
             }
         }
-        self.stays = false;
-        self.is_moving = false;
+        self.handover.end_relay();
         self.stats_at = Some(now + STATS_INTERVAL);
         self.retry_at = None;
-        self.move_at = None;
         self.outputs.push_back(Output::Joined(JoinInfo {
-            attempt,
+            connection: id,
             peer: welcome.peer,
             room: welcome.room,
             mtu: welcome.mtu,
             mode: welcome.mode,
             budget,
             gateway: welcome.gateway,
-            same_place,
+            same_membership,
             resume: self.resume.clone(),
         }));
 
@@ -190,12 +192,13 @@ impl Session {
     }
 
     pub(super) fn rejected(&mut self, reject: &Reject, now: Instant) {
-        if self.is_succeeding() && !self.has_joined() {
+        if self.is_successor() && !self.has_joined() {
             // The old process goes on.
             self.refused(false, &reject.message, now);
             return;
         }
-        let is_alive = (self.current.as_ref()).is_some_and(|line| line.silence < SUSPICION);
+        let is_alive =
+            (self.current.as_ref()).is_some_and(|connection| connection.silence < SUSPICION);
         if reject.code == RejectCode::GatewayPresent
             && self.config.standby != Standby::Never
             && !is_alive
@@ -213,12 +216,13 @@ impl Session {
     /// The relay does not admit the candidate; `is_temporary` says whether trying again can help.
     pub(super) fn refused(&mut self, is_temporary: bool, sentence: &str, now: Instant) {
         self.close_candidate(close_code::LEFT, "rejected");
-        // A place that works is not given up because a second connection was not wanted.
-        let is_alive = (self.current.as_ref()).is_some_and(|line| line.silence < SUSPICION);
+        // A connection that works is not given up because a second one was not wanted.
+        let is_alive =
+            (self.current.as_ref()).is_some_and(|connection| connection.silence < SUSPICION);
         if is_temporary || is_alive {
             self.failed(sentence.to_owned(), now);
         } else {
-            self.end(Exit::Refused, sentence.to_owned());
+            self.end(EndKind::Refused, sentence.to_owned());
         }
     }
 
@@ -238,7 +242,7 @@ impl Session {
     }
 
     pub(super) const fn has_joined(&self) -> bool {
-        self.place.is_some()
+        self.membership.is_some()
     }
 }
 

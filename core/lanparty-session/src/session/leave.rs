@@ -1,11 +1,13 @@
-//! Leaving on purpose.
+//! Leaving on purpose, and the end.
 
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Disconnect, LeaveReason, Message, close_code, encode};
 use lanparty_obs::StatusLine;
 
-use super::{Exit, Output, Session, Stage};
+use super::Session;
+use super::output::{EndKind, Output, SessionEnd};
+use super::state::Stage;
 
 /// How long a leaving member waits for the relay to take its goodbye.
 const GOODBYE: Duration = Duration::from_millis(100);
@@ -17,13 +19,13 @@ impl Session {
             return;
         }
         self.close_candidate(close_code::LEFT, "left");
-        let Some(line) = &self.current else {
+        let Some(connection) = &self.current else {
             self.finish_leaving();
             return;
         };
         self.stage = Stage::Leaving(now + GOODBYE);
         self.outputs.push_back(Output::Send {
-            attempt: line.attempt,
+            id: connection.id,
             bytes: encode(&Message::Disconnect(Disconnect {
                 reason: LeaveReason::Disconnect,
                 message: String::new(),
@@ -34,6 +36,20 @@ impl Session {
     pub(super) fn finish_leaving(&mut self) {
         self.close_current(close_code::LEFT, "left");
         self.outputs.push_back(Output::Status(StatusLine::Left));
-        self.end(Exit::Left, String::new());
+        self.end(EndKind::Left, String::new());
+    }
+
+    /// Ends the session.
+    pub(super) fn end(&mut self, kind: EndKind, sentence: String) {
+        let code = match kind {
+            EndKind::Left | EndKind::Refused => close_code::LEFT,
+            EndKind::Failed => close_code::PROTOCOL,
+        };
+        self.close_candidate(code, "over");
+        self.close_old_path();
+        self.close_current(code, "over");
+        self.stage = Stage::Ended;
+        self.outputs
+            .push_back(Output::Ended(SessionEnd { sentence, kind }));
     }
 }

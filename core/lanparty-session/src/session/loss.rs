@@ -2,32 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Disconnect, LeaveReason, Restarting, close_code};
+use lanparty_ctrl::{Disconnect, LeaveReason, close_code};
 use lanparty_obs::StatusLine;
 
-use super::line::Phase;
-use super::{Cause, ConnectionId, Exit, Output, SUSPICION, Session, Stage};
+use super::connection::{ConnectionError, ConnectionId, Phase};
+use super::output::{EndKind, Output};
+use super::state::Stage;
+use super::{SUSPICION, Session};
 
 /// How long a connection must have lasted for the next loss to be tried again at once.
 const STABLE: Duration = Duration::from_secs(5);
-
-/// The latest that a restarting relay may ask us to come: as long as it keeps our place.
-const LATEST_MOVE: Duration = Duration::from_mins(1);
 
 impl Session {
     /// Takes how long a connection's peer has owed an answer: the age of the oldest packet that asks for one, 0 if none is owed.
     ///
     /// An idle connection owes nothing, so the owner pings it every second or so.
-    pub fn handle_silence(&mut self, attempt: ConnectionId, silence: Duration, now: Instant) {
-        let Some(line) = (self.current.as_mut()).filter(|line| line.attempt == attempt) else {
+    pub fn handle_silence(&mut self, id: ConnectionId, silence: Duration, now: Instant) {
+        let Some(connection) = (self.current.as_mut()).filter(|connection| connection.id == id)
+        else {
             return;
         };
-        line.silence = silence;
+        connection.silence = silence;
         if self.stage != Stage::Running || self.is_handed_over() {
             return;
         }
         if silence >= SUSPICION {
-            if self.is_waiting() {
+            if self.is_prepared() {
                 self.moved(now);
             } else if !self.is_trying() && self.retry_at.is_none() {
                 self.open(now);
@@ -35,9 +35,12 @@ impl Session {
             return;
         }
 
-        // The place answers again: a second connection that has not said hello yet is not needed.
-        let is_idle = |phase| matches!(phase, Phase::Connecting | Phase::Overdue | Phase::Beside);
-        if !self.is_moving && (self.candidate.as_ref()).is_some_and(|line| is_idle(line.phase)) {
+        // The connection in use answers again: a candidate that has not said hello yet is not needed.
+        let is_idle =
+            |phase| matches!(phase, Phase::Connecting | Phase::Overdue | Phase::Connected);
+        if !self.handover.is_moving()
+            && (self.candidate.as_ref()).is_some_and(|connection| is_idle(connection.phase))
+        {
             self.close_candidate(close_code::SUPERSEDED, "not needed");
             self.backoff.reset();
         }
@@ -45,13 +48,14 @@ impl Session {
 
     /// The system's addresses or routes changed, or it slept: what was waited for is tried now, on a fresh connection.
     ///
-    /// A place that answers stays where it is; the owner asks its connection for a sign of life.
+    /// A connection that answers stays; the owner asks it for a sign of life.
     pub fn handle_network_change(&mut self, now: Instant) {
         if self.stage != Stage::Running {
             return;
         }
         self.backoff.reset();
-        if (self.candidate.as_ref()).is_some_and(|line| line.phase == Phase::Connecting) {
+        if (self.candidate.as_ref()).is_some_and(|connection| connection.phase == Phase::Connecting)
+        {
             self.close_candidate(close_code::SUPERSEDED, "the network changed");
         }
         if !self.is_trying() && self.needs_connection() {
@@ -60,9 +64,9 @@ impl Session {
     }
 
     /// Takes the end of a connection, or that it could not be made.
-    pub fn handle_closed(&mut self, attempt: ConnectionId, cause: Cause, now: Instant) {
-        let is_current = (self.current.as_ref()).is_some_and(|line| line.attempt == attempt);
-        let is_candidate = (self.candidate.as_ref()).is_some_and(|line| line.attempt == attempt);
+    pub fn handle_closed(&mut self, id: ConnectionId, cause: ConnectionError, now: Instant) {
+        let is_current = (self.current.as_ref()).is_some_and(|connection| connection.id == id);
+        let is_candidate = (self.candidate.as_ref()).is_some_and(|connection| connection.id == id);
         if let Stage::Leaving(_) = self.stage {
             if is_current {
                 self.current = None;
@@ -72,17 +76,20 @@ impl Session {
         }
 
         if is_current {
-            let is_superseded = matches!(&cause, Cause::Closed { code, .. } if *code == u64::from(close_code::SUPERSEDED));
+            let is_superseded = matches!(&cause, ConnectionError::Closed { code, .. } if *code == u64::from(close_code::SUPERSEDED));
             if (is_superseded || self.is_handed_over()) && self.handed_over() {
                 self.current = None;
                 return;
             }
-            if let Cause::Closed { code, text } = &cause
+            if let ConnectionError::Closed { code, text } = &cause
                 && is_removed(*code)
                 && !self.is_taking_over()
             {
                 self.current = None;
-                self.end(Exit::Refused, told(text, "the relay removed this member"));
+                self.end(
+                    EndKind::Refused,
+                    told(text, "the relay removed this member"),
+                );
                 return;
             }
             self.lost(now);
@@ -90,53 +97,58 @@ impl Session {
             let is_overdue = !self.is_trying();
             self.candidate = None;
             // That an attempt brought nothing was told when it became overdue, and the next is due.
-            let is_told = matches!(cause, Cause::Certificate(_) | Cause::Closed { .. });
+            let is_told = matches!(
+                cause,
+                ConnectionError::Certificate(_) | ConnectionError::Closed { .. }
+            );
             if !is_overdue || is_told {
                 self.attempt_failed(cause, now);
             }
-        } else if self.is_former(attempt) {
-            self.former = None;
+        } else if self.handover.is_old_path(id) {
+            self.handover.old_path = None;
         }
     }
 
-    fn attempt_failed(&mut self, cause: Cause, now: Instant) {
+    fn attempt_failed(&mut self, cause: ConnectionError, now: Instant) {
         match cause {
-            Cause::Certificate(text) if !self.has_joined() => {
+            ConnectionError::Certificate(text) if !self.has_joined() => {
                 let relay = &self.config.relay;
                 let sentence = format!(
                     "the certificate of {relay} is not the one to trust ({text}); check --relay-ca-cert and --server-name"
                 );
-                self.end(Exit::Refused, sentence);
+                self.end(EndKind::Refused, sentence);
             }
-            Cause::Closed { code, text } => {
+            ConnectionError::Closed { code, text } => {
                 let is_rejected = code == u64::from(close_code::REJECTED) || is_removed(code);
                 let sentence = told(&text, "the relay closed the connection");
                 self.refused(!is_rejected, &sentence, now);
             }
-            Cause::Unreachable(_)
-            | Cause::TimedOut
-            | Cause::Reset
-            | Cause::Certificate(_)
-            | Cause::Transport(_)
-            | Cause::ControlEnded => {
+            ConnectionError::Unreachable(_)
+            | ConnectionError::TimedOut
+            | ConnectionError::Reset
+            | ConnectionError::Certificate(_)
+            | ConnectionError::Transport(_)
+            | ConnectionError::ControlEnded => {
                 let sentence = self.describe(&cause);
                 self.failed(sentence, now);
             }
         }
     }
 
-    fn describe(&self, cause: &Cause) -> String {
+    fn describe(&self, cause: &ConnectionError) -> String {
         let relay = &self.config.relay;
         match cause {
-            Cause::Unreachable(text) => format!("{relay} cannot be reached ({text})"),
-            Cause::TimedOut => format!("{relay} does not answer"),
-            Cause::Reset => format!("{relay} has restarted"),
-            Cause::Certificate(text) => {
+            ConnectionError::Unreachable(text) => format!("{relay} cannot be reached ({text})"),
+            ConnectionError::TimedOut => format!("{relay} does not answer"),
+            ConnectionError::Reset => format!("{relay} has restarted"),
+            ConnectionError::Certificate(text) => {
                 format!("the certificate of {relay} is not the one to trust ({text})")
             }
-            Cause::Closed { text, .. } => told(text, "the relay closed the connection"),
-            Cause::Transport(text) => format!("the connection to {relay} failed ({text})"),
-            Cause::ControlEnded => format!("{relay} ended the conversation"),
+            ConnectionError::Closed { text, .. } => told(text, "the relay closed the connection"),
+            ConnectionError::Transport(text) => {
+                format!("the connection to {relay} failed ({text})")
+            }
+            ConnectionError::ControlEnded => format!("{relay} ended the conversation"),
         }
     }
 
@@ -155,30 +167,34 @@ impl Session {
         self.last_failure = Some(sentence);
     }
 
-    /// The connection that carried the place is gone.
+    /// The connection in use is gone.
     fn lost(&mut self, now: Instant) {
-        let Some(line) = self.current.take() else {
+        let Some(connection) = self.current.take() else {
             return;
         };
-        if self.is_waiting() {
+        if self.is_prepared() {
             self.moved(now);
             return;
         }
         // It went silent before it was gone.
-        let since = now.checked_sub(line.silence).unwrap_or(now);
+        let since = now.checked_sub(connection.silence).unwrap_or(now);
         self.lost_at = Some(since);
         self.stats_at = None;
         self.outputs.push_back(Output::Detached);
         self.outputs
             .push_back(Output::Status(StatusLine::ConnectionLost));
 
-        let lasted = line.joined_at.map(|at| now.saturating_duration_since(at));
+        let lasted = connection
+            .joined_at
+            .map(|at| now.saturating_duration_since(at));
         if lasted.is_some_and(|lasted| lasted >= STABLE) {
             self.backoff.reset();
         }
-        if (self.candidate.as_ref()).is_some_and(|line| line.phase == Phase::Beside) {
+        if (self.candidate.as_ref()).is_some_and(|connection| connection.phase == Phase::Connected)
+        {
             self.greet(now);
-        } else if !self.is_trying() && self.retry_at.is_none() && self.move_at.is_none() {
+        } else if !self.is_trying() && self.retry_at.is_none() && self.handover.move_at().is_none()
+        {
             if lasted.is_some_and(|lasted| lasted >= STABLE) {
                 self.open(now);
             } else {
@@ -189,57 +205,40 @@ impl Session {
 
     /// What was tried has taken too long, or waited long enough.
     pub(super) fn candidate_due(&mut self, now: Instant) {
-        match self.candidate.as_ref().map(|line| line.phase) {
-            Some(Phase::Beside) if self.needs_connection() => self.greet(now),
-            Some(Phase::Beside) => self.close_candidate(close_code::SUPERSEDED, "not needed"),
+        match self.candidate.as_ref().map(|connection| connection.phase) {
+            Some(Phase::Connected) if self.needs_connection() => self.greet(now),
+            Some(Phase::Connected) => self.close_candidate(close_code::SUPERSEDED, "not needed"),
             Some(phase @ (Phase::Connecting | Phase::Greeting)) => {
                 if phase == Phase::Greeting {
                     self.close_candidate(close_code::SUPERSEDED, "took too long");
-                } else if let Some(line) = &mut self.candidate {
-                    line.phase = Phase::Overdue;
-                    line.deadline = None;
+                } else if let Some(connection) = &mut self.candidate {
+                    connection.phase = Phase::Overdue;
+                    connection.deadline = None;
                 }
-                let sentence = self.describe(&Cause::TimedOut);
+                let sentence = self.describe(&ConnectionError::TimedOut);
                 self.failed(sentence, now);
             }
-            Some(Phase::Waiting) => self.arrive(now),
+            Some(Phase::Prepared) => self.arrive(now),
             Some(Phase::Overdue | Phase::Joined) | None => {}
         }
     }
 
-    /// The relay restarts soon and says when to come to its successor.
-    pub(super) fn restarting(&mut self, restarting: Restarting, now: Instant) {
-        self.stays = restarting.stay;
-        let wait = Duration::from_millis(restarting.reconnect_in_ms.into()).min(LATEST_MOVE);
-        self.move_at = Some(now + wait);
-    }
-
-    pub(super) fn move_now(&mut self, now: Instant) {
-        self.move_at = None;
-        self.is_moving = true;
-        match self.candidate.as_ref().map(|line| line.phase) {
-            None | Some(Phase::Overdue) => self.open(now),
-            Some(Phase::Beside) => self.greet(now),
-            Some(Phase::Connecting | Phase::Greeting | Phase::Waiting | Phase::Joined) => {}
-        }
-    }
-
     /// The relay ends a connection and says why.
-    pub(super) fn dismissed(&mut self, attempt: ConnectionId, why: &Disconnect, now: Instant) {
-        let is_current = (self.current.as_ref()).is_some_and(|line| line.attempt == attempt);
+    pub(super) fn dismissed(&mut self, id: ConnectionId, why: &Disconnect, now: Instant) {
+        let is_current = (self.current.as_ref()).is_some_and(|connection| connection.id == id);
         let is_final = matches!(why.reason, LeaveReason::Kicked | LeaveReason::Malformed)
             && !(is_current && self.is_taking_over());
         if is_final {
-            let exit = if why.reason == LeaveReason::Kicked {
-                Exit::Refused
+            let kind = if why.reason == LeaveReason::Kicked {
+                EndKind::Refused
             } else {
-                Exit::Failed
+                EndKind::Failed
             };
-            self.end(exit, told(&why.message, "the relay removed this member"));
+            self.end(kind, told(&why.message, "the relay removed this member"));
         } else if is_current {
-            if let Some(line) = &self.current {
+            if let Some(connection) = &self.current {
                 self.outputs.push_back(Output::Close {
-                    attempt: line.attempt,
+                    id: connection.id,
                     code: close_code::LEFT,
                     reason: "dismissed",
                 });
@@ -254,22 +253,23 @@ impl Session {
         }
     }
 
-    /// Whether the candidate is about to take the place over, so that the end of the old connection is our own doing.
+    /// Whether the candidate is about to take over, so that the end of the connection in use is our
+    /// own doing.
     fn is_taking_over(&self) -> bool {
-        let takes_over = |phase| matches!(phase, Phase::Greeting | Phase::Waiting);
+        let takes_over = |phase| matches!(phase, Phase::Greeting | Phase::Prepared);
 
-        (self.candidate.as_ref()).is_some_and(|line| takes_over(line.phase))
+        (self.candidate.as_ref()).is_some_and(|connection| takes_over(connection.phase))
     }
 
     /// The first join took too long.
     pub(super) fn give_up(&mut self) {
         let cause = self.last_failure.take();
-        let cause = cause.unwrap_or_else(|| self.describe(&Cause::TimedOut));
+        let cause = cause.unwrap_or_else(|| self.describe(&ConnectionError::TimedOut));
         let sentence = format!(
             "{cause}; gave up after {} s. Is the relay running, and its UDP port open in every firewall on the way?",
             super::FIRST_JOIN.as_secs()
         );
-        self.end(Exit::Refused, sentence);
+        self.end(EndKind::Refused, sentence);
     }
 }
 

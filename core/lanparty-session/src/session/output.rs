@@ -4,7 +4,7 @@ use lanparty_ctrl::{ForeignSource, LeaveReason, Mode, Role};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
-use super::ConnectionId;
+use super::connection::ConnectionId;
 
 /// What the owner of a session must do or may tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,35 +14,36 @@ pub enum Output {
     /// An attempt that the session gives up is closed with [`Output::Close`]; nothing needs to be said about it any more.
     Connect {
         /// The name of the connection.
-        attempt: ConnectionId,
+        id: ConnectionId,
         /// The worker that the first connection id has to name, after a redirect.
         worker: Option<u8>,
     },
     /// Write to the control stream.
     Send {
         /// Which connection.
-        attempt: ConnectionId,
+        id: ConnectionId,
         /// What to write.
         bytes: Vec<u8>,
     },
     /// Close a connection.
     Close {
         /// Which connection.
-        attempt: ConnectionId,
+        id: ConnectionId,
         /// One of [`close_code`](lanparty_ctrl::close_code).
         code: u32,
         /// A text for the peer's log.
         reason: &'static str,
     },
-    /// The member is in the room, for the first time or again. From now on datagrams go over `attempt` alone.
+    /// The member is in the room, for the first time or again. From now on datagrams go over
+    /// [`JoinInfo::connection`] alone.
     Joined(JoinInfo),
-    /// Somebody is in the room.
+    /// A member is in the room.
     PeerJoined(Peer),
-    /// Somebody left.
+    /// A member left.
     PeerLeft(Peer, LeaveReason),
-    /// Somebody's connection broke; the place is kept.
+    /// A member's connection broke; its membership is kept.
     PeerDetached(Peer),
-    /// Somebody is back in the same place.
+    /// A member is back, with the same membership.
     PeerResumed(Peer),
     /// The relay dropped a client's frame for its source; only a gateway is told.
     ForeignSource(ForeignSource),
@@ -51,14 +52,14 @@ pub enum Output {
     /// Something worth telling the person in front of the program.
     Status(StatusLine),
     /// The session is over; nothing follows.
-    Ended(End),
+    Ended(SessionEnd),
 }
 
-/// A place in a room.
+/// A membership of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinInfo {
-    /// The connection that carries the place.
-    pub attempt: ConnectionId,
+    /// The connection that carries the membership.
+    pub connection: ConnectionId,
     /// The member's own id.
     pub peer: PeerId,
     /// The room's id.
@@ -72,9 +73,10 @@ pub struct JoinInfo {
     pub budget: usize,
     /// Whether the room has a gateway now.
     pub gateway: bool,
-    /// Whether this is the place that the member had before; never at the first join.
-    pub same_place: bool,
-    /// What takes the place again after a crash of this program, for `Config::resume`.
+    /// Whether this is the membership that the member had before; never at the first join.
+    pub same_membership: bool,
+    /// The token that resumes the membership after a crash of this program, for
+    /// [`SessionConfig::resume`](super::SessionConfig::resume).
     pub resume: Option<String>,
 }
 
@@ -91,31 +93,20 @@ pub struct Peer {
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct SessionEnd {
     /// Why and what to do, for a person; empty if the person wanted it.
     pub sentence: String,
     /// What kind of end it is.
-    pub exit: Exit,
+    pub kind: EndKind,
 }
 
 /// The kind of a session's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum EndKind {
     /// The person wanted it.
     Left,
     /// Something is broken.
     Failed,
     /// The world refused: rejected, unreachable, wrong certificate.
     Refused,
-}
-
-impl Exit {
-    /// Returns the exit code of the program.
-    pub const fn code(self) -> u8 {
-        match self {
-            Self::Left => 0,
-            Self::Failed => 1,
-            Self::Refused => 2,
-        }
-    }
 }

@@ -7,7 +7,7 @@ use lanparty_ctrl::{LeaveReason, PeerInfo, Role};
 use lanparty_obs::StatusLine;
 use lanparty_proto::{MacAddr, PeerId};
 
-use super::{Output, Peer};
+use super::output::{Output, Peer};
 
 /// How many other members a room may have. Sixteen times the largest party that relays admit by default.
 const MAX_PEERS: usize = 4096;
@@ -25,11 +25,14 @@ struct Entry {
 }
 
 /// The room's other members, as the relay announces them.
+///
+/// Not an ageing map: a member stays until the relay says that it left. Only after a connection was
+/// lost is there a deadline, and that is one for all.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     here: BTreeMap<PeerId, Entry>,
-    /// Members of a place that was lost, known to the person and expected back.
-    former: Vec<Peer>,
+    /// Members that were here before the membership was lost, known to the person and expected back.
+    expected: Vec<Peer>,
     /// The person was told that the gateway is here.
     is_gateway_told: bool,
     settle_at: Option<Instant>,
@@ -37,18 +40,18 @@ pub(super) struct Peers {
 
 impl Peers {
     /// Begins anew on a new connection, whose relay announces everybody again.
-    pub(super) fn begin(&mut self, same_place: bool, gateway: bool, now: Instant) {
-        if same_place {
+    pub(super) fn begin(&mut self, same_membership: bool, gateway: bool, now: Instant) {
+        if same_membership {
             for entry in self.here.values_mut() {
                 entry.confirmed = false;
             }
         } else {
             let here = std::mem::take(&mut self.here);
-            self.former
+            self.expected
                 .extend(here.into_values().map(|entry| entry.peer));
-            self.former.truncate(MAX_PEERS);
+            self.expected.truncate(MAX_PEERS);
         }
-        let has_known = !self.here.is_empty() || !self.former.is_empty();
+        let has_known = !self.here.is_empty() || !self.expected.is_empty();
         self.settle_at = has_known.then(|| now + RETURN);
         self.is_gateway_told |= gateway;
     }
@@ -64,7 +67,7 @@ impl Peers {
         }
         self.settle_at = None;
 
-        for peer in std::mem::take(&mut self.former) {
+        for peer in std::mem::take(&mut self.expected) {
             self.tell_left(peer, LeaveReason::Timeout, out);
         }
         let gone: Vec<PeerId> = (self.here.iter())
@@ -121,9 +124,9 @@ impl Peers {
     }
 
     fn tell_joined(&mut self, peer: Peer, out: &mut VecDeque<Output>) {
-        let known = (self.former.iter()).position(|f| (f.role, f.mac) == (peer.role, peer.mac));
+        let known = (self.expected.iter()).position(|f| (f.role, f.mac) == (peer.role, peer.mac));
         if let Some(known) = known {
-            self.former.swap_remove(known);
+            self.expected.swap_remove(known);
         }
         match peer.mac {
             Some(mac) if known.is_none() => {

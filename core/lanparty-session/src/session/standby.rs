@@ -1,4 +1,5 @@
-//! A gateway whose room has one already: it waits, and takes the place once that is free.
+//! A gateway whose room has one already: it waits, and becomes the gateway once the room has
+//! none.
 //!
 //! The relay decides who is the gateway. What is heard on the LAN only tells when to ask again: at once when the active gateway
 //! says that it leaves or is silent there, now and then as long as it is heard.
@@ -9,18 +10,9 @@ use lanparty_ctrl::close_code;
 use lanparty_obs::StatusLine;
 use lanparty_proto::MacAddr;
 
-use super::{Exit, Output, Session};
-
-/// What a gateway does whose room has one already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standby {
-    /// It ends.
-    Never,
-    /// It waits if the other one is on the same LAN, and ends otherwise: a room must not jump to another LAN by itself.
-    SameLan,
-    /// It waits wherever the other one is.
-    Anywhere,
-}
+use super::Session;
+use super::config::Standby;
+use super::output::{EndKind, Output};
 
 /// A sign on the LAN of another gateway of the same room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,18 +23,19 @@ pub struct Neighbor {
     pub is_leaving: bool,
 }
 
-/// How long the active gateway may be silent on the LAN before the place is asked for: it is heard every second, and one sign may be
-/// lost.
+/// How long the active gateway may be silent on the LAN before the relay is asked: it is heard every second, and
+/// one sign may be lost.
 pub const NEIGHBOR_SILENCE: Duration = Duration::from_millis(2200);
 
 /// How long a newcomer listens for the active gateway before it says that none is on this LAN: three signs.
 pub const LISTEN: Duration = Duration::from_secs(3);
 
-/// How often the place is asked for while the active gateway is heard: it may have lost the relay and not noticed yet. A question is
-/// one handshake.
+/// How often the relay is asked while the active gateway is heard: that may have lost the relay and
+/// not noticed yet. A question is one handshake.
 const POLL: Duration = Duration::from_secs(4);
 
-/// How often it is asked for while nobody is heard. The relay gives the place away once its owner was silent for two seconds.
+/// How often the relay is asked while nobody is heard. It takes another gateway once the active one
+/// was silent for two seconds.
 const HASTE: Duration = Duration::from_millis(400);
 
 /// How long that goes on.
@@ -51,9 +44,9 @@ const HASTY: Duration = Duration::from_secs(15);
 /// By how much asking is put off at random after the active gateway went, so that several do not come at once.
 const SPREAD_MS: u64 = 200;
 
-/// Waiting for the place.
+/// A gateway that stands by until the membership is free.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct Candidacy {
     since: Instant,
     /// When asking began to be urgent.
     hasty_since: Instant,
@@ -69,7 +62,7 @@ impl Session {
     pub fn handle_neighbor(&mut self, neighbor: Neighbor, now: Instant) {
         self.neighbor = (!neighbor.is_leaving).then_some((neighbor.source, now));
         let spread = Duration::from_millis(self.backoff.next_random() % SPREAD_MS);
-        let Some(waiting) = &mut self.waiting else {
+        let Some(candidacy) = &mut self.candidacy else {
             return;
         };
         let silence = if neighbor.is_leaving {
@@ -77,34 +70,33 @@ impl Session {
         } else {
             NEIGHBOR_SILENCE
         };
-        waiting.silent_at = Some(now + silence + spread);
-        waiting.listen_until = None;
+        candidacy.silent_at = Some(now + silence + spread);
+        candidacy.listen_until = None;
         if !neighbor.is_leaving {
             self.tell_standby(now);
         }
     }
 
-    /// The room has another gateway: waits for its place.
+    /// The room has another gateway: waits until it has none.
     pub(super) fn stand_by(&mut self, sentence: &str, now: Instant) {
         self.close_candidate(close_code::LEFT, "standby");
-        if let Some(line) = self.current.take() {
+        if let Some(connection) = self.current.take() {
             // Ours once, and somebody else's by now.
-            self.close(&line, close_code::LEFT, "standby");
+            self.close(&connection, close_code::LEFT, "standby");
             self.outputs.push_back(Output::Detached);
         }
-        self.close_former();
+        self.close_old_path();
         self.resume = None;
-        self.place = None;
+        self.membership = None;
         self.lost_at = None;
-        self.move_at = None;
-        self.is_moving = false;
+        self.handover.end_relay();
         self.first_deadline = None;
         self.last_failure = None;
         self.backoff.reset();
         sentence.clone_into(&mut self.taken);
 
         let heard = self.neighbor_heard(now);
-        let waiting = self.waiting.get_or_insert_with(|| Waiting {
+        let candidacy = self.candidacy.get_or_insert_with(|| Candidacy {
             since: now,
             hasty_since: now,
             silent_at: heard.map(|at| at + NEIGHBOR_SILENCE),
@@ -112,7 +104,7 @@ impl Session {
             is_told: false,
         });
         let is_urgent =
-            heard.is_none() && now.saturating_duration_since(waiting.hasty_since) < HASTY;
+            heard.is_none() && now.saturating_duration_since(candidacy.hasty_since) < HASTY;
         let wait = if is_urgent { HASTE } else { POLL };
         self.retry_at = Some(now + self.backoff.jitter(wait));
         if heard.is_some() {
@@ -134,42 +126,46 @@ impl Session {
             .and(self.neighbor)
             .map(|(source, _)| source);
         let room = self.config.room.to_string();
-        let Some(waiting) = self.waiting.as_mut().filter(|waiting| !waiting.is_told) else {
+        let Some(candidacy) = self
+            .candidacy
+            .as_mut()
+            .filter(|candidacy| !candidacy.is_told)
+        else {
             return;
         };
-        waiting.is_told = true;
-        waiting.listen_until = None;
+        candidacy.is_told = true;
+        candidacy.listen_until = None;
         self.outputs
             .push_back(Output::Status(StatusLine::Standby { room, neighbor }));
     }
 
     pub(super) fn standby_timeout(&self) -> Option<Instant> {
-        let waiting = self.waiting.as_ref()?;
+        let candidacy = self.candidacy.as_ref()?;
 
-        [waiting.silent_at, waiting.listen_until]
+        [candidacy.silent_at, candidacy.listen_until]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// Asks for the place once the active gateway went silent, and ends if there never was one on this LAN.
+    /// Asks the relay once the active gateway went silent, and ends if there never was one on this LAN.
     pub(super) fn standby_due(&mut self, now: Instant) {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let Some(waiting) = &mut self.waiting else {
+        let Some(candidacy) = &mut self.candidacy else {
             return;
         };
-        if is_due(waiting.silent_at) {
-            waiting.silent_at = None;
-            waiting.hasty_since = now;
+        if is_due(candidacy.silent_at) {
+            candidacy.silent_at = None;
+            candidacy.hasty_since = now;
             if !self.is_trying() {
                 self.open(now);
             }
             return;
         }
-        if !is_due(waiting.listen_until) {
+        if !is_due(candidacy.listen_until) {
             return;
         }
-        waiting.listen_until = None;
+        candidacy.listen_until = None;
         match self.config.standby {
             Standby::Anywhere => self.tell_standby(now),
             Standby::SameLan | Standby::Never => {
@@ -177,16 +173,16 @@ impl Session {
                     "{}; it is not heard on this LAN, and a room is one LAN (with --standby any this gateway would wait, and move the room here once the other one is gone)",
                     self.taken
                 );
-                self.end(Exit::Refused, sentence);
+                self.end(EndKind::Refused, sentence);
             }
         }
     }
 
-    /// The place is ours. Returns the line for the person if this one has waited for it.
+    /// This is the gateway now. Returns the line for the person if this gateway has waited.
     pub(super) fn took_over(&mut self, mtu: u16, now: Instant) -> Option<StatusLine> {
-        let waiting = self.waiting.take()?;
+        let candidacy = self.candidacy.take()?;
         let (room, interface) = (self.config.room.to_string(), self.config.interface.clone());
-        if !waiting.is_told {
+        if !candidacy.is_told {
             return Some(StatusLine::GatewayReady {
                 room,
                 interface,
@@ -198,7 +194,7 @@ impl Session {
             room,
             interface,
             mtu,
-            waited: now.saturating_duration_since(waiting.since),
+            waited: now.saturating_duration_since(candidacy.since),
         })
     }
 }

@@ -96,7 +96,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         let device = self.port.device();
         let kernel_drops = device.statistics().kernel_drops;
         let is_up = device.link_state() == LinkState::Up;
-        let attempt = self.joined.as_ref().map(|joined| joined.attempt);
+        let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let silence = attempt
             .and_then(|attempt| self.lines.connected(attempt))
             .and_then(|line| line.endpoint.facts(line.link))

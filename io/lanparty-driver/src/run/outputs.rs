@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lanparty_ctrl::close_code;
 use lanparty_net::CloseCause;
-use lanparty_session::{Cause, ConnectionId, Output};
+use lanparty_session::{ConnectionError, ConnectionId, Output};
 use lanparty_tunnel::DataPath;
 
 use super::Member;
@@ -17,13 +17,9 @@ impl<P: Port, D: DataPath> Member<P, D> {
         while let Some(output) = self.config.session.poll_output() {
             self.path.handle_session(&output, now, &mut self.outbox);
             match output {
-                Output::Connect { attempt, worker } => self.dial(attempt, worker, now),
-                Output::Send { attempt, bytes } => self.send_control(attempt, bytes, now),
-                Output::Close {
-                    attempt,
-                    code,
-                    reason,
-                } => self.lines.close(attempt, code, reason, now),
+                Output::Connect { id, worker } => self.dial(id, worker, now),
+                Output::Send { id, bytes } => self.send_control(id, bytes, now),
+                Output::Close { id, code, reason } => self.lines.close(id, code, reason, now),
                 Output::Joined(info) => {
                     self.port.handle_joined(&info)?;
                     self.away_since = None;
@@ -81,18 +77,18 @@ impl<P: Port, D: DataPath> Member<P, D> {
             );
             self.config
                 .session
-                .handle_closed(attempt, Cause::ControlEnded, now);
+                .handle_closed(attempt, ConnectionError::ControlEnded, now);
         }
     }
 }
 
-pub(super) fn cause_of(cause: CloseCause) -> Cause {
+pub(super) fn cause_of(cause: CloseCause) -> ConnectionError {
     match cause {
-        CloseCause::TimedOut => Cause::TimedOut,
-        CloseCause::Reset => Cause::Reset,
-        CloseCause::Certificate(text) => Cause::Certificate(text),
-        CloseCause::Application { code, text } => Cause::Closed { code, text },
-        CloseCause::Transport(text) => Cause::Transport(text),
-        CloseCause::Control => Cause::ControlEnded,
+        CloseCause::TimedOut => ConnectionError::TimedOut,
+        CloseCause::Reset => ConnectionError::Reset,
+        CloseCause::Certificate(text) => ConnectionError::Certificate(text),
+        CloseCause::Application { code, text } => ConnectionError::Closed { code, text },
+        CloseCause::Transport(text) => ConnectionError::Transport(text),
+        CloseCause::Control => ConnectionError::ControlEnded,
     }
 }

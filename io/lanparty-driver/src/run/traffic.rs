@@ -133,7 +133,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if self.outbox.up.is_empty() {
             return;
         }
-        let attempt = self.joined.as_ref().map(|joined| joined.attempt);
+        let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let Some(line) = attempt.and_then(|attempt| self.lines.connected(attempt)) else {
             let count = u64::try_from(self.outbox.up.len()).unwrap_or(u64::MAX);
             self.drops.up.add_many(DropReason::NotJoined, count);

@@ -6,7 +6,7 @@ use lanparty_ctrl::{Mode, Stats, close_code};
 use lanparty_device::FrameDevice as _;
 use lanparty_obs::DropReason;
 use lanparty_proto::budget;
-use lanparty_session::{Cause, JoinInfo};
+use lanparty_session::{ConnectionError, JoinInfo};
 use lanparty_tunnel::DataPath;
 
 use super::{DEAF, LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
@@ -86,7 +86,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.config
                 .session
                 .handle_silence(line.attempt, silence, now);
-            let carries = |joined: &JoinInfo| joined.attempt == line.attempt;
+            let carries = |joined: &JoinInfo| joined.connection == line.attempt;
             if self.joined.as_ref().is_some_and(carries) {
                 self.path.handle_silence(silence, now);
             }
@@ -99,7 +99,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 .close(attempt, close_code::BUSY, "no answers", now);
             self.config
                 .session
-                .handle_closed(attempt, Cause::TimedOut, now);
+                .handle_closed(attempt, ConnectionError::TimedOut, now);
         }
     }
 
@@ -181,7 +181,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         for more in [&counters.drops_down, &self.drops.up, &self.drops.down] {
             drops.merge(more);
         }
-        let attempt = self.joined.as_ref().map(|joined| joined.attempt);
+        let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let facts = attempt.and_then(|attempt| {
             let line = self.lines.connected(attempt)?;
             line.endpoint.facts(line.link)

@@ -17,8 +17,7 @@ use lanparty_proto::MacAddr;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_queue::Pace;
-use lanparty_session::session::Config as SessionConfig;
-use lanparty_session::{Session, Standby};
+use lanparty_session::{Session, SessionConfig, Standby};
 use lanparty_tunnel::{ClientPath, ClientPathConfig};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 

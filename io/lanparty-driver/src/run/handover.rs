@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lanparty_ctrl::close_code;
 use lanparty_ctrl::handover::{QUIET, QUIET_PATIENCE};
-use lanparty_session::{End, Exit};
+use lanparty_session::{EndKind, SessionEnd};
 use lanparty_tunnel::DataPath;
 
 use super::{Member, Released};
@@ -79,14 +79,14 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if !is_over || self.end.is_some() {
             return;
         }
-        let attempt = self.joined.take().map(|joined| joined.attempt);
+        let attempt = self.joined.take().map(|joined| joined.connection);
         if let Some(attempt) = attempt {
             let text = "another process of this computer has taken over";
             self.lines.close(attempt, close_code::SUPERSEDED, text, now);
         }
-        self.end = Some(End {
+        self.end = Some(SessionEnd {
             sentence: String::new(),
-            exit: Exit::Left,
+            kind: EndKind::Left,
         });
     }
 

@@ -1,16 +1,17 @@
-//! One connection to the relay, on its way from attempt to place.
+//! One connection to the relay, from the attempt to the membership that it carries.
 
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Decoder, MAX_UNADMITTED, Welcome};
 
-/// Names one attempt to connect, and the connection that comes of it. Never used again in one session.
+/// Names an attempt to connect, and the connection that comes of it. Never used again in one
+/// session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 
 /// Why a connection is gone or never came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum ConnectionError {
     /// No address of the relay can be reached; what the system or the resolver said.
     Unreachable(String),
     /// No answer came.
@@ -32,26 +33,30 @@ pub enum Cause {
     ControlEnded,
 }
 
+/// How far a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The handshake goes on.
     Connecting,
-    /// The handshake has taken too long, and the next attempt comes soon. Until then the relay may still answer: one that stood still has
-    /// our packet before it, and one that comes back hears the repetition of it.
+    /// The handshake has taken too long, and the next attempt comes soon. Until then the relay may
+    /// still answer: a relay that stood still has our packet before it, and a relay that comes back
+    /// hears the repetition of the packet.
     Overdue,
-    /// Connected beside a place that may still be alive, and giving that a last chance.
-    Beside,
+    /// Connected, while the connection in use may still be alive and gets a last chance.
+    Connected,
     /// The hello is on its way.
     Greeting,
-    /// Has the place with the relay's successor, and waits until everybody has.
-    Waiting,
-    /// The connection carries a place.
+    /// Prepared with the relay's successor: it has the membership, and is used once everybody's is
+    /// prepared (make before break).
+    Prepared,
+    /// The connection carries the membership.
     Joined,
 }
 
+/// A connection to the relay.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) attempt: ConnectionId,
+pub(super) struct Connection {
+    pub(super) id: ConnectionId,
     pub(super) phase: Phase,
     /// When the phase has taken too long.
     pub(super) deadline: Option<Instant>,
@@ -66,19 +71,19 @@ pub(super) struct Line {
     /// How long the relay has owed an answer.
     pub(super) silence: Duration,
     pub(super) joined_at: Option<Instant>,
-    /// What a connection that waits was welcomed with.
+    /// What a prepared connection was welcomed with.
     pub(super) welcome: Option<Box<Welcome>>,
 }
 
-impl Line {
+impl Connection {
     /// Returns what datagrams over the connection may have, in bytes.
     pub(super) fn budget(&self) -> usize {
         self.budget.min(self.agreed)
     }
 
-    pub(super) const fn new(attempt: ConnectionId, deadline: Instant) -> Self {
+    pub(super) const fn new(id: ConnectionId, deadline: Instant) -> Self {
         Self {
-            attempt,
+            id,
             phase: Phase::Connecting,
             deadline: Some(deadline),
             decoder: Decoder::new(MAX_UNADMITTED),
