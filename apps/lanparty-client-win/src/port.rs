@@ -15,7 +15,7 @@ use lanparty_win32::{
     set_unicast_interface, wait_any,
 };
 
-use crate::route_monitor::{Commands, Order, OutgoingInterfaces};
+use crate::route_monitor::{Commands, OutgoingInterfaces, RouteCommand};
 
 /// A TAP adapter, and who keeps routes and interfaces as it needs them.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct TapPort {
     sockets: SocketsEvent,
     wake: Arc<Event>,
     commands: Commands,
-    ways: Arc<OutgoingInterfaces>,
+    outgoing: Arc<OutgoingInterfaces>,
     /// Local ports of the sockets that leave by the interface with this index.
     bound: Vec<(u16, u32)>,
     /// `None` where the system has none: then the clock interrupt decides when a timer is due.
@@ -36,14 +36,14 @@ impl TapPort {
         tap: Tap,
         wake: Arc<Event>,
         commands: Commands,
-        ways: Arc<OutgoingInterfaces>,
+        outgoing: Arc<OutgoingInterfaces>,
     ) -> io::Result<Self> {
         Ok(Self {
             tap,
             sockets: SocketsEvent::new().map_err(io::Error::other)?,
             wake,
             commands,
-            ways,
+            outgoing,
             bound: Vec::new(),
             timer: PreciseTimer::new()
                 .inspect_err(
@@ -64,7 +64,7 @@ impl TapPort {
         } else {
             Family::V6
         };
-        let index = self.ways.index(family);
+        let index = self.outgoing.index(family);
         let known = self.bound.iter().find(|(port, _)| *port == local.port());
         if known.is_some_and(|(_, bound)| *bound == index) {
             return;
@@ -148,7 +148,7 @@ impl Port for TapPort {
         self.tap
             .set_up(true)
             .map_err(|error| PortError::new("cannot plug in the TAP adapter", error))?;
-        self.commands.send(Order::Joined { mtu: info.mtu });
+        self.commands.send(RouteCommand::Joined { mtu: info.mtu });
 
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Port for TapPort {
 
     fn handle_relay(&mut self, addresses: &[SocketAddr]) {
         let addresses = addresses.iter().map(SocketAddr::ip).collect();
-        self.commands.send(Order::Relay(addresses));
+        self.commands.send(RouteCommand::Relay(addresses));
     }
 
     fn addresses(&self) -> Vec<IpAddr> {
@@ -171,6 +171,6 @@ impl Port for TapPort {
     fn has_routes(&self) -> Option<bool> {
         let mut families = [Family::V4, Family::V6].into_iter();
 
-        Some(families.any(|family| self.ways.index(family) != 0))
+        Some(families.any(|family| self.outgoing.index(family) != 0))
     }
 }

@@ -31,7 +31,7 @@ const RECHECK: Duration = Duration::from_secs(30);
 const MAX_ORDERS: usize = 16;
 
 /// What the warden is told.
-pub(crate) enum Order {
+pub(crate) enum RouteCommand {
     /// The loop runs; it wants to know of changes, and leaves when the warden fails.
     Attach(Handle),
     /// The room is joined.
@@ -48,20 +48,20 @@ pub(crate) enum Order {
 /// Where orders go.
 #[derive(Clone)]
 pub(crate) struct Commands {
-    commands: SyncSender<Order>,
+    commands: SyncSender<RouteCommand>,
     told: Arc<Event>,
 }
 
 impl std::fmt::Debug for Commands {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Orders").finish_non_exhaustive()
+        f.debug_struct("Commands").finish_non_exhaustive()
     }
 }
 
 impl Commands {
-    /// Gives an order and does not wait. One that finds no room, or no warden any more, has nobody to act on it.
-    pub(crate) fn send(&self, order: Order) {
-        drop(self.commands.try_send(order));
+    /// Gives an command and does not wait. One that finds no room, or no warden any more, has nobody to act on it.
+    pub(crate) fn send(&self, command: RouteCommand) {
+        drop(self.commands.try_send(command));
         self.told.set();
     }
 }
@@ -90,7 +90,7 @@ impl OutgoingInterfaces {
 #[derive(Debug)]
 pub(crate) struct RouteMonitor {
     commands: Commands,
-    ways: Arc<OutgoingInterfaces>,
+    outgoing: Arc<OutgoingInterfaces>,
     failure: Arc<Mutex<Option<anyhow::Error>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -109,12 +109,15 @@ impl RouteMonitor {
         let told = Arc::new(Event::new()?);
         let (commands, receiver) = sync_channel(MAX_ORDERS);
         let (ready, is_ready) = sync_channel(1);
-        let ways = Arc::new(OutgoingInterfaces::default());
+        let outgoing = Arc::new(OutgoingInterfaces::default());
         let failure = Arc::new(Mutex::new(None));
         let watch = {
-            let (told, ways, failure) =
-                (Arc::clone(&told), Arc::clone(&ways), Arc::clone(&failure));
-            move || match Watch::open(journal, relays, tap, told, ways) {
+            let (told, outgoing, failure) = (
+                Arc::clone(&told),
+                Arc::clone(&outgoing),
+                Arc::clone(&failure),
+            );
+            move || match Watch::open(journal, relays, tap, told, outgoing) {
                 Ok(mut watch) => {
                     drop(ready.send(Ok(())));
                     let ended = watch.run(&receiver);
@@ -132,7 +135,7 @@ impl RouteMonitor {
 
         Ok(Self {
             commands: Commands { commands, told },
-            ways,
+            outgoing,
             failure,
             thread: Some(thread),
         })
@@ -142,8 +145,8 @@ impl RouteMonitor {
         self.commands.clone()
     }
 
-    pub(crate) fn ways(&self) -> Arc<OutgoingInterfaces> {
-        Arc::clone(&self.ways)
+    pub(crate) fn outgoing(&self) -> Arc<OutgoingInterfaces> {
+        Arc::clone(&self.outgoing)
     }
 
     /// Undoes everything, and tells why the warden asked the loop to leave, if it did.
@@ -158,7 +161,7 @@ impl RouteMonitor {
 
     fn end(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.commands.send(Order::Finish);
+            self.commands.send(RouteCommand::Finish);
             if thread.join().is_err() {
                 tracing::error!(
                     "the warden broke down; what it changed is undone at the next start"
@@ -177,12 +180,12 @@ impl Drop for RouteMonitor {
 /// The thread, from inside.
 struct Watch {
     manager: RouteManager<SystemRoutes, FileStore>,
-    wish: DesiredState,
+    desired: DesiredState,
     tap: DesiredTap,
     told: Arc<Event>,
     changes: Option<ChangeWatch>,
     resumes: Option<ResumeWatch>,
-    ways: Arc<OutgoingInterfaces>,
+    outgoing: Arc<OutgoingInterfaces>,
     handle: Option<Handle>,
     pins: Vec<Pin>,
     problems: Vec<String>,
@@ -197,7 +200,7 @@ impl Watch {
         relays: Vec<IpAddr>,
         tap: DesiredTap,
         told: Arc<Event>,
-        ways: Arc<OutgoingInterfaces>,
+        outgoing: Arc<OutgoingInterfaces>,
     ) -> anyhow::Result<Self> {
         let (manager, repair) = RouteManager::open(SystemRoutes::open()?, FileStore::new(journal))?;
         if !repair.undone.is_empty() {
@@ -210,12 +213,12 @@ impl Watch {
             .inspect_err(|error| tracing::info!(%error, "waking up is noticed by the network"));
         let mut watch = Self {
             manager,
-            wish: DesiredState { relays, tap: None },
+            desired: DesiredState { relays, tap: None },
             tap,
             told,
             changes: changes.ok(),
             resumes: resumes.ok(),
-            ways,
+            outgoing,
             handle: None,
             pins: Vec::new(),
             problems: Vec::new(),
@@ -228,23 +231,23 @@ impl Watch {
     }
 
     /// Runs until it is told to end, or until what the party cannot do without fails.
-    fn run(&mut self, commands: &Receiver<Order>) -> anyhow::Result<()> {
+    fn run(&mut self, commands: &Receiver<RouteCommand>) -> anyhow::Result<()> {
         loop {
             self.wait()?;
-            while let Ok(order) = commands.try_recv() {
-                match order {
-                    Order::Attach(handle) => self.handle = Some(handle),
-                    Order::Joined { mtu } => {
+            while let Ok(command) = commands.try_recv() {
+                match command {
+                    RouteCommand::Attach(handle) => self.handle = Some(handle),
+                    RouteCommand::Joined { mtu } => {
                         self.tap.mtu = mtu;
-                        self.wish.tap = Some(self.tap.clone());
+                        self.desired.tap = Some(self.tap.clone());
                         self.looks_until = Some(Instant::now() + LOOK_FOR);
                     }
-                    Order::Relay(addresses) => {
-                        self.wish.relays.extend(addresses);
-                        self.wish.relays.sort_unstable();
-                        self.wish.relays.dedup();
+                    RouteCommand::Relay(addresses) => {
+                        self.desired.relays.extend(addresses);
+                        self.desired.relays.sort_unstable();
+                        self.desired.relays.dedup();
                     }
-                    Order::Finish => return Ok(()),
+                    RouteCommand::Finish => return Ok(()),
                 }
             }
             self.look()?;
@@ -280,7 +283,7 @@ impl Watch {
     fn look(&mut self) -> anyhow::Result<()> {
         let pins = self.pins.clone();
         match self.ensure() {
-            Ok(()) => self.is_joined |= self.wish.tap.is_some(),
+            Ok(()) => self.is_joined |= self.desired.tap.is_some(),
             Err(error) if !self.is_joined => {
                 self.tell_loop(Command::Leave);
                 return Err(error);
@@ -298,11 +301,11 @@ impl Watch {
     }
 
     fn ensure(&mut self) -> anyhow::Result<()> {
-        let report = self.manager.ensure(&self.wish)?;
+        let report = self.manager.ensure(&self.desired)?;
         self.log(&report);
         for family in [Family::V4, Family::V6] {
             let index = report.pins.iter().find_map(|pin| index_for(pin, family));
-            self.ways
+            self.outgoing
                 .of(family)
                 .store(index.unwrap_or(0), Ordering::Relaxed);
         }
@@ -315,7 +318,7 @@ impl Watch {
         for step in &report.done {
             tracing::info!("done: {step}");
         }
-        if report.default_routes_enabled && self.wish.tap.is_some() && !report.done.is_empty() {
+        if report.default_routes_enabled && self.desired.tap.is_some() && !report.done.is_empty() {
             tracing::info!(
                 "the party's LAN could have become this PC's way to the Internet; it cannot now"
             );

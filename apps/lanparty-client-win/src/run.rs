@@ -12,7 +12,8 @@ use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
 use lanparty_driver::program::random_seed;
 use lanparty_driver::{
-    Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Place, Reach, Start, Who, Writer, load_identity,
+    Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Reach, SavedMembership, Start, Who, Writer,
+    load_identity,
 };
 use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
@@ -22,13 +23,13 @@ use lanparty_session::Standby;
 use lanparty_state::{Environment, StateDir};
 use lanparty_tunnel::{ClientPath, ClientPathConfig};
 use lanparty_win32::{
-    Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
+    Event, NamedMutex, SessionWatch, claim, is_elevated, on_console_stop, raise_thread_priority,
 };
 
 use crate::cli::{Action, Cli};
 use crate::doctor;
 use crate::port::TapPort;
-use crate::route_monitor::{Order, RouteMonitor};
+use crate::route_monitor::{RouteCommand, RouteMonitor};
 
 /// The file in the state directory that says what has to be undone.
 pub(crate) const JOURNAL_FILE_NAME: &str = "lanparty-client-undo.json";
@@ -67,7 +68,7 @@ struct Run {
     writer: Writer,
     _alone: NamedMutex,
     mac: MacAddr,
-    place: Place,
+    membership: SavedMembership,
     adapter: Adapter,
     reach: Reach,
     state: StateDir,
@@ -91,7 +92,7 @@ impl Run {
             .map_err(|error| Refused(error.to_string()))?
             .clone();
         let writer = Writer::start().context("cannot start a thread")?;
-        let (mac, place) = identity(cli, join, &state)?;
+        let (mac, membership) = identity(cli, join, &state)?;
         let was_written = prepare(&adapter, mac).map_err(|error| Refused::because(&error))?;
         if was_written {
             tracing::info!(%mac, "the adapter has the tunnel MAC now and was restarted");
@@ -102,7 +103,7 @@ impl Run {
             writer,
             _alone: alone,
             mac,
-            place,
+            membership,
             adapter,
             reach,
             state,
@@ -142,7 +143,7 @@ impl Run {
             tap,
             Arc::clone(&wake),
             route_monitor.commands(),
-            route_monitor.ways(),
+            route_monitor.outgoing(),
         )?;
 
         let path = ClientPath::new(ClientPathConfig {
@@ -156,17 +157,19 @@ impl Run {
             role: Role::Client,
             mac: Some(self.mac),
             interface: self.adapter.name.clone(),
-            place: self.place,
+            membership: self.membership,
             standby: Standby::Never,
             program: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
         };
         let start = Start::new(join, who, self.reach, &self.writer, port, path, waker)?;
-        route_monitor.commands().send(Order::Attach(start.handle()));
+        route_monitor
+            .commands()
+            .send(RouteCommand::Attach(start.handle()));
         let leaver = leave_on(Arc::clone(&stop), start.handle())?;
 
         if !join.no_realtime
-            && let Err(error) = hurry_thread()
+            && let Err(error) = raise_thread_priority()
         {
             tracing::info!(%error, "frames wait for their turn on a busy PC");
         }
@@ -199,8 +202,12 @@ fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<JoinHandle<()>> 
         .context("cannot start a thread")
 }
 
-/// Returns this PC's tunnel MAC, and the place that it had.
-fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(MacAddr, Place)> {
+/// Returns this PC's tunnel MAC, and the membership that it had.
+fn identity(
+    cli: &Cli,
+    join: &JoinArgs,
+    state: &StateDir,
+) -> anyhow::Result<(MacAddr, SavedMembership)> {
     let kept = state.file(IDENTITY_FILE_NAME);
     let path = cli
         .identity_file
@@ -208,11 +215,11 @@ fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(Mac
         .unwrap_or_else(|| Path::new(&kept));
 
     let mac = load_identity(path, cli.virtual_mac).map_err(|error| Refused::because(&error))?;
-    let place = Place::open(
+    let membership = SavedMembership::open(
         path.with_extension("place.json"),
         &join.relay.to_string(),
         &join.room.to_string(),
     );
 
-    Ok((mac, place))
+    Ok((mac, membership))
 }

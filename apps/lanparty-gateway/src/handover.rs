@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// What the new process is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HandoverState {
-    /// What takes the place at the relay.
+    /// The token that resumes the membership at the relay.
     pub(crate) token: String,
     /// Address bindings.
     pub(crate) memory: Option<String>,
@@ -99,14 +99,16 @@ impl Parent {
     /// Makes a successor at every SIGUSR2, on a thread of its own, until one has taken over.
     pub(crate) fn watch(self, mut signals: Signals) -> io::Result<()> {
         std::thread::Builder::new()
-            .name("succession".to_owned())
+            .name("handover".to_owned())
             .spawn(move || {
                 for _ in signals.forever() {
                     match self.hand_over() {
-                        Ok(heir) => {
+                        Ok(successor_id) => {
                             // Nobody is left to tell if the terminal is gone.
-                            let _said =
-                                writeln!(io::stdout(), "gateway handed over to process {heir}");
+                            let _said = writeln!(
+                                io::stdout(),
+                                "gateway handed over to process {successor_id}"
+                            );
                             return;
                         }
                         Err(error) => tracing::warn!("no successor: {error:#}; going on"),
@@ -136,11 +138,11 @@ impl Parent {
         });
         match told {
             Ok(memory) => {
-                let heir = successor.process.id();
-                Supervisor::from_environment().main_process(heir);
+                let successor_id = successor.process.id();
+                Supervisor::from_environment().main_process(successor_id);
                 // Without this it takes the LAN when this process ends.
                 let _told = successor.tell(memory.unwrap_or_default().as_bytes());
-                Ok(heir)
+                Ok(successor_id)
             }
             Err(error) => {
                 successor.abandon();
@@ -155,7 +157,7 @@ impl Parent {
         self.handle.send(Command::HandOver(sender));
 
         (answer.recv_timeout(ANSWER).ok().flatten())
-            .context("this gateway has no place in the room now, or is on its way to another relay")
+            .context("this gateway is not in the room now, or is on its way to another relay")
     }
 
     /// Waits until the LAN was left to the successor.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use lanparty_ctrl::Role;
 use lanparty_driver::program::random_seed;
-use lanparty_driver::{Place, Reach, Start, Who, Writer};
+use lanparty_driver::{Reach, SavedMembership, Start, Who, Writer};
 use lanparty_handover::{Predecessor, Program};
 use lanparty_linux::realtime::RealtimePriority;
 use lanparty_linux::{HOST, UDP, WakeFd, privilege};
@@ -61,15 +61,15 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     if let Some(memory) = memory {
         path.restore(&memory, Instant::now());
     }
-    let place = place(cli)?;
-    let place = match handover_state {
-        Some(handover_state) => place.inherit(handover_state.token),
-        None => place,
+    let membership = membership(cli)?;
+    let membership = match handover_state {
+        Some(handover_state) => membership.inherit(handover_state.token),
+        None => membership,
     };
     let writer = Writer::start().context("cannot start a thread")?;
     let again = copy(&socket)?;
     let (released, release) = handover::release();
-    let start = start(cli, place, reach, &writer, socket, path)?
+    let start = start(cli, membership, reach, &writer, socket, path)?
         .keep_memory(bindings::file(&writer, bindings))
         .on_release(release)
         .on_host(HOST)?;
@@ -98,7 +98,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
 
 fn start(
     cli: &Cli,
-    place: Place,
+    membership: SavedMembership,
     reach: Reach,
     writer: &Writer,
     socket: PacketSocket,
@@ -110,7 +110,7 @@ fn start(
         role: Role::Gateway,
         mac: None,
         interface: cli.interface.clone(),
-        place,
+        membership,
         standby: cli.standby.into(),
         program: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
@@ -157,11 +157,11 @@ fn state(cli: &Cli) -> Result<StateDir, Refused> {
         .map_err(|error| Refused::because(&error))
 }
 
-/// Returns the place that this box's gateway on the same interface had.
-fn place(cli: &Cli) -> anyhow::Result<Place> {
+/// Returns the membership that this box's gateway on the same interface had.
+fn membership(cli: &Cli) -> anyhow::Result<SavedMembership> {
     let path = state(cli)?.file(&format!("lanparty-gateway-{}.place.json", cli.interface));
 
-    Ok(Place::open(
+    Ok(SavedMembership::open(
         path,
         &cli.join.relay.to_string(),
         &cli.join.room.to_string(),

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use lanparty_ctrl::RoomCode;
-use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
+use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust, read_certificate};
 use lanparty_program::Refused;
 use lanparty_proto::mac::ParseMacError;
 use lanparty_proto::{MacAddr, policy};
 use lanparty_queue::{Pace, Rate};
-use rustls_pki_types::CertificateDer;
 
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
@@ -34,7 +33,7 @@ pub struct JoinArgs {
     #[arg(long, env = "SOFTLAN_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<String>,
 
-    /// Trust this certificate alone: the DER file that the relay wrote with --dev-cert-der-out [default: the system's roots]
+    /// Trust this certificate alone: the file that the relay wrote with --dev-cert-out (PEM or DER) [default: the system's roots]
     #[arg(long, env = "SOFTLAN_RELAY_CA_CERT", value_name = "FILE")]
     pub relay_ca_cert: Option<PathBuf>,
 
@@ -115,14 +114,12 @@ pub fn relay_settings(
         Some(path) => {
             let bytes = std::fs::read(path).map_err(|error| {
                 Refused(format!(
-                    "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-der-out: {error}",
+                    "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-out: {error}",
                     path.display()
                 ))
             })?;
-            (
-                Trust::Pinned(CertificateDer::from(bytes)),
-                DEVELOPMENT_NAME.to_owned(),
-            )
+            let certificate = read_certificate(&bytes).map_err(|error| Refused::because(&error))?;
+            (Trust::Pinned(certificate), DEVELOPMENT_NAME.to_owned())
         }
         None => (Trust::System, relay.host()),
     };

@@ -29,7 +29,7 @@ pub enum Command {
 /// What a process needs to go on as the member that this one is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberHandover {
-    /// What takes the place.
+    /// The token that resumes the membership.
     pub token: String,
     /// What the data path remembers.
     pub memory: Option<String>,

@@ -29,9 +29,9 @@ use self::handover::Departure;
 use self::outputs::cause_of;
 use self::port_losses::PortLosses;
 use self::too_large::TooLarge;
-use crate::dial::{Lines, MAX_LINES};
+use crate::connections::{Connections, MAX_CONNECTIONS};
 use crate::mailbox::{Command, Handle, Mailbox, mailbox};
-use crate::place::PlaceKeeper;
+use crate::membership::MembershipStore;
 use crate::port::{Port, PortError, Socket};
 use crate::sleep::SleepDetector;
 use crate::writer::FileWriter;
@@ -42,7 +42,7 @@ const BATCHES_PER_TURN: usize = 4;
 /// How often the loop looks whether the relay is still heard, and asks it for a sign of life if not.
 const SILENCE_CHECK: Duration = Duration::from_millis(500);
 
-/// How often it looks for the answer: a second connection waits twice as long for it before it takes the place.
+/// How often it looks for the answer: a second connection waits twice as long for it before it takes the membership over.
 const SIGN_CHECK: Duration = Duration::from_millis(100);
 
 /// How much longer than QUIC's idle timeout a connection may go without an answer: QUIC starts that
@@ -88,7 +88,7 @@ struct LoopDrops {
 #[derive(Debug)]
 pub struct Member<P, D> {
     config: Config,
-    lines: Lines,
+    connections: Connections,
     port: P,
     path: D,
     mailbox: Mailbox,
@@ -102,11 +102,11 @@ pub struct Member<P, D> {
     port_losses: PortLosses,
     joined: Option<JoinInfo>,
     end: Option<SessionEnd>,
-    /// Since when there is no place; the port goes down when that takes too long.
+    /// Since when the member is in no room; the port goes down when that takes too long.
     away_since: Option<Instant>,
     next_check: Instant,
     has_dialled: bool,
-    place: Option<PlaceKeeper>,
+    membership: Option<MembershipStore>,
     sleep: Option<SleepDetector>,
     tempo: Tempo,
     memory: Option<FileWriter>,
@@ -134,11 +134,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
         now: Instant,
     ) -> (Self, Handle) {
         let (handle, mailbox) = mailbox(wake);
-        let lines = Lines::new(config.settings.clone(), config.addresses.clone());
+        let connections = Connections::new(config.settings.clone(), config.addresses.clone());
         let coalescer = Coalescer::new(port.device().capabilities().coalescing());
         let member = Self {
             config,
-            lines,
+            connections,
             port,
             path,
             mailbox,
@@ -154,7 +154,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             away_since: None,
             next_check: now,
             has_dialled: false,
-            place: None,
+            membership: None,
             sleep: None,
             tempo: Tempo::default(),
             memory: None,
@@ -166,10 +166,10 @@ impl<P: Port, D: DataPath> Member<P, D> {
         (member, handle)
     }
 
-    /// Has the place written down, so that it is taken again after a crash.
+    /// Has the membership written down, so that it is resumed after a crash.
     #[must_use]
-    pub fn keep_place(mut self, keeper: PlaceKeeper) -> Self {
-        self.place = Some(keeper);
+    pub fn save_membership(mut self, store: MembershipStore) -> Self {
+        self.membership = Some(store);
         self
     }
 
@@ -240,7 +240,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         self.end_if_quiet(now);
         self.send(now)?;
         self.log_frames();
-        self.lines.sweep();
+        self.connections.sweep();
         // Windows wakes sleepers too late for this.
         if !cfg!(windows)
             && let Some(rest) = self.tempo.handle_turn(now)
@@ -253,17 +253,18 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     fn wait(&mut self) -> Result<Ready, PortError> {
         let deadlines = [
-            self.lines.poll_timeout(),
+            self.connections.poll_timeout(),
             self.config.session.poll_timeout(),
             self.path.poll_timeout(),
             Some(self.next_check),
         ];
         let deadline = deadlines.into_iter().flatten().min();
-        let mut sockets = self.lines.open.iter().map(|line| Socket {
-            udp: line.endpoint.socket(),
-            wants_write: line.endpoint.wants_write(),
+        let mut sockets = self.connections.open.iter().map(|connection| Socket {
+            udp: connection.endpoint.socket(),
+            wants_write: connection.endpoint.wants_write(),
         });
-        let sockets: [Option<Socket<'_>>; MAX_LINES] = std::array::from_fn(|_| sockets.next());
+        let sockets: [Option<Socket<'_>>; MAX_CONNECTIONS] =
+            std::array::from_fn(|_| sockets.next());
 
         self.port.wait(&sockets, deadline)
     }
@@ -274,7 +275,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 Command::Leave => self.config.session.leave(now),
                 Command::Resolved(addresses) => {
                     self.port.handle_relay(&addresses);
-                    self.lines.set_addresses(addresses);
+                    self.connections.set_addresses(addresses);
                 }
                 Command::Addresses(addresses) => self.path.handle_addresses(&addresses, now),
                 // Whoever asked may be gone by now.

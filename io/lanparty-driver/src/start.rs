@@ -15,7 +15,7 @@ use lanparty_tunnel::DataPath;
 
 use crate::cli::JoinArgs;
 use crate::mailbox::{Command, Handle};
-use crate::place::Place;
+use crate::membership::SavedMembership;
 use crate::port::Port;
 use crate::program::{Printer, outcome, random_seed};
 use crate::run::{Config, Member};
@@ -68,8 +68,8 @@ pub struct Who {
     pub mac: Option<MacAddr>,
     /// The LAN interface of a gateway or the TAP of a client, for sentences.
     pub interface: String,
-    /// The place that it had.
-    pub place: Place,
+    /// The membership that it had.
+    pub membership: SavedMembership,
     /// What a gateway does whose room has one already.
     pub standby: Standby,
     /// The program's name, for logs.
@@ -91,8 +91,8 @@ impl Who {
             down_rate: join.down_rate(),
             program: self.program.to_owned(),
             program_version: self.version.to_owned(),
-            generation: self.place.generation(),
-            resume: self.place.token(),
+            generation: self.membership.generation(),
+            resume: self.membership.token(),
             standby: self.standby,
             instance: u128::from(random_seed()?) << 64 | u128::from(random_seed()?),
             seed: random_seed()?,
@@ -109,7 +109,7 @@ pub struct Start<P, D> {
 }
 
 impl<P: Port, D: DataPath> Start<P, D> {
-    /// Makes a member of the room that `join` names; `writer` keeps its place, and `wake` must end [`Port::wait`].
+    /// Makes a member of the room that `join` names; `writer` saves its membership, and `wake` must end [`Port::wait`].
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl<P: Port, D: DataPath> Start<P, D> {
             status: Box::new(print),
         };
         let (member, handle) = Member::new(config, port, path, wake, Instant::now());
-        let member = member.keep_place(who.place.keep(writer));
+        let member = member.save_membership(who.membership.keep(writer));
 
         Ok(Self {
             member,

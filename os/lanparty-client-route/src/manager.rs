@@ -10,7 +10,7 @@ use crate::{
 /// Keeps a system as the party needs it, and gives it back as it was.
 ///
 /// 1. [`RouteManager::open`] undoes what a run that crashed left behind.
-/// 2. [`RouteManager::ensure`] does what is missing for a wish: at the start, and again whenever the system has changed.
+/// 2. [`RouteManager::ensure`] does what is missing for a desired: at the start, and again whenever the system has changed.
 /// 3. [`RouteManager::restore`] undoes everything. Dropping does the same, but tells nobody.
 #[derive(Debug)]
 pub struct RouteManager<S: RouteSystem, J: JournalStore> {
@@ -19,7 +19,7 @@ pub struct RouteManager<S: RouteSystem, J: JournalStore> {
     journal: Journal,
 }
 
-/// What was done for a wish, and how the system looked after it.
+/// What was done for a desired, and how the system looked after it.
 #[derive(Debug, Default)]
 pub struct Report {
     /// What was done.
@@ -72,7 +72,7 @@ pub struct Repair {
     pub left: Vec<(Step, SystemError)>,
 }
 
-/// Why a wish was not fulfilled. What had been done for it was undone again.
+/// Why a desired was not fulfilled. What had been done for it was undone again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnsureError {
@@ -121,13 +121,13 @@ impl<S: RouteSystem, J: JournalStore> RouteManager<S, J> {
         &mut self.system
     }
 
-    /// Does what is missing for `wish`, removes pins of ours that are not wanted any more, and reads everything back.
+    /// Does what is missing for `desired`, removes pins of ours that are not wanted any more, and reads everything back.
     ///
     /// # Errors
     ///
     /// Returns an error if a step fails that the party cannot do without; what this call had done is undone then.
-    pub fn ensure(&mut self, wish: &DesiredState) -> Result<Report, EnsureError> {
-        let plan = self.missing(wish)?;
+    pub fn ensure(&mut self, desired: &DesiredState) -> Result<Report, EnsureError> {
+        let plan = self.missing(desired)?;
         let mut report = Report {
             default_routes_enabled: plan.default_routes_enabled,
             ..Report::default()
@@ -140,7 +140,7 @@ impl<S: RouteSystem, J: JournalStore> RouteManager<S, J> {
             }
         }
         self.retire(&plan.pins)?;
-        self.verify(wish, &mut report)?;
+        self.verify(desired, &mut report)?;
 
         Ok(report)
     }
@@ -154,11 +154,14 @@ impl<S: RouteSystem, J: JournalStore> RouteManager<S, J> {
         self.unwind(0)
     }
 
-    fn missing(&mut self, wish: &DesiredState) -> Result<Plan, EnsureError> {
-        let tap = wish.tap.as_ref().map(|tap| (tap.interface, &tap.adapter));
+    fn missing(&mut self, desired: &DesiredState) -> Result<Plan, EnsureError> {
+        let tap = desired
+            .tap
+            .as_ref()
+            .map(|tap| (tap.interface, &tap.adapter));
         let snapshot = self.system.snapshot(tap).map_err(EnsureError::Snapshot)?;
 
-        Ok(plan(wish, &snapshot, &self.own_routes()))
+        Ok(plan(desired, &snapshot, &self.own_routes()))
     }
 
     fn own_routes(&self) -> Vec<Route> {
@@ -227,10 +230,13 @@ impl<S: RouteSystem, J: JournalStore> RouteManager<S, J> {
         Ok(())
     }
 
-    fn verify(&mut self, wish: &DesiredState, report: &mut Report) -> Result<(), EnsureError> {
-        let tap = wish.tap.as_ref().map(|tap| (tap.interface, &tap.adapter));
+    fn verify(&mut self, desired: &DesiredState, report: &mut Report) -> Result<(), EnsureError> {
+        let tap = desired
+            .tap
+            .as_ref()
+            .map(|tap| (tap.interface, &tap.adapter));
         let snapshot = self.system.snapshot(tap).map_err(EnsureError::Snapshot)?;
-        let plan = plan(wish, &snapshot, &self.own_routes());
+        let plan = plan(desired, &snapshot, &self.own_routes());
         for step in plan.steps {
             let is_known = report
                 .problems
@@ -241,7 +247,7 @@ impl<S: RouteSystem, J: JournalStore> RouteManager<S, J> {
             }
         }
         if let Some((tap, _)) = tap {
-            let captured = wish.relays.iter().filter_map(|relay| {
+            let captured = desired.relays.iter().filter_map(|relay| {
                 let best = best_route(&snapshot, *relay, |_| true)?;
                 (best.interface == tap).then_some(Problem::RelayThroughTap(best))
             });

@@ -31,7 +31,7 @@ pub(crate) fn default_route(next_hop: &str, interface: Luid, metric: u32) -> Rou
     route("0.0.0.0", 0, next_hop, interface, metric)
 }
 
-pub(crate) fn wish() -> DesiredState {
+pub(crate) fn desired() -> DesiredState {
     DesiredState {
         relays: vec!["203.0.113.7".parse().unwrap()],
         tap: Some(DesiredTap {

@@ -80,17 +80,17 @@ pub struct Plan {
 }
 
 /// Compares what is wished for with what is there. `ours` are the routes that we added before.
-pub fn plan(wish: &DesiredState, snapshot: &Snapshot, ours: &[Route]) -> Plan {
+pub fn plan(desired: &DesiredState, snapshot: &Snapshot, ours: &[Route]) -> Plan {
     let mut plan = Plan::default();
-    let tap = wish.tap.as_ref().map(|tap| tap.interface);
-    for relay in &wish.relays {
+    let tap = desired.tap.as_ref().map(|tap| tap.interface);
+    for relay in &desired.relays {
         let pin = pin(*relay, tap, snapshot, ours);
         if let Pin::Ours(route) = pin {
             plan.add_route(route, snapshot);
         }
         plan.pins.push(pin);
     }
-    if let Some(tap) = &wish.tap {
+    if let Some(tap) = &desired.tap {
         plan.set_up(tap, snapshot);
     }
 
@@ -231,11 +231,11 @@ const BROADCASTS: [Prefix; 2] = [
 mod tests {
     use super::*;
 
-    use crate::model::{ETHERNET, TAP, default_route, home, route, wish};
+    use crate::model::{ETHERNET, TAP, default_route, desired, home, route};
 
     #[test]
     fn the_relay_is_pinned_by_the_way_that_leads_there_now() {
-        let plan = plan(&wish(), &home(), &[]);
+        let plan = plan(&desired(), &home(), &[]);
         let pinned = route("203.0.113.7", 32, "192.168.1.1", ETHERNET, 0);
 
         assert_eq!(plan.steps[0], Step::AddRoute(pinned));
@@ -247,7 +247,7 @@ mod tests {
         let mut snapshot = home();
         let own = route("203.0.113.7", 32, "192.168.1.254", ETHERNET, 5);
         snapshot.routes.push(own);
-        let plan = plan(&wish(), &snapshot, &[]);
+        let plan = plan(&desired(), &snapshot, &[]);
 
         assert_eq!(plan.pins, [Pin::Existing(own)]);
         assert!(!plan.steps.contains(&Step::AddRoute(own)));
@@ -271,7 +271,7 @@ mod tests {
         snapshot
             .routes
             .push(route("203.0.113.0", 24, "10.77.0.1", TAP, 0));
-        let plan = plan(&wish(), &snapshot, &[]);
+        let plan = plan(&desired(), &snapshot, &[]);
 
         assert_eq!(
             plan.pins,
@@ -293,19 +293,19 @@ mod tests {
         let old = route("203.0.113.7", 32, "192.168.1.1", ETHERNET, 0);
         snapshot.routes.push(old);
         assert!(
-            plan(&wish(), &snapshot, &[old])
+            plan(&desired(), &snapshot, &[old])
                 .pins
                 .contains(&Pin::Ours(old))
         );
 
         snapshot.routes[0] = default_route("172.20.10.1", Luid(9), 0);
         let new = route("203.0.113.7", 32, "172.20.10.1", Luid(9), 0);
-        assert_eq!(plan(&wish(), &snapshot, &[old]).pins, [Pin::Ours(new)]);
+        assert_eq!(plan(&desired(), &snapshot, &[old]).pins, [Pin::Ours(new)]);
     }
 
     #[test]
     fn broadcasts_leave_by_the_tap_and_nothing_else_does() {
-        let plan = plan(&wish(), &home(), &[]);
+        let plan = plan(&desired(), &home(), &[]);
         let [v4, v6] = Family::ALL.map(|family| {
             plan.steps.iter().find_map(|step| match step {
                 Step::SetInterface { family: of, to, .. } if *of == family => Some(*to),
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn ipv6_keeps_the_mtu_that_it_cannot_do_without() {
-        let mut small = wish();
+        let mut small = desired();
         small.tap.as_mut().unwrap().mtu = 1200;
         let mtus: Vec<u32> = plan(&small, &home(), &[])
             .steps
@@ -353,7 +353,7 @@ mod tests {
         for category in [None, Some(Category::Private), Some(Category::Domain)] {
             let mut snapshot = home();
             snapshot.category = category;
-            let plan = plan(&wish(), &snapshot, &[]);
+            let plan = plan(&desired(), &snapshot, &[]);
             assert!(!plan.steps.iter().any(Step::is_optional));
         }
     }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::model::{ETHERNET, TAP, Trouble, World, default_route, home, route, wish};
+use crate::model::{ETHERNET, TAP, Trouble, World, default_route, desired, home, route};
 use crate::{
     Category, DesiredState, Family, Interface, Pin, Problem, RouteManager, RouterDiscovery,
     Settings, Snapshot,
@@ -19,11 +19,11 @@ fn run(world: &World) {
     if let Ok((mut manager, _)) = RouteManager::open(world.clone(), world.clone()) {
         let before = DesiredState {
             tap: None,
-            ..wish()
+            ..desired()
         };
         let joined = manager
             .ensure(&before)
-            .and_then(|_| manager.ensure(&wish()));
+            .and_then(|_| manager.ensure(&desired()));
         drop(joined);
         drop(manager.restore());
     }
@@ -74,8 +74,8 @@ fn every_step_is_in_the_journal_before_it_is_taken() {
 fn a_second_look_changes_nothing() {
     let world = World::new(home());
     let mut manager = open(&world);
-    let first = manager.ensure(&wish()).unwrap();
-    let second = manager.ensure(&wish()).unwrap();
+    let first = manager.ensure(&desired()).unwrap();
+    let second = manager.ensure(&desired()).unwrap();
 
     assert_eq!(first.done.len(), 6, "{:?}", first.done);
     assert!(
@@ -90,7 +90,7 @@ fn a_second_look_changes_nothing() {
 fn what_windows_takes_back_is_asserted_again_and_still_undone() {
     let world = World::new(home());
     let mut manager = open(&world);
-    manager.ensure(&wish()).unwrap();
+    manager.ensure(&desired()).unwrap();
     world.change(|state| {
         let fresh = home().interfaces[&(TAP, Family::V4)];
         state.interfaces.insert((TAP, Family::V4), fresh);
@@ -98,7 +98,7 @@ fn what_windows_takes_back_is_asserted_again_and_still_undone() {
         state.routes.retain(|route| route.interface != TAP);
     });
 
-    let report = manager.ensure(&wish()).unwrap();
+    let report = manager.ensure(&desired()).unwrap();
     assert_eq!(report.done.len(), 4, "{:?}", report.done);
     assert!(manager.restore().unwrap().left.is_empty());
     assert_eq!(world.state(), home());
@@ -108,11 +108,11 @@ fn what_windows_takes_back_is_asserted_again_and_still_undone() {
 fn a_pin_moves_when_the_way_to_the_internet_moves() {
     let world = World::new(home());
     let mut manager = open(&world);
-    manager.ensure(&wish()).unwrap();
+    manager.ensure(&desired()).unwrap();
     let moved = default_route("192.168.1.2", ETHERNET, 0);
     world.change(|state| state.routes[0] = moved);
 
-    let report = manager.ensure(&wish()).unwrap();
+    let report = manager.ensure(&desired()).unwrap();
     let pinned = route("203.0.113.7", 32, "192.168.1.2", ETHERNET, 0);
     assert_eq!(report.pins, [Pin::Ours(pinned)]);
     let to_relay = |snapshot: &Snapshot| {
@@ -135,7 +135,7 @@ fn a_route_to_the_relay_by_the_tap_is_told() {
             .routes
             .push(route("203.0.113.7", 32, "10.77.0.1", TAP, 0));
     });
-    let report = manager.ensure(&wish()).unwrap();
+    let report = manager.ensure(&desired()).unwrap();
 
     assert!(matches!(report.problems[..], [Problem::RelayThroughTap(_)]));
 }
@@ -144,7 +144,7 @@ fn a_route_to_the_relay_by_the_tap_is_told() {
 fn what_somebody_changed_in_the_meantime_stays_as_they_wanted_it() {
     let world = World::new(home());
     let mut manager = open(&world);
-    manager.ensure(&wish()).unwrap();
+    manager.ensure(&desired()).unwrap();
     let set = |state: &mut Snapshot, metric| {
         let interface = state.interfaces.get_mut(&(TAP, Family::V4)).unwrap();
         interface.settings.metric = metric;
@@ -209,7 +209,7 @@ proptest! {
         let world = World::new(start.clone());
         let mut manager = open(&world);
         world.expect(Trouble::Fault { at });
-        if manager.ensure(&wish()).is_err() {
+        if manager.ensure(&desired()).is_err() {
             prop_assert_eq!(world.state(), start);
         }
     }

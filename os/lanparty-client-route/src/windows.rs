@@ -217,24 +217,24 @@ mod tests {
         let start = system.snapshot(None).unwrap();
         let outside = best_route(&start, "192.0.2.1".parse().unwrap(), |_| true)
             .expect("a route to anywhere, as a test machine has");
-        let mut wish = DesiredState {
+        let mut desired = DesiredState {
             relays: vec!["192.0.2.1".parse().unwrap(), "127.0.0.1".parse().unwrap()],
             tap: None,
         };
         let store = FileStore::new(std::env::temp_dir().join("softlan-route-test.json"));
         let (mut manager, _) = RouteManager::open(system, store).unwrap();
 
-        let pinned = manager.ensure(&wish).unwrap();
+        let pinned = manager.ensure(&desired).unwrap();
         assert!(pinned.pins.iter().all(crate::Pin::is_pinned), "{pinned:?}");
-        wish.tap = Some(DesiredTap {
+        desired.tap = Some(DesiredTap {
             interface: outside.interface,
             adapter: AdapterId("{00000000-0000-0000-0000-00000000DEAD}".into()),
             mtu: 1400,
         });
-        wish.relays.clear();
-        let report = manager.ensure(&wish).unwrap();
+        desired.relays.clear();
+        let report = manager.ensure(&desired).unwrap();
         assert!(report.problems.is_empty(), "{report:?}");
-        assert!(manager.ensure(&wish).unwrap().done.is_empty());
+        assert!(manager.ensure(&desired).unwrap().done.is_empty());
 
         assert!(manager.restore().unwrap().left.is_empty());
         let mut system = SystemRoutes::open().unwrap();

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Reject, Resume, Role, Welcome, encode};
 use lanparty_net::{
-    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, member_socket,
+    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
+    member_socket, read_certificate,
 };
 use lanparty_proto::fragment::{first_half_len, fragment_header};
 use lanparty_proto::{MacAddr, overlay};
@@ -48,7 +49,7 @@ impl Member {
     }
 
     fn connect_to(relay: &Relay, worker: Option<u8>) -> Self {
-        let trust = Trust::Pinned(relay.certificate().into());
+        let trust = Trust::Pinned(read_certificate(&relay.certificate()).unwrap());
         let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Auto).unwrap();
         let socket = member_socket(relay.address()).unwrap();
         let mut endpoint = Endpoint::member(socket, settings).unwrap();

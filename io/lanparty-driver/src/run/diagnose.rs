@@ -35,7 +35,7 @@ pub(super) struct Diagnosis {
 
 impl Diagnosis {
     /// Has the port looked at in the next check.
-    pub(super) const fn hurry(&mut self) {
+    pub(super) const fn look_now(&mut self) {
         self.next_look = None;
     }
 }
@@ -98,8 +98,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
         let is_up = device.link_state() == LinkState::Up;
         let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let silence = attempt
-            .and_then(|attempt| self.lines.connected(attempt))
-            .and_then(|line| line.endpoint.facts(line.link))
+            .and_then(|attempt| self.connections.connected(attempt))
+            .and_then(|connection| connection.endpoint.facts(connection.link))
             .map(|facts| now.saturating_duration_since(facts.last_heard));
         let drops = grown(&self.diagnosis.drops, &stats.drops);
         tracing::debug!(

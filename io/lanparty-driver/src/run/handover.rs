@@ -82,7 +82,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
         let attempt = self.joined.take().map(|joined| joined.connection);
         if let Some(attempt) = attempt {
             let text = "another process of this computer has taken over";
-            self.lines.close(attempt, close_code::SUPERSEDED, text, now);
+            self.connections
+                .close(attempt, close_code::SUPERSEDED, text, now);
         }
         self.end = Some(SessionEnd {
             sentence: String::new(),

@@ -19,12 +19,12 @@ impl<P: Port, D: DataPath> Member<P, D> {
             match output {
                 Output::Connect { id, worker } => self.dial(id, worker, now),
                 Output::Send { id, bytes } => self.send_control(id, bytes, now),
-                Output::Close { id, code, reason } => self.lines.close(id, code, reason, now),
+                Output::Close { id, code, reason } => self.connections.close(id, code, reason, now),
                 Output::Joined(info) => {
                     self.port.handle_joined(&info)?;
                     self.away_since = None;
-                    if let Some(place) = &mut self.place {
-                        place.handle_joined(info.resume.as_ref());
+                    if let Some(membership) = &mut self.membership {
+                        membership.handle_joined(info.resume.as_ref());
                     }
                     self.joined = Some(info);
                 }
@@ -50,7 +50,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Begins an attempt at the addresses known, and asks for newer ones beside it unless it is the first.
     pub(super) fn dial(&mut self, attempt: ConnectionId, worker: Option<u8>, now: Instant) {
-        self.lines.dial(attempt, worker, now);
+        self.connections.dial(attempt, worker, now);
         if !std::mem::replace(&mut self.has_dialled, true) {
             return;
         }
@@ -65,11 +65,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     pub(super) fn send_control(&mut self, attempt: ConnectionId, bytes: Vec<u8>, now: Instant) {
-        let Some(line) = self.lines.connected(attempt) else {
+        let Some(connection) = self.connections.connected(attempt) else {
             return;
         };
-        if !line.endpoint.send_control(line.link, bytes) {
-            self.lines.close(
+        if !connection.endpoint.send_control(connection.link, bytes) {
+            self.connections.close(
                 attempt,
                 close_code::PROTOCOL,
                 "the relay does not read",

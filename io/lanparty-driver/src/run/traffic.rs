@@ -13,14 +13,14 @@ use crate::port::{Port, PortError};
 impl<P: Port, D: DataPath> Member<P, D> {
     /// Drains every socket; events go before datagrams, so that a member is known before its first frame.
     pub(super) fn read_network(&mut self, now: Instant) -> Result<(), PortError> {
-        for index in 0..self.lines.open.len() {
+        for index in 0..self.connections.open.len() {
             for _ in 0..BATCHES_PER_TURN {
-                let Some(line) = self.lines.open.get_mut(index) else {
+                let Some(connection) = self.connections.open.get_mut(index) else {
                     break;
                 };
-                let has_more = line.endpoint.receive(now);
+                let has_more = connection.endpoint.receive(now);
                 // What came before the end of a connection that was listened to is ours, also if both are read together.
-                let was_heard = self.config.session.hears(line.attempt);
+                let was_heard = self.config.session.hears(connection.attempt);
                 self.read_events(index, now);
                 self.process_outputs(now)?;
                 self.read_datagrams(index, was_heard, now);
@@ -34,23 +34,23 @@ impl<P: Port, D: DataPath> Member<P, D> {
         Ok(())
     }
 
-    /// Takes what happened on every line. Timers, and sending, make events without a packet: a
+    /// Takes what happened on every connection. Timers, and sending, make events without a packet: a
     /// connection that times out in silence never makes its socket readable.
     pub(super) fn read_all_events(&mut self, now: Instant) {
-        for index in 0..self.lines.open.len() {
+        for index in 0..self.connections.open.len() {
             self.read_events(index, now);
         }
     }
 
     fn read_events(&mut self, index: usize, now: Instant) {
-        while let Some(line) = self.lines.open.get_mut(index) {
-            let (id, attempt) = (line.id, line.attempt);
-            match line.endpoint.poll_event() {
+        while let Some(connection) = self.connections.open.get_mut(index) {
+            let (id, attempt) = (connection.id, connection.attempt);
+            match connection.endpoint.poll_event() {
                 None => return,
                 Some(LinkEvent::Connected { link }) => {
-                    let facts = line.endpoint.facts(link);
+                    let facts = connection.endpoint.facts(link);
                     if let (Some(attempt), Some(facts)) =
-                        (self.lines.handle_connected(id, now), facts)
+                        (self.connections.handle_connected(id, now), facts)
                     {
                         self.config
                             .session
@@ -64,7 +64,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                     self.config.session.handle_budget(attempt, budget, now);
                 }
                 Some(LinkEvent::Closed { cause, .. }) => {
-                    if let Some((attempt, cause)) = self.lines.handle_closed(id, cause, now) {
+                    if let Some((attempt, cause)) = self.connections.handle_closed(id, cause, now) {
                         self.config
                             .session
                             .handle_closed(attempt, cause_of(cause), now);
@@ -75,12 +75,12 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     pub(super) fn read_datagrams(&mut self, index: usize, was_heard: bool, now: Instant) {
-        let Some(line) = self.lines.open.get_mut(index) else {
+        let Some(connection) = self.connections.open.get_mut(index) else {
             return;
         };
-        let is_heard = was_heard || self.config.session.hears(line.attempt);
+        let is_heard = was_heard || self.config.session.hears(connection.attempt);
         let is_ours = self.joined.is_some() && is_heard;
-        while let Some((_, datagram)) = line.endpoint.poll_datagram() {
+        while let Some((_, datagram)) = connection.endpoint.poll_datagram() {
             if let Some(departure) = &mut self.departure {
                 departure.heard_at = now;
             }
@@ -134,7 +134,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
             return;
         }
         let attempt = self.joined.as_ref().map(|joined| joined.connection);
-        let Some(line) = attempt.and_then(|attempt| self.lines.connected(attempt)) else {
+        let Some(connection) = attempt.and_then(|attempt| self.connections.connected(attempt))
+        else {
             let count = u64::try_from(self.outbox.up.len()).unwrap_or(u64::MAX);
             self.drops.up.add_many(DropReason::NotJoined, count);
             self.outbox.up.clear();
@@ -142,12 +143,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
         };
         let mut overflow = 0_u64;
         for (datagram, flow) in self.outbox.up.drain(..) {
-            let queued = line
-                .endpoint
-                .queue(line.link, datagram, flow.id, flow.class, 0, now);
+            let queued =
+                connection
+                    .endpoint
+                    .queue(connection.link, datagram, flow.id, flow.class, 0, now);
             overflow += u64::from(queued.overflow);
         }
-        line.endpoint.flush(now);
+        connection.endpoint.flush(now);
         self.drops.up.add_many(DropReason::QueueFull, overflow);
     }
 }

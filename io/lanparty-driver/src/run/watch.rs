@@ -10,13 +10,13 @@ use lanparty_session::{ConnectionError, JoinInfo};
 use lanparty_tunnel::DataPath;
 
 use super::{DEAF, LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
-use crate::dial::Line;
+use crate::connections::Connection;
 use crate::port::{Port, PortError};
 use crate::sleep::SleepDetector;
 
 impl<P: Port, D: DataPath> Member<P, D> {
     pub(super) fn run_timers(&mut self, now: Instant) -> Result<(), PortError> {
-        for (attempt, cause) in self.lines.handle_timeout(now) {
+        for (attempt, cause) in self.connections.handle_timeout(now) {
             self.config
                 .session
                 .handle_closed(attempt, cause_of(cause), now);
@@ -70,14 +70,15 @@ impl<P: Port, D: DataPath> Member<P, D> {
     pub(super) fn check_silence(&mut self, now: Instant) {
         let deaf_after = self.config.settings.idle_timeout() + DEAF;
         let mut deaf = None;
-        let is_watched = |line: &&mut Line| line.is_connected && !line.is_closing;
-        for line in self.lines.open.iter_mut().filter(is_watched) {
-            let Some(facts) = line.endpoint.facts(line.link) else {
+        let is_watched =
+            |connection: &&mut Connection| connection.is_connected && !connection.is_closing;
+        for connection in self.connections.open.iter_mut().filter(is_watched) {
+            let Some(facts) = connection.endpoint.facts(connection.link) else {
                 continue;
             };
             let silence = now.saturating_duration_since(facts.last_answered);
             if silence >= SILENCE_CHECK {
-                line.endpoint.ping(line.link);
+                connection.endpoint.ping(connection.link);
                 self.next_check = now + SIGN_CHECK;
             } else {
                 // Whoever only listens would otherwise look up to twice as late.
@@ -85,17 +86,17 @@ impl<P: Port, D: DataPath> Member<P, D> {
             }
             self.config
                 .session
-                .handle_silence(line.attempt, silence, now);
-            let carries = |joined: &JoinInfo| joined.connection == line.attempt;
+                .handle_silence(connection.attempt, silence, now);
+            let carries = |joined: &JoinInfo| joined.connection == connection.attempt;
             if self.joined.as_ref().is_some_and(carries) {
                 self.path.handle_silence(silence, now);
             }
             if silence >= deaf_after {
-                deaf = Some(line.attempt);
+                deaf = Some(connection.attempt);
             }
         }
         if let Some(attempt) = deaf {
-            self.lines
+            self.connections
                 .close(attempt, close_code::BUSY, "no answers", now);
             self.config
                 .session
@@ -108,13 +109,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
     /// A packet from a new address lets the relay move the connection there. What is known of the path stays: most changes, those of
     /// the TAP among them, are not on the way to the relay, and the library notices by itself when a path carries less.
     pub(super) fn handle_network_change(&mut self, now: Instant) {
-        for line in &mut self.lines.open {
-            if line.is_connected && !line.is_closing {
-                line.endpoint.ping(line.link);
+        for connection in &mut self.connections.open {
+            if connection.is_connected && !connection.is_closing {
+                connection.endpoint.ping(connection.link);
             }
         }
         self.next_check = now + SIGN_CHECK;
-        self.diagnosis.hurry();
+        self.diagnosis.look_now();
         self.config.session.handle_network_change(now);
     }
 
@@ -150,8 +151,13 @@ impl<P: Port, D: DataPath> Member<P, D> {
         if let Some(line) = self.port_losses.check(port, interface, now) {
             (self.config.status)(&line);
         }
-        for line in self.lines.open.iter_mut().filter(|line| line.is_connected) {
-            let losses = line.endpoint.take_losses(line.link);
+        for connection in self
+            .connections
+            .open
+            .iter_mut()
+            .filter(|connection| connection.is_connected)
+        {
+            let losses = connection.endpoint.take_losses(connection.link);
             let up = &mut self.drops.up;
             up.add_many(DropReason::QueueDelay, losses.queue.codel);
             up.add_many(DropReason::AckSuperseded, losses.queue.superseded);
@@ -183,8 +189,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
         let attempt = self.joined.as_ref().map(|joined| joined.connection);
         let facts = attempt.and_then(|attempt| {
-            let line = self.lines.connected(attempt)?;
-            line.endpoint.facts(line.link)
+            let connection = self.connections.connected(attempt)?;
+            connection.endpoint.facts(connection.link)
         });
         let counters = self.path.counters();
 
@@ -217,8 +223,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     fn flush(&mut self, now: Instant) {
-        for line in &mut self.lines.open {
-            line.endpoint.flush(now);
+        for connection in &mut self.connections.open {
+            connection.endpoint.flush(now);
         }
     }
 
@@ -226,10 +232,10 @@ impl<P: Port, D: DataPath> Member<P, D> {
     pub(super) fn linger(&mut self) {
         let end = Instant::now() + LEAVE_GRACE;
         while self
-            .lines
+            .connections
             .open
             .iter()
-            .any(|line| line.endpoint.wants_write())
+            .any(|connection| connection.endpoint.wants_write())
             && Instant::now() < end
         {
             std::thread::sleep(Duration::from_millis(10));

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Role, Welcome, encode};
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
+    read_certificate,
 };
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_queue::{Class, Pace};
@@ -37,7 +38,7 @@ pub(super) fn settings(relay: &Relay) -> Result<MemberSettings> {
 }
 
 fn settings_by(certificate: &[u8]) -> Result<MemberSettings> {
-    let trust = Trust::Pinned(certificate.to_vec().into());
+    let trust = Trust::Pinned(read_certificate(certificate)?);
 
     Ok(MemberSettings::new(
         DEVELOPMENT_NAME.into(),

@@ -15,14 +15,14 @@ const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 const OTHERS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many links may exist at a time: the one in use, one beside it, and the addresses tried for that.
-pub(crate) const MAX_LINES: usize = 8;
+pub(crate) const MAX_CONNECTIONS: usize = 8;
 
 /// A socket of its own with one link on it.
 ///
 /// Each attempt has a fresh socket, and so a fresh binding in every NAT on the way: an old binding that died cannot take it down too.
 #[derive(Debug)]
-pub(crate) struct Line {
-    /// Names the line among all of this member's; link names are each endpoint's own.
+pub(crate) struct Connection {
+    /// Names the connection among all of this member's; the names of links are each endpoint's own.
     pub(crate) id: u64,
     pub(crate) endpoint: Endpoint,
     pub(crate) link: LinkId,
@@ -49,18 +49,18 @@ struct Impostor {
     cause: CloseCause,
 }
 
-/// All lines of a member, and the attempts that open more.
+/// All connections of a member, and the attempts that open more.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct Connections {
     settings: MemberSettings,
     addresses: Vec<SocketAddr>,
     dials: Vec<Dial>,
     impostors: Vec<Impostor>,
     next_id: u64,
-    pub(crate) open: Vec<Line>,
+    pub(crate) open: Vec<Connection>,
 }
 
-impl Lines {
+impl Connections {
     pub(crate) const fn new(settings: MemberSettings, addresses: Vec<SocketAddr>) -> Self {
         Self {
             settings,
@@ -72,11 +72,11 @@ impl Lines {
         }
     }
 
-    /// Returns the line of an attempt that won.
-    pub(crate) fn connected(&mut self, attempt: ConnectionId) -> Option<&mut Line> {
-        self.open
-            .iter_mut()
-            .find(|line| line.attempt == attempt && line.is_connected && !line.is_closing)
+    /// Returns the connection of an attempt that won.
+    pub(crate) fn connected(&mut self, attempt: ConnectionId) -> Option<&mut Connection> {
+        self.open.iter_mut().find(|connection| {
+            connection.attempt == attempt && connection.is_connected && !connection.is_closing
+        })
     }
 
     /// Takes the addresses that the relay's name stands for now: new ones go first, the others keep their order.
@@ -119,17 +119,17 @@ impl Lines {
         }
     }
 
-    /// A line connected: no further address is tried for its attempt, and the attempt's other lines are closed.
+    /// A connection is established: no further address is tried for its attempt, and the attempt's other connections are closed.
     ///
-    /// Returns the attempt, unless another of its lines was faster.
+    /// Returns the attempt, unless another of its connections was faster.
     pub(crate) fn handle_connected(&mut self, id: u64, now: Instant) -> Option<ConnectionId> {
-        let line = self
+        let connection = self
             .open
             .iter_mut()
-            .find(|line| line.id == id && !line.is_closing)?;
-        line.is_connected = true;
-        let attempt = line.attempt;
-        if let Some(facts) = line.endpoint.facts(line.link) {
+            .find(|connection| connection.id == id && !connection.is_closing)?;
+        connection.is_connected = true;
+        let attempt = connection.attempt;
+        if let Some(facts) = connection.endpoint.facts(connection.link) {
             self.prefer(facts.remote);
         }
         self.forget(attempt);
@@ -142,25 +142,25 @@ impl Lines {
         Some(attempt)
     }
 
-    /// Ends the lines of an attempt, with a code and text for the relay.
+    /// Ends the connections of an attempt, with a code and text for the relay.
     pub(crate) fn close(&mut self, attempt: ConnectionId, code: u32, text: &str, now: Instant) {
         self.forget(attempt);
-        for line in self
+        for connection in self
             .open
             .iter_mut()
-            .filter(|line| line.attempt == attempt && !line.is_closing)
+            .filter(|connection| connection.attempt == attempt && !connection.is_closing)
         {
-            line.close(code, text, now);
+            connection.close(code, text, now);
         }
     }
 
-    /// Returns when [`Lines::handle_timeout`] has something to do.
+    /// Returns when [`Connections::handle_timeout`] has something to do.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let dials = self.dials.iter().map(|dial| dial.next);
         let links = self
             .open
             .iter()
-            .filter_map(|line| line.endpoint.poll_timeout());
+            .filter_map(|connection| connection.endpoint.poll_timeout());
 
         let impostors = self.impostors.iter();
         let impostors = impostors
@@ -170,7 +170,7 @@ impl Lines {
         dials.chain(links).chain(impostors).min()
     }
 
-    /// Opens lines whose time has come. Gives attempts of which nothing is left, with the reason.
+    /// Opens connections whose time has come. Gives attempts of which nothing is left, with the reason.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Vec<(ConnectionId, CloseCause)> {
         let mut failed = Vec::new();
         let mut dials = std::mem::take(&mut self.dials);
@@ -183,8 +183,8 @@ impl Lines {
             goes_on
         });
         self.dials = dials;
-        for line in &mut self.open {
-            line.endpoint.handle_timeout(now);
+        for connection in &mut self.open {
+            connection.endpoint.handle_timeout(now);
         }
         while let Some(failure) = self.expose(now) {
             failed.push(failure);
@@ -227,9 +227,9 @@ impl Lines {
                 return true;
             }
             self.postpone(address);
-            match self.open_line(dial.attempt, address, dial.worker, now) {
-                Ok(line) => {
-                    self.open.push(line);
+            match self.open_connection(dial.attempt, address, dial.worker, now) {
+                Ok(connection) => {
+                    self.open.push(connection);
                     dial.next = now + NEXT_ADDRESS_AFTER;
                 }
                 Err(error) => tracing::debug!(%address, %error, "cannot try this address"),
@@ -239,35 +239,39 @@ impl Lines {
         true
     }
 
-    /// Returns whether there is room for one more line. If need be, the address of the attempt that has been silent for longest makes
+    /// Returns whether there is room for one more connection. If need be, the address of the attempt that has been silent for longest makes
     /// way, so that each of many has its turn (SPEC N2).
     fn make_room(&mut self, attempt: ConnectionId, now: Instant) -> bool {
-        if self.open.len() < MAX_LINES {
+        if self.open.len() < MAX_CONNECTIONS {
             return true;
         }
-        let is_dispensable =
-            |line: &Line| line.is_closing || line.attempt == attempt && !line.is_connected;
+        let is_dispensable = |connection: &Connection| {
+            connection.is_closing || connection.attempt == attempt && !connection.is_connected
+        };
         let Some(oldest) = self.open.iter().position(is_dispensable) else {
             return false;
         };
-        let mut line = self.open.remove(oldest);
-        if !line.is_closing {
-            line.close(0, "other addresses are to be tried", now);
+        let mut connection = self.open.remove(oldest);
+        if !connection.is_closing {
+            connection.close(0, "other addresses are to be tried", now);
         }
 
         true
     }
 
-    /// A line ended without our doing. Returns its attempt if that has nothing left, with what says most about why.
+    /// A connection ended without our doing. Returns its attempt if that has nothing left, with what says most about why.
     pub(crate) fn handle_closed(
         &mut self,
         id: u64,
         cause: CloseCause,
         now: Instant,
     ) -> Option<(ConnectionId, CloseCause)> {
-        let line = self.open.iter_mut().find(|line| line.id == id)?;
-        line.is_closing = true;
-        let attempt = line.attempt;
+        let connection = self
+            .open
+            .iter_mut()
+            .find(|connection| connection.id == id)?;
+        connection.is_closing = true;
+        let attempt = connection.attempt;
         if let Some(dial) = self.dials.iter_mut().find(|dial| dial.attempt == attempt) {
             dial.next = now;
         }
@@ -294,31 +298,31 @@ impl Lines {
         Some((attempt, cause))
     }
 
-    /// Forgets lines that are closed and have nothing more to send.
+    /// Forgets connections that are closed and have nothing more to send.
     pub(crate) fn sweep(&mut self) {
         self.open
-            .retain(|line| !line.is_closing || line.endpoint.wants_write());
+            .retain(|connection| !connection.is_closing || connection.endpoint.wants_write());
     }
 
     fn has_open(&self, attempt: ConnectionId) -> bool {
         self.open
             .iter()
-            .any(|line| line.attempt == attempt && !line.is_closing)
+            .any(|connection| connection.attempt == attempt && !connection.is_closing)
     }
 
-    fn open_line(
+    fn open_connection(
         &mut self,
         attempt: ConnectionId,
         address: SocketAddr,
         worker: Option<u8>,
         now: Instant,
-    ) -> anyhow::Result<Line> {
+    ) -> anyhow::Result<Connection> {
         let mut endpoint = Endpoint::member(member_socket(address)?, self.settings.clone())?;
         let link = endpoint.connect(address, worker, now)?;
         endpoint.flush(now);
         self.next_id = self.next_id.wrapping_add(1);
 
-        Ok(Line {
+        Ok(Connection {
             id: self.next_id,
             endpoint,
             link,
@@ -329,7 +333,7 @@ impl Lines {
     }
 }
 
-impl Line {
+impl Connection {
     fn close(&mut self, code: u32, text: &str, now: Instant) {
         self.endpoint.close(self.link, code, text, now);
         self.endpoint.flush(now);
@@ -355,18 +359,18 @@ mod tests {
 
     #[test]
     fn every_address_of_a_name_with_many_is_tried() {
-        let silent: Vec<UdpSocket> = (0..3 * MAX_LINES)
+        let silent: Vec<UdpSocket> = (0..3 * MAX_CONNECTIONS)
             .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
             .collect();
         let addresses = silent.iter().map(|socket| socket.local_addr().unwrap());
-        let mut lines = Lines::new(settings(), addresses.collect());
+        let mut connections = Connections::new(settings(), addresses.collect());
         let mut now = Instant::now();
-        lines.dial(ConnectionId(1), None, now);
+        connections.dial(ConnectionId(1), None, now);
 
         for _ in &silent {
-            assert_eq!(lines.handle_timeout(now), []);
-            lines.sweep();
-            assert!(lines.open.len() <= MAX_LINES);
+            assert_eq!(connections.handle_timeout(now), []);
+            connections.sweep();
+            assert!(connections.open.len() <= MAX_CONNECTIONS);
             now += NEXT_ADDRESS_AFTER;
         }
 
@@ -385,19 +389,19 @@ mod tests {
             .iter()
             .map(|socket| socket.local_addr().unwrap())
             .collect();
-        let mut lines = Lines::new(settings(), addresses.clone());
+        let mut connections = Connections::new(settings(), addresses.clone());
         let mut now = Instant::now();
 
         for attempt in (1..=3).map(ConnectionId) {
-            lines.dial(attempt, None, now);
+            connections.dial(attempt, None, now);
             for _ in 0..2 {
-                lines.handle_timeout(now);
+                connections.handle_timeout(now);
                 now += NEXT_ADDRESS_AFTER;
             }
-            lines.close(attempt, 0, "it took too long", now);
-            lines.sweep();
+            connections.close(attempt, 0, "it took too long", now);
+            connections.sweep();
             // Names are looked up again for every attempt.
-            lines.set_addresses(addresses.clone());
+            connections.set_addresses(addresses.clone());
         }
 
         for socket in silent {

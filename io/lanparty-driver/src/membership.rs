@@ -1,4 +1,4 @@
-//! A member's place between starts: what takes it again after a crash.
+//! A membership between starts: what resumes it after a crash.
 
 use std::path::PathBuf;
 
@@ -20,19 +20,19 @@ struct Stored {
     token: Option<String>,
 }
 
-/// The file that remembers a place: which relay and room, the token that takes it again, and how often hello was said.
+/// The file that remembers a membership: which relay and room, the token that resumes it, and how often hello was said.
 ///
-/// Nothing in it is worth refusing to start: without it a member that crashed waits until the relay gives its old place up.
+/// Nothing in it is worth refusing to start: without it a member that crashed waits until the relay gives its old membership up.
 #[derive(Debug)]
-pub struct Place {
+pub struct SavedMembership {
     path: PathBuf,
     stored: Stored,
     token: Option<String>,
     generation: u64,
 }
 
-impl Place {
-    /// Reads the place in `path` that was had in `room` of `relay`; [`Place::keep`] notes that there was one more start.
+impl SavedMembership {
+    /// Reads the membership in `path` that was had in `room` of `relay`; [`SavedMembership::keep`] notes that there was one more start.
     ///
     /// A file that is damaged, or cannot be written, is a warning.
     pub fn open(path: PathBuf, relay: &str, room: &str) -> Self {
@@ -53,14 +53,14 @@ impl Place {
         }
     }
 
-    /// Takes the place of a process that still has it.
+    /// Takes over the membership of a process that still has it.
     #[must_use]
     pub fn inherit(mut self, token: String) -> Self {
         self.token = Some(token);
         self
     }
 
-    /// Returns what takes the place again, if there was one.
+    /// Returns the token that resumes the membership, if there was one.
     pub fn token(&self) -> Option<String> {
         self.token.clone()
     }
@@ -70,19 +70,19 @@ impl Place {
         self.generation
     }
 
-    /// Notes that there was one more start, and gives the place to `writer` to be kept. No start waits for the disk.
-    pub fn keep(self, writer: &Writer) -> PlaceKeeper {
-        let keeper = PlaceKeeper {
+    /// Notes that there was one more start, and has `writer` keep the membership. No start waits for the disk.
+    pub fn keep(self, writer: &Writer) -> MembershipStore {
+        let store = MembershipStore {
             file: writer.file(
                 self.path,
-                "the place cannot be remembered; after a crash it takes longer to come back",
+                "the membership cannot be remembered; after a crash it takes longer to come back",
             ),
             stored: self.stored,
             last: self.token,
         };
-        keeper.write();
+        store.write();
 
-        keeper
+        store
     }
 }
 
@@ -103,7 +103,7 @@ fn read(path: &std::path::Path) -> Stored {
     let bytes = match read_private(path) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(error) => {
-            tracing::warn!(error = chain(&error), "the place is not remembered");
+            tracing::warn!(error = chain(&error), "the membership is not remembered");
             return Stored::default();
         }
     };
@@ -119,13 +119,13 @@ fn read(path: &std::path::Path) -> Stored {
 
 /// Takes tokens to be written down.
 #[derive(Debug)]
-pub struct PlaceKeeper {
+pub struct MembershipStore {
     file: FileWriter,
     stored: Stored,
     last: Option<String>,
 }
 
-impl PlaceKeeper {
+impl MembershipStore {
     /// Takes the token that came with a welcome.
     pub(crate) fn handle_joined(&mut self, token: Option<&String>) {
         if self.last.as_ref() == token {
@@ -174,9 +174,9 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_taken_again_in_the_same_room_of_the_same_relay_alone() {
+    fn a_membership_is_resumed_in_the_same_room_of_the_same_relay_alone() {
         let file = Scratch::new("again");
-        let open = |relay, room| Place::open(file.0.clone(), relay, room);
+        let open = |relay, room| SavedMembership::open(file.0.clone(), relay, room);
         let first = open("relay.example", "ROOM1");
         assert_eq!(first.token(), None);
         let generation = first.generation();
@@ -210,12 +210,12 @@ mod tests {
         let file = Scratch::new("damaged");
         write_private(&file.0, b"{\"relay\":").unwrap();
 
-        let place = Place::open(file.0.clone(), "relay.example", "ROOM1");
+        let membership = SavedMembership::open(file.0.clone(), "relay.example", "ROOM1");
 
-        assert_eq!(place.token(), None);
-        assert!(place.generation() > 0);
+        assert_eq!(membership.token(), None);
+        assert!(membership.generation() > 0);
         let writer = Writer::start().unwrap();
-        drop(place.keep(&writer));
+        drop(membership.keep(&writer));
         drop(writer);
         assert_eq!(read(&file.0).room, "ROOM1");
     }
