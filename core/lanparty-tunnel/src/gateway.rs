@@ -75,7 +75,7 @@ pub struct GatewayPath {
 }
 
 impl GatewayPath {
-    /// Makes a data path that has no place yet.
+    /// Makes the data path of a gateway that has not joined yet.
     pub fn new(config: GatewayPathConfig) -> Self {
         Self {
             config,

@@ -53,7 +53,7 @@ impl Outbox {
 
 /// The data path of a client or a gateway. The module says how to drive it.
 pub trait DataPath {
-    /// Takes what the session says about places and members.
+    /// Takes what the session says about the membership and other members.
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox);
 
     /// Takes how long the relay has owed an answer on the connection that carries the place.
@@ -62,10 +62,10 @@ pub trait DataPath {
     /// Takes the addresses that this box has now, whenever they changed.
     fn handle_addresses(&mut self, _addresses: &[IpAddr], _now: Instant) {}
 
-    /// Returns the place that frames go through.
+    /// Returns the tunnel that frames go through.
     fn tunnel(&self) -> &Tunnel;
 
-    /// Returns the place that frames go through.
+    /// Returns the tunnel that frames go through.
     fn tunnel_mut(&mut self) -> &mut Tunnel;
 
     /// Decides about a frame from the TAP or LAN, by its headers.
@@ -75,7 +75,7 @@ pub trait DataPath {
     /// Returns why it must not go to the relay.
     fn check_local(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason>;
 
-    /// Takes a frame from the TAP or LAN that comes while there is no place, and goes nowhere.
+    /// Takes a frame from the TAP or LAN that comes while the member has not joined, and goes nowhere.
     fn handle_idle(&mut self, _bytes: &[u8]) {}
 
     /// Takes a frame, or a super-frame, from the TAP or LAN. `budget` is

@@ -32,7 +32,7 @@ const ANSWERS: Rate = Rate {
     burst: 50,
 };
 
-/// A place in a room with everything that frames need of it.
+/// A membership of a room, with everything that frames need of it.
 #[derive(Debug)]
 pub struct Tunnel {
     /// Who else is in the room.
@@ -56,7 +56,8 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Makes a tunnel that has no place yet; `seed` is drawn at random, for hashing flows.
+    /// Makes the tunnel of a member that has not joined yet; `seed` is drawn at random, for hashing
+    /// flows.
     pub fn new(seed: u64) -> Self {
         let nowhere = (RoomId(0), PeerId(0), Mode::Native);
 
@@ -94,7 +95,7 @@ impl Tunnel {
                 self.down.remove_sender(peer.id);
             }
             Output::Detached | Output::Ended(_) => self.is_joined = false,
-            // A place that is kept stays known: its owner comes back to it.
+            // A membership that is kept stays known: its owner comes back.
             Output::PeerDetached(_)
             | Output::PeerResumed(_)
             | Output::ForeignSource(_)
@@ -110,15 +111,15 @@ impl Tunnel {
             self.members.clear();
             self.fragments.clear();
         }
-        self.up.set_place(info.room, info.peer, info.mode);
-        self.down.set_place(info.room, info.peer, info.mode);
+        self.up.set_membership(info.room, info.peer, info.mode);
+        self.down.set_membership(info.room, info.peer, info.mode);
         self.is_joined = true;
         self.mode = info.mode;
         self.mtu = info.mtu;
         self.budget = info.budget;
     }
 
-    /// Returns whether there is a place to send from.
+    /// Returns whether the member has joined and its connection works.
     pub const fn is_joined(&self) -> bool {
         self.is_joined
     }
