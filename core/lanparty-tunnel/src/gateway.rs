@@ -94,11 +94,6 @@ impl GatewayPath {
         }
     }
 
-    /// Returns the address bindings, for events, a snapshot, or what a snapshot restores.
-    pub const fn guard_mut(&mut self) -> &mut Guard {
-        &mut self.guard
-    }
-
     /// Keeps the address bindings in step with who is in the room.
     fn guard_session(&mut self, output: &Output, now: Instant) {
         match output {
