@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanparty_ctrl::LeaveReason;
 use lanparty_obs::DropReason;
-use lanparty_proto::policy::{Class, Policy};
+use lanparty_proto::policy::{Policy, ProtocolClass};
 use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::{MacAddr, Refusal, probe};
 use lanparty_switch::Limits;
@@ -43,7 +43,7 @@ fn r9_a_kind_that_the_relay_closes_goes_nowhere_and_one_that_it_opens_passes() {
         bytes
     };
     let mut strict = Party::new(Limits {
-        policy: Policy::with(&[Class::WakeOnLan], &[Class::Ipx]),
+        policy: Policy::with(&[ProtocolClass::WakeOnLan], &[ProtocolClass::Ipx]),
         ..Limits::default()
     });
     let mut usual = defaults();

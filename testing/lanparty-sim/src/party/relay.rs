@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lanparty_proto::Overlay;
-use lanparty_relay_core::{Claim, Output, Verdict};
+use lanparty_relay_core::{Claim, Liveness, Output, Verdict};
 use lanparty_switch::ConnId;
 
 use super::{Heard, Party, Sure, Unsure, WORKER};
@@ -52,12 +52,15 @@ impl Party {
                 Output::Close { conn, code, reason } => {
                     self.post(Sure::RelayCloses(conn, code, reason));
                 }
-                Output::Claim { conn, room, .. } => {
+                Output::Claim { conn, room, rival } => {
                     let claim = Claim {
                         home: self.directory.claim(&room, WORKER),
                         members_elsewhere: self.directory.members_elsewhere(WORKER),
                         room,
-                        rival_heard: Some(self.now),
+                        rival: rival.map(|_| Liveness {
+                            heard: self.now,
+                            answered: self.now,
+                        }),
                         token: Some(u128::from(conn.0).to_be_bytes()),
                     };
                     self.relay.handle_claim(conn, &claim, self.now);
