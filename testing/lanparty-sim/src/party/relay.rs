@@ -67,6 +67,7 @@ impl Party {
                 }
                 Output::Release(room) => self.directory.release(&room, WORKER),
                 Output::SetRate { .. }
+                | Output::Ping(_)
                 | Output::Ban(_)
                 | Output::LimitReached { .. }
                 | Output::Event(_) => {}
