@@ -8,7 +8,7 @@ use lanparty_obs::{DropReason, StatusLine};
 use lanparty_proto::player::{self, PlayerPolicy};
 use lanparty_proto::policy::{self, Direction, Fragments, Policy};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
-use lanparty_proto::{Frame, MacAddr};
+use lanparty_proto::{ChecksumState, Frame, MacAddr};
 
 use lanparty_session::{Output, Peer};
 
@@ -120,7 +120,7 @@ impl ClientPath {
         let mut outcome = Ok(player::Rewrite::Untouched);
         let cleaned = self.tunnel.pool.fill(frame.len(), |copy| {
             copy.copy_from_slice(frame);
-            outcome = player::rewrite(self.config.player, copy, player::Checksum::Complete);
+            outcome = player::rewrite(self.config.player, copy, ChecksumState::Complete);
         });
         outcome?;
 
