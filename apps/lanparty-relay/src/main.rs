@@ -16,14 +16,13 @@ mod worker;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use lanparty_state::{Environment, StateDir};
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };

@@ -47,7 +47,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
     let state = StateDir::open(run.state_dir.as_deref(), &Environment::read())
         .map_err(|error| Failure::Refused(error.into()))?;
     let (handover_state, predecessor, settings) = prepare(run, &state)?;
-    let settings = settings.with_handshake_patience(run.limiter.handshake());
+    let settings = settings.with_handshake_patience(run.connections.handshake());
     let HandoverState { ports, rooms } = handover_state;
 
     let mut relay = Relay::start(run, &ports, &settings, rooms)?;
@@ -129,11 +129,14 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 fn ready(run: &Run, ports: &Ports, word: &str) -> String {
     let (address, workers) = (ports.address, ports.workers);
     let threads = if workers == 1 { "worker" } else { "workers" };
-    let certificate = match (&run.cert, &run.dev_cert_der_out) {
+    let certificate = match (
+        &run.cert,
+        run.dev_cert_out.as_ref().or(run.dev_cert_der_out.as_ref()),
+    ) {
         (Some(cert), _) => format!("certificate {}", cert.display()),
         (None, Some(out)) => format!("development certificate in {}", out.display()),
         (None, None) => {
-            "development certificate in no file (--dev-cert-der-out FILE writes it)".to_owned()
+            "development certificate in no file (--dev-cert-out FILE writes it)".to_owned()
         }
     };
     let names = if run.cert.is_none() {
@@ -166,9 +169,9 @@ impl Relay {
         let directory = Directory::new(ports.workers, run.limits.max_rooms);
         let shared = Shared {
             directory: Arc::new(SharedDirectory::new(directory)),
-            limiter: Arc::new(ConnectionLimiter::new(run.limiter.to_limits())),
-            patience: run.limiter.patience(),
-            silent: run.limiter.silent(ports.workers),
+            limiter: Arc::new(ConnectionLimiter::new(run.connections.to_limits())),
+            patience: run.connections.patience(),
+            silent: run.connections.silent(ports.workers),
         };
         let mut relay = Self {
             mailboxes: Vec::new(),

@@ -122,20 +122,20 @@ impl StatusServer {
             std::iter::from_fn(|| answers.recv_timeout(left()).ok()).collect();
         workers.sort_by_key(|report| report.worker);
 
-        Status {
-            uptime: self.started.elapsed(),
-            workers,
-            limiter: self.limiter.counts(),
-            reached: self.limiter.reached(),
-            memory: resident_memory(),
-        }
+        Status::new(
+            self.started.elapsed(),
+            &workers,
+            self.limiter.counts(),
+            &self.limiter.reached(),
+            resident_memory(),
+        )
     }
 
     fn answer_local(&self, mut stream: UnixStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
         stream.set_write_timeout(Some(CALLER_PATIENCE))?;
 
-        writeln!(stream, "{:#}", self.status().json())
+        writeln!(stream, "{}", self.status().json())
     }
 
     fn answer_http(&self, mut stream: TcpStream) -> io::Result<()> {

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use lanparty_ctrl::RoomCode;
-use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust};
+use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust, read_certificate};
 use lanparty_program::Refused;
 use lanparty_proto::mac::ParseMacError;
 use lanparty_proto::{MacAddr, policy};
-use lanparty_queue::{Pace, Rate};
-use rustls_pki_types::CertificateDer;
+use lanparty_queue::{Pace, PaceSetting};
 
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
@@ -34,7 +33,7 @@ pub struct JoinArgs {
     #[arg(long, env = "SOFTLAN_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<String>,
 
-    /// Trust this certificate alone: the DER file that the relay wrote with --dev-cert-der-out [default: the system's roots]
+    /// Trust this certificate alone: the file that the relay wrote with --dev-cert-out (PEM or DER) [default: the system's roots]
     #[arg(long, env = "SOFTLAN_RELAY_CA_CERT", value_name = "FILE")]
     pub relay_ca_cert: Option<PathBuf>,
 
@@ -49,7 +48,7 @@ pub struct JoinArgs {
         value_name = "RATE",
         default_value = "auto"
     )]
-    pub rate: Rate,
+    pub rate: PaceSetting,
 
     /// Carry at most so many bytes in one datagram, instead of what the path allows
     #[arg(long, env = "SOFTLAN_DATAGRAM_BUDGET", value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1126..))]
@@ -66,7 +65,7 @@ pub struct JoinArgs {
         value_name = "KIND",
         value_delimiter = ','
     )]
-    pub allow_kind: Vec<policy::Class>,
+    pub allow_kind: Vec<policy::ProtocolClass>,
 
     /// A kind of protocol not to take from players, by its name in docs/policy.md; may be repeated
     #[arg(
@@ -75,7 +74,7 @@ pub struct JoinArgs {
         value_name = "KIND",
         value_delimiter = ','
     )]
-    pub deny_kind: Vec<policy::Class>,
+    pub deny_kind: Vec<policy::ProtocolClass>,
 
     /// Where files that outlive the program are kept.
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]
@@ -115,14 +114,12 @@ pub fn relay_settings(
         Some(path) => {
             let bytes = std::fs::read(path).map_err(|error| {
                 Refused(format!(
-                    "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-der-out: {error}",
+                    "cannot read the relay's certificate {}; copy it from the relay, which writes it with --dev-cert-out: {error}",
                     path.display()
                 ))
             })?;
-            (
-                Trust::Pinned(CertificateDer::from(bytes)),
-                DEVELOPMENT_NAME.to_owned(),
-            )
+            let certificate = read_certificate(&bytes).map_err(|error| Refused::because(&error))?;
+            (Trust::Pinned(certificate), DEVELOPMENT_NAME.to_owned())
         }
         None => (Trust::System, relay.host()),
     };
@@ -158,9 +155,9 @@ impl JoinArgs {
     /// Returns how sending to the relay is limited.
     pub const fn pace(&self) -> Pace {
         match self.rate {
-            Rate::Auto => Pace::Auto,
-            Rate::Off => Pace::Off,
-            Rate::Fixed { up, .. } => Pace::Fixed(up),
+            PaceSetting::Auto => Pace::Auto,
+            PaceSetting::Off => Pace::Off,
+            PaceSetting::Fixed { up, .. } => Pace::Fixed(up),
         }
     }
 
@@ -182,8 +179,8 @@ impl JoinArgs {
     /// Returns the download rate to tell the relay, in bits a second.
     pub const fn down_rate(&self) -> Option<u64> {
         match self.rate {
-            Rate::Fixed { down, .. } => Some(down.bits_per_second()),
-            Rate::Auto | Rate::Off => None,
+            PaceSetting::Fixed { down, .. } => Some(down.bits_per_second()),
+            PaceSetting::Auto | PaceSetting::Off => None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod endpoint;
 mod handshakes;
 mod link;
 mod outgoing;
+mod pem_text;
 mod pool;
 mod question;
 mod sensor;
@@ -26,6 +27,7 @@ pub use accept::{AcceptPolicy, Decision, PendingConnection};
 pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};
 pub use endpoint::{Endpoint, Losses};
 pub use link::{CloseCause, LinkEvent, LinkFacts, LinkId};
+pub use pem_text::{read_certificate, write_certificate};
 pub use settings::{
     ConnectError, HANDSHAKE_PATIENCE, MemberSettings, RelayKeys, RelaySettings, SettingsError,
     UPLINK_DEFICIT,

@@ -98,11 +98,14 @@ fn address(name: &OsStr) -> Option<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
+    use lanparty_samples::Scratch;
+
     use super::*;
 
     #[test]
     fn the_manager_hears_what_it_is_told() {
-        let path = std::env::temp_dir().join(format!("softlan-notify-{}", std::process::id()));
+        let scratch = Scratch::new("notify");
+        let path = scratch.file("socket");
         let manager = UnixDatagram::bind(&path).unwrap();
         let supervisor =
             Supervisor::new(address(path.as_os_str()), Some(Duration::from_millis(20)));
@@ -122,7 +125,6 @@ mod tests {
             .unwrap();
         assert_eq!(heard(), "WATCHDOG=1");
         assert_eq!(heard(), "WATCHDOG=1");
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_offload::{Coalescer, FlowHasher, VnetHeader};
 use lanparty_proto::MacAddr;
-use lanparty_queue::{Class, EgressQueue, OutletConfig, Pace, QueueItem};
+use lanparty_queue::{EgressConfig, EgressQueue, Pace, QueueItem, TrafficClass};
 use lanparty_switch::{Membership, Switch, Verdict};
 use lanparty_tunnel::{ClientPath, DataPath, Flow, Outbox};
 
@@ -33,7 +33,7 @@ pub const SCENARIOS: [Scenario; 14] = [
     // A game's packet from the TAP to the link's queue.
     scenario("client-up-small", 1185, client_up_small),
     // A full frame, which travels as two halves.
-    scenario("client-up-full", 2140, client_up_full),
+    scenario("client-up-full", 1675, client_up_full),
     // A segment of a super-frame of 64 KiB.
     scenario("client-up-super", 1670, client_up_super),
     // A game's packet from the link to the TAP.
@@ -48,7 +48,7 @@ pub const SCENARIOS: [Scenario; 14] = [
     scenario("queue", 920, queue),
     // A LAN frame to the link's queue.
     scenario("gateway-up-small", 1365, gateway_up_small),
-    scenario("gateway-up-full", 2325, gateway_up_full),
+    scenario("gateway-up-full", 1855, gateway_up_full),
     // A datagram to a LAN frame.
     scenario("gateway-down-small", 1110, gateway_down_small),
     // A TCP segment into a super-frame for the port.
@@ -207,7 +207,7 @@ fn queue(count: u32) {
     let mut link = Link::new(start());
     let flow = Flow {
         id: 1,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     for _ in 0..count.div_ceil(TURN) {
         for _ in 0..TURN {
@@ -226,7 +226,7 @@ fn relay(switch: &mut Switch, sender: Membership, datagram: &Bytes, now: Instant
     };
     let flow = Flow {
         id: 1,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     for _target in forward.targets() {
         if let Some(held) = &forward.held {
@@ -245,7 +245,7 @@ struct Link {
 impl Link {
     fn new(now: Instant) -> Self {
         Self {
-            egress: EgressQueue::new(OutletConfig::new(Pace::Off)),
+            egress: EgressQueue::new(EgressConfig::new(Pace::Off)),
             now,
         }
     }

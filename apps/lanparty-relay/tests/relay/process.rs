@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use lanparty_samples::Scratch;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lanparty-relay");
@@ -17,7 +18,7 @@ const LOG: &str = "log";
 /// A relay that is gone, with its files, when the test is over.
 pub(crate) struct Relay {
     child: Child,
-    folder: PathBuf,
+    folder: Scratch,
     address: SocketAddr,
     arguments: Vec<String>,
 }
@@ -25,9 +26,9 @@ pub(crate) struct Relay {
 impl Relay {
     /// Starts a relay on a port of the system's choice and waits until it is ready.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        let folder = folder(name);
+        let folder = Scratch::new(name);
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-        let (child, address) = spawn(&folder, "127.0.0.1:0", &arguments);
+        let (child, address) = spawn(folder.path(), "127.0.0.1:0", &arguments);
 
         Self {
             child,
@@ -39,7 +40,11 @@ impl Relay {
 
     /// Starts it again on the same port, with the same files.
     pub(crate) fn restart(&mut self) {
-        let (child, address) = spawn(&self.folder, &self.address.to_string(), &self.arguments);
+        let (child, address) = spawn(
+            self.folder.path(),
+            &self.address.to_string(),
+            &self.arguments,
+        );
         assert_eq!(address, self.address);
         self.child = child;
     }
@@ -49,11 +54,11 @@ impl Relay {
     }
 
     pub(crate) fn state(&self) -> PathBuf {
-        self.folder.join("state")
+        self.folder.file("state")
     }
 
     pub(crate) fn certificate(&self) -> Vec<u8> {
-        std::fs::read(self.folder.join("cert.der")).unwrap()
+        std::fs::read(self.folder.file("cert.pem")).unwrap()
     }
 
     /// Returns what `lanparty-relay status` prints.
@@ -70,7 +75,7 @@ impl Relay {
 
     /// Returns what it has logged since the test began.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join(LOG)).unwrap_or_default()
+        std::fs::read_to_string(self.folder.file(LOG)).unwrap_or_default()
     }
 
     /// Sends SIGTERM.
@@ -98,14 +103,13 @@ impl Relay {
 
     /// Starts a relay that must not start; returns its exit code and what it says.
     pub(crate) fn refused(name: &str, arguments: &[&str]) -> (i32, String) {
-        let folder = folder(name);
+        let folder = Scratch::new(name);
         let mut command = Command::new(PROGRAM);
-        command.env("STATE_DIRECTORY", folder.join("state"));
+        command.env("STATE_DIRECTORY", folder.file("state"));
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         let output = command.args(arguments).output().unwrap();
-        std::fs::remove_dir_all(folder).unwrap();
 
         (
             output.status.code().unwrap(),
@@ -123,15 +127,7 @@ impl Drop for Relay {
         if std::thread::panicking() {
             eprintln!("the relay's log:\n{}", self.log());
         }
-        let _removed = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("relay-test-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-
-    folder
 }
 
 fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAddr) {
@@ -143,8 +139,8 @@ fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAdd
     let mut child = Command::new(PROGRAM)
         .args(["--listen", listen, "--state-dir"])
         .arg(folder.join("state"))
-        .arg("--dev-cert-der-out")
-        .arg(folder.join("cert.der"))
+        .arg("--dev-cert-out")
+        .arg(folder.join("cert.pem"))
         .args(arguments)
         .env("SOFTLAN_LOG", "warn")
         .stdout(Stdio::piped())

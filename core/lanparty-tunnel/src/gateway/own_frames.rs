@@ -1,4 +1,5 @@
-//! Frames of the gateway's own: for the LAN's switches, for other gateways, and loop probes.
+//! Frames of the gateway's own: for the LAN's switches, for other gateways, and loop probes; and when
+//! it had better send none.
 
 use std::time::Instant;
 
@@ -58,7 +59,17 @@ impl GatewayPath {
         self.probe_frames = frames;
     }
 
-    /// Tells gateways that stand by that the place is free.
+    /// Sends frames of its own only while the membership is surely this gateway's.
+    ///
+    /// A gateway that takes over has the clients behind its own port of the switch, and hears by the
+    /// missing presence frames that it may ask for the membership.
+    pub(super) fn speak_or_not(&mut self, now: Instant) {
+        let speaks = self.tunnel.is_joined() && !self.is_doubtful;
+        self.loops.set_active(speaks, now);
+        self.refresh.set_paused(!speaks);
+    }
+
+    /// Tells gateways that stand by that this gateway leaves.
     pub(super) fn say_goodbye(&mut self, out: &mut Outbox) {
         let leaving = self.loops.probe(ProbeKind::Leaving, PeerId(0));
         let bytes = leaving.frame(probe::GROUP, probe::source(self.config.interface));

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use lanparty_ctrl::Role;
 use lanparty_device::{Capabilities, FrameDevice, LinkState, Ready, Received, Statistics};
 use lanparty_driver::{Command, Config, Handle, Member, Port, PortError, Socket};
-use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust};
+use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust, read_certificate};
 use lanparty_obs::StatusLine;
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
@@ -232,7 +232,7 @@ type Running = (Handle, JoinHandle<()>);
 
 /// Starts member `number`, who talks with its neighbour.
 fn start(relay: &Relay, number: usize, counts: &Arc<Counts>) -> Result<Running> {
-    let trust = Trust::Pinned(relay.certificate().to_vec().into());
+    let trust = Trust::Pinned(read_certificate(relay.certificate())?);
     let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Auto)?;
     let seed = u64::try_from(number)?;
     let session = Session::new(SessionConfig {

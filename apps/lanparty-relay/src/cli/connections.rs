@@ -1,4 +1,4 @@
-//! The options about whom the relay lets in.
+//! The options about connections.
 
 use std::time::Duration;
 
@@ -8,10 +8,12 @@ use super::parse_rate;
 use crate::limiter::{ConnectionLimits, Quota};
 use crate::worker::Patience;
 
-/// Whom the relay lets in.
+/// Which connections the relay takes.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "The door")]
-pub(crate) struct DoorOptions {
+#[command(
+    next_help_heading = "Connection limits (docs/defaults.md has the reasons; a rate of 0 is no limit)"
+)]
+pub(crate) struct ConnectionOptions {
     /// New connections of one address (IPv6: one /64): so many a second, and so many at once.
     #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_ADDRESS_CONNECTS", default_value = "20/64", value_parser = parse_rate)]
     pub(crate) address_connects: Rate,
@@ -50,11 +52,11 @@ pub(crate) struct DoorOptions {
         default_value_t = 32
     )]
     pub(crate) network_handshakes: usize,
-    /// How many seconds an address is refused whose member was thrown out for malformed datagrams.
+    /// How many seconds an address is banned after a member was disconnected for malformed datagrams.
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_ADDRESS_PENALTY", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(..=86_400))]
     pub(crate) address_penalty: u32,
-    /// Handshakes at a time beyond which strangers must prove their addresses (Retry).
+    /// Handshakes at a time beyond which new connections must prove their addresses (Retry).
     #[arg(
         long,
         value_name = "COUNT",
@@ -62,7 +64,7 @@ pub(crate) struct DoorOptions {
         default_value_t = 64
     )]
     pub(crate) handshakes: usize,
-    /// New connections a second beyond which strangers must prove their addresses.
+    /// New connections a second beyond which they must prove their addresses.
     #[arg(
         long,
         value_name = "COUNT",
@@ -86,7 +88,7 @@ pub(crate) struct DoorOptions {
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_HELLO_DEADLINE", default_value_t = 3,
           value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) hello_deadline: u32,
-    /// Connections at a time that have not said hello; beyond, the one that is silent for longest goes. 0 is no limit.
+    /// Connections at a time that have not said hello; beyond, the one that was silent for longest is closed. 0 is no limit.
     #[arg(
         long,
         value_name = "COUNT",
@@ -98,7 +100,7 @@ pub(crate) struct DoorOptions {
     #[arg(long, value_name = "SECONDS", env = "SOFTLAN_MESSAGE_DEADLINE", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=60))]
     pub(crate) message_deadline: u32,
-    /// Memory in MiB beyond four fifths of which nobody new is let in; 0 is no limit.
+    /// Memory in MiB beyond four fifths of which no new connection is taken; 0 is no limit.
     #[arg(
         long,
         value_name = "MIB",
@@ -108,8 +110,8 @@ pub(crate) struct DoorOptions {
     pub(crate) memory: u64,
 }
 
-impl DoorOptions {
-    /// Returns what the door is told.
+impl ConnectionOptions {
+    /// Returns what the connection limiter is told.
     pub(crate) const fn to_limits(&self) -> ConnectionLimits {
         ConnectionLimits {
             address: Quota {
