@@ -30,7 +30,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Message, Role, Stats, close_code, encode};
-use lanparty_obs::StatusLine;
+use lanparty_obs::{StatusLine, one_line};
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
 use backoff::Backoff;
@@ -421,7 +421,9 @@ impl Session {
         }
     }
 
-    fn end(&mut self, exit: Exit, sentence: String) {
+    /// Ends the session with a sentence, which may be the relay's.
+    fn end(&mut self, exit: Exit, sentence: &str) {
+        let sentence = one_line(sentence).into_owned();
         let code = match exit {
             Exit::Left | Exit::Refused => close_code::LEFT,
             Exit::Failed => close_code::PROTOCOL,

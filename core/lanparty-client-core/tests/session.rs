@@ -298,6 +298,29 @@ fn wrong_certificate_ends_at_once() {
 }
 
 #[test]
+fn a_relay_cannot_make_lines_of_its_own() {
+    let forged = "no\n$ sudo \u{1b}[2K";
+    for (code, is_final) in [
+        (RejectCode::RoomFull, true),
+        (RejectCode::ShuttingDown, false),
+    ] {
+        let mut bench = Bench::new();
+        let attempt = bench.next_attempt();
+        bench.connected(attempt);
+        let message = forged.into();
+        bench.say(attempt, Message::Reject(Reject { code, message }));
+
+        let outputs = bench.outputs();
+        let told = match end(&outputs) {
+            Some((_, sentence)) => sentence,
+            None => lines(&outputs).concat(),
+        };
+        assert_eq!(end(&outputs).is_some(), is_final);
+        assert!(told.starts_with(r"no\n$ sudo \u{1b}[2K"), "{told:?}");
+    }
+}
+
+#[test]
 fn permanent_rejects_end_with_their_sentence_whether_told_or_closed() {
     for code in [
         RejectCode::MacInUse,

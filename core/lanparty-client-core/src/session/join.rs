@@ -43,7 +43,7 @@ impl Session {
         if budget == 0 {
             self.end(
                 Exit::Refused,
-                format!(
+                &format!(
                     "{} answers but carries no datagrams; is it a softlan relay?",
                     self.config.relay
                 ),
@@ -216,9 +216,9 @@ impl Session {
         // A place that works is not given up because a second connection was not wanted.
         let is_alive = (self.current.as_ref()).is_some_and(|line| line.silence < SUSPICION);
         if is_temporary || is_alive {
-            self.failed(sentence.to_owned(), now);
+            self.failed(sentence, now);
         } else {
-            self.end(Exit::Refused, sentence.to_owned());
+            self.end(Exit::Refused, sentence);
         }
     }
 
@@ -227,10 +227,7 @@ impl Session {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
             self.redirects = 0;
-            self.failed(
-                "the relay's workers send this program back and forth".to_owned(),
-                now,
-            );
+            self.failed("the relay's workers send this program back and forth", now);
         } else {
             self.worker = Some(redirect.worker);
             self.open(now);

@@ -34,6 +34,6 @@ impl Session {
     pub(super) fn finish_leaving(&mut self) {
         self.close_current(close_code::LEFT, "left");
         self.outputs.push_back(Output::Status(StatusLine::Left));
-        self.end(Exit::Left, String::new());
+        self.end(Exit::Left, "");
     }
 }

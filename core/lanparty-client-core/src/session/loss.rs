@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Disconnect, LeaveReason, Restarting, close_code};
-use lanparty_obs::StatusLine;
+use lanparty_obs::{StatusLine, one_line};
 
 use super::line::Phase;
 use super::{Attempt, Cause, Exit, Output, SUSPICION, Session, Stage};
@@ -82,7 +82,7 @@ impl Session {
                 && !self.is_taking_over()
             {
                 self.current = None;
-                self.end(Exit::Refused, told(text, "the relay removed this member"));
+                self.end(Exit::Refused, &told(text, "the relay removed this member"));
                 return;
             }
             self.lost(now);
@@ -106,7 +106,7 @@ impl Session {
                 let sentence = format!(
                     "the certificate of {relay} is not the one to trust ({text}); check --relay-ca-cert and --server-name"
                 );
-                self.end(Exit::Refused, sentence);
+                self.end(Exit::Refused, &sentence);
             }
             Cause::Closed { code, text } => {
                 let is_rejected = code == u64::from(close_code::REJECTED) || is_removed(code);
@@ -120,7 +120,7 @@ impl Session {
             | Cause::Transport(_)
             | Cause::ControlEnded => {
                 let sentence = self.describe(&cause);
-                self.failed(sentence, now);
+                self.failed(&sentence, now);
             }
         }
     }
@@ -140,8 +140,9 @@ impl Session {
         }
     }
 
-    /// One more attempt failed; the next follows.
-    pub(super) fn failed(&mut self, sentence: String, now: Instant) {
+    /// One more attempt failed; the next follows. The sentence may be the relay's.
+    pub(super) fn failed(&mut self, sentence: &str, now: Instant) {
+        let sentence = one_line(sentence).into_owned();
         let wait = self.backoff.next_wait();
         self.retry_at = Some(now + wait);
         self.worker = None;
@@ -200,7 +201,7 @@ impl Session {
                     line.deadline = None;
                 }
                 let sentence = self.describe(&Cause::TimedOut);
-                self.failed(sentence, now);
+                self.failed(&sentence, now);
             }
             Some(Phase::Waiting) => self.arrive(now),
             Some(Phase::Overdue | Phase::Joined) | None => {}
@@ -235,7 +236,7 @@ impl Session {
             } else {
                 Exit::Failed
             };
-            self.end(exit, told(&why.message, "the relay removed this member"));
+            self.end(exit, &told(&why.message, "the relay removed this member"));
         } else if is_current {
             if let Some(line) = &self.current {
                 self.outputs.push_back(Output::Close {
@@ -269,7 +270,7 @@ impl Session {
             "{cause}; gave up after {} s. Is the relay running, and its UDP port open in every firewall on the way?",
             super::FIRST_JOIN.as_secs()
         );
-        self.end(Exit::Refused, sentence);
+        self.end(Exit::Refused, &sentence);
     }
 }
 

@@ -16,7 +16,7 @@ impl Session {
         });
         self.end(
             Exit::Failed,
-            format!("the relay said something that this program does not understand: {what}; use programs of one release"),
+            &format!("the relay said something that this program does not understand: {what}; use programs of one release"),
         );
     }
 }
