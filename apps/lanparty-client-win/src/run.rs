@@ -169,6 +169,8 @@ impl Run {
 
             warden.finish().map_or(Ok(()), Err)
         });
+        // Whoever closed the window ends the program once it is clean.
+        lanparty_telemetry::flush();
         clean.set();
         stop.set();
         // It only waited.

@@ -123,7 +123,7 @@ impl<P: Port, D: DataPath> Start<P, D> {
     ) -> anyhow::Result<Self> {
         let session = who.session(join)?;
         let printer = Printer::start().context("cannot start a thread")?;
-        let print = printer.printer();
+        let mut print = printer.printer();
         #[cfg(unix)]
         let ready = lanparty_telemetry::Supervisor::from_environment();
         let config = Config {

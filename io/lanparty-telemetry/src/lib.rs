@@ -2,12 +2,17 @@
 
 mod exposition;
 mod logs;
+mod quiet;
+mod sink;
 #[cfg(unix)]
 mod supervisor;
 mod throttle;
 
 pub use exposition::{Exposition, Kind};
-pub use logs::{Filter, Format, InitError, ParseFilterError, ParseFormatError, init};
+pub use logs::{
+    Filter, Format, InitError, ParseFilterError, ParseFormatError, flush, init, init_with,
+    last_words,
+};
 #[cfg(unix)]
 pub use supervisor::Supervisor;
 pub use throttle::Throttle;
