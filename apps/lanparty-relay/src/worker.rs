@@ -23,7 +23,6 @@ use lanparty_net::{Endpoint, LinkEvent};
 use lanparty_offload::flow::FlowHasher;
 use lanparty_queue::Tempo;
 use lanparty_switch::{RoomRecord, Switch};
-use lanparty_telemetry::Throttle;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use self::conn::Conns;
@@ -142,7 +141,6 @@ pub(crate) struct Worker {
     ends_at: Option<Instant>,
     /// Members are on their way to the next process.
     departure: Option<Departure>,
-    logs: Throttle,
     losses: Losses,
     tempo: Tempo,
 }
@@ -178,7 +176,6 @@ impl Worker {
             bell,
             ends_at: None,
             departure: None,
-            logs: Throttle::new(Duration::from_secs(1), 10),
             losses: Losses::default(),
             tempo: Tempo::default(),
         };

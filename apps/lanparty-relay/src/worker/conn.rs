@@ -62,6 +62,11 @@ impl Conn {
         }
     }
 
+    /// Returns whether it was told to go.
+    pub(crate) const fn is_leaving(&self) -> bool {
+        matches!(self.phase, Phase::Leaving { .. })
+    }
+
     /// Returns the place in a room, if it has one.
     pub(crate) const fn place(&self) -> Option<Attachment> {
         match self.phase {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{
-    Capability, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Redirect, Reject,
-    RejectCode, close_code, encode,
+    Capability, Decoder, Disconnect, Hello, LeaveReason, MAX_ADMITTED, MAX_UNADMITTED, Message,
+    Redirect, Reject, RejectCode, close_code, encode,
 };
 use lanparty_net::{CloseCause, LinkId, UPLINK_DEFICIT};
 use lanparty_proto::budget;
@@ -45,9 +45,13 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(link) else {
             return;
         };
+        // Whoever was told to go is not read any more, however much it says.
+        if conn.is_leaving() {
+            return;
+        }
         conn.decoder.push(bytes);
         loop {
-            let Some(conn) = self.conns.get_mut(link) else {
+            let Some(conn) = self.conns.get_mut(link).filter(|conn| !conn.is_leaving()) else {
                 return;
             };
             match conn.decoder.poll_message() {
@@ -196,9 +200,7 @@ impl Worker {
                 if let Some((_, limit)) = limit {
                     self.shared.door.note(*limit, facts.remote, now);
                 }
-                if let Some(left_out) = self.logs.pass(now) {
-                    tracing::info!(remote = %facts.remote, room = %hello.room, code = ?reject.0, left_out, "not admitted: {}", reject.1);
-                }
+                tracing::info!(remote = %facts.remote, room = %hello.room, code = ?reject.0, "not admitted: {}", reject.1);
                 self.turn_away(link, reject, now);
             }
         }
@@ -337,10 +339,7 @@ impl Worker {
     pub(super) fn turn_away_the_rest(&mut self, now: Instant) {
         let links: Vec<LinkId> = self.conns.links().collect();
         for link in links {
-            let is_waiting = self
-                .conns
-                .get(link)
-                .is_some_and(|conn| !matches!(conn.phase, Phase::Leaving { .. }));
+            let is_waiting = self.conns.get(link).is_some_and(|conn| !conn.is_leaving());
             if is_waiting {
                 self.turn_away(link, shutting_down(), now);
             }
@@ -381,9 +380,9 @@ impl Worker {
         self.let_linger(link, code, message.to_owned(), now);
     }
 
-    /// Ends a connection that does not keep to the protocol.
+    /// Ends a connection that does not keep to the protocol, once.
     pub(super) fn break_off(&mut self, link: LinkId, why: &str, now: Instant) {
-        let Some(conn) = self.conns.get(link) else {
+        let Some(conn) = self.conns.get(link).filter(|conn| !conn.is_leaving()) else {
             return;
         };
         tracing::info!(remote = %conn.remote, "connection ended: {why}");
@@ -412,6 +411,9 @@ impl Worker {
     fn let_linger(&mut self, link: LinkId, code: u32, sentence: String, now: Instant) {
         if let Some(conn) = self.conns.get_mut(link) {
             conn.phase = Phase::Leaving { code, sentence };
+            // What it was in the middle of saying is nobody's, and is not waited for.
+            conn.decoder = Decoder::new(MAX_UNADMITTED);
+            conn.unfinished_since = None;
             self.deadlines.set(now + LINGER, link, Due::Linger);
         }
     }

@@ -9,10 +9,9 @@ use lanparty_offload::FlowClass;
 use lanparty_proto::{PeerId, RoomId, overlay};
 use lanparty_queue::Class;
 use lanparty_switch::{Attachment, Dropped, Fit, Forward, Target, Verdict, split_datagram};
-use lanparty_telemetry::Throttle;
 
 use super::Worker;
-use super::conn::{Conn, Phase};
+use super::conn::Conn;
 
 /// How many datagrams a connection may send before it is a member: as many as may be malformed in all its life, by default.
 const MAX_EARLY: u32 = 64;
@@ -37,7 +36,6 @@ type Sender = (RoomId, PeerId);
 struct Sending<'a> {
     endpoint: &'a mut Endpoint,
     losses: &'a mut Losses,
-    logs: &'a mut Throttle,
     flow: u32,
     class: Class,
     now: Instant,
@@ -68,7 +66,7 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(link) else {
             return;
         };
-        if matches!(conn.phase, Phase::Leaving { .. }) {
+        if conn.is_leaving() {
             return;
         }
         conn.early = conn.early.saturating_add(1);
@@ -89,7 +87,7 @@ impl Worker {
                     log_drop(sender, datagram, dropped);
                 }
                 if reason.is_malformed() {
-                    self.log_malformed(link, place, reason, now);
+                    self.log_malformed(link, place, reason);
                 }
             }
             Verdict::Forward(forward) => {
@@ -105,7 +103,6 @@ impl Worker {
                 let mut sending = Sending {
                     endpoint: &mut self.endpoint,
                     losses: &mut self.losses,
-                    logs: &mut self.logs,
                     flow: fold(flow.hash),
                     class,
                     now,
@@ -116,18 +113,15 @@ impl Worker {
     }
 
     #[cold]
-    fn log_malformed(&mut self, link: LinkId, place: Attachment, reason: DropReason, now: Instant) {
-        if let Some(left_out) = self.logs.pass(now) {
-            let remote = self.conns.get(link).map(|conn| conn.remote);
-            let count = self.switch.strikes(place);
-            tracing::debug!(
-                ?remote,
-                reason = reason.as_str(),
-                count,
-                left_out,
-                "malformed datagram"
-            );
-        }
+    fn log_malformed(&self, link: LinkId, place: Attachment, reason: DropReason) {
+        let remote = self.conns.get(link).map(|conn| conn.remote);
+        let count = self.switch.strikes(place);
+        tracing::debug!(
+            ?remote,
+            reason = reason.as_str(),
+            count,
+            "malformed datagram"
+        );
     }
 }
 
@@ -150,7 +144,7 @@ impl Sending<'_> {
                         self.queue(target, half.clone(), lane);
                     }
                 }
-                Fit::TooLarge => self.log_skipped(target, lane, datagram.len()),
+                Fit::TooLarge => log_skipped(target, lane, datagram.len()),
             }
         }
     }
@@ -162,21 +156,18 @@ impl Sending<'_> {
             .queue(link, datagram, self.flow, self.class, lane.0, self.now);
         self.losses.full = self.losses.full.wrapping_add(dropped.overflow.into());
     }
+}
 
-    #[cold]
-    fn log_skipped(&mut self, target: Target, ingress: PeerId, len: usize) {
-        if let Some(left_out) = self.logs.pass(self.now) {
-            tracing::debug!(
-                ingress = ingress.0,
-                target = target.peer.0,
-                encoded_len = len,
-                budget = target.budget,
-                reason = DropReason::TargetBudget.as_str(),
-                left_out,
-                "frame skipped for one target"
-            );
-        }
-    }
+#[cold]
+fn log_skipped(target: Target, ingress: PeerId, len: usize) {
+    tracing::debug!(
+        ingress = ingress.0,
+        target = target.peer.0,
+        encoded_len = len,
+        budget = target.budget,
+        reason = DropReason::TargetBudget.as_str(),
+        "frame skipped for one target"
+    );
 }
 
 /// Returns the sender that a checked datagram names.
