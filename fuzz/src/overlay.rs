@@ -1,9 +1,9 @@
-//! Overlay datagrams: the header, and both halves of a split frame.
+//! Overlay datagrams: the header, and both fragments of a frame.
 
 use lanparty_proto::overlay::{self, Overlay};
-use lanparty_proto::split::Part;
+use lanparty_proto::fragment::Fragment;
 
-/// Reads any bytes as a datagram, with and without full-frame mode, and as half a frame.
+/// Reads any bytes as a datagram, with and without full-frame mode, and as a fragment.
 ///
 /// # Panics
 ///
@@ -20,9 +20,9 @@ pub fn overlay(bytes: &[u8]) {
         written.extend_from_slice(datagram.payload);
         assert_eq!(written, bytes);
         if datagram.is_part
-            && let Some(part) = Part::parse(datagram.payload)
+            && let Some(fragment) = Fragment::parse(datagram.payload)
         {
-            assert!(part.total() > 0, "half of nothing");
+            assert!(fragment.total() > 0, "half of nothing");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The safety policy in both directions.
 
-use lanparty_proto::claims::Said;
-use lanparty_proto::policy::Class;
+use lanparty_proto::address_info::AddressInfo;
+use lanparty_proto::policy::ProtocolClass;
 use lanparty_proto::{Direction, Frame, Kind, Policy, policy};
 
 /// The largest MTU of a room.
@@ -14,7 +14,7 @@ pub fn policy(bytes: &[u8]) {
     };
     let from_lan = policy::check(Policy::DEFAULT, Direction::FromLan, &frame, MTU);
     let from_remote = policy::check(Policy::DEFAULT, Direction::FromRemote, &frame, MTU);
-    let all_open = Policy::with(Class::ALL, &[]);
+    let all_open = Policy::with(ProtocolClass::ALL, &[]);
     let opened = policy::check(all_open, Direction::FromRemote, &frame, MTU);
     if let Err(refusal) = from_remote {
         assert!(
@@ -29,19 +29,19 @@ pub fn policy(bytes: &[u8]) {
     assert!(frame.source().is_valid_source());
     assert_eq!(frame.tags(), 0);
     assert!(bytes.len() <= frame.max_len(MTU.into()));
-    match Said::read(&frame) {
-        Said::Arp { hardware, .. } => assert_eq!(hardware, frame.source()),
-        Said::Dhcp(dhcp) => {
+    match AddressInfo::read(&frame) {
+        AddressInfo::Arp { hardware, .. } => assert_eq!(hardware, frame.source()),
+        AddressInfo::Dhcp(dhcp) => {
             assert!(!dhcp.is_reply());
             assert_eq!(dhcp.client(), frame.source());
         }
-        Said::Neighbor { is_router, .. } => assert!(!is_router),
-        Said::Router { .. } => panic!("a router advertisement passed"),
-        Said::Ipv4 { source } => assert!(!source.is_multicast() && !source.is_loopback()),
-        Said::Ipv6 { source } | Said::Solicitation { source } => {
+        AddressInfo::Neighbor { is_router, .. } => assert!(!is_router),
+        AddressInfo::Router { .. } => panic!("a router advertisement passed"),
+        AddressInfo::Ipv4 { source } => assert!(!source.is_multicast() && !source.is_loopback()),
+        AddressInfo::Ipv6 { source } | AddressInfo::Solicitation { source } => {
             assert!(!source.is_multicast() && !source.is_loopback())
         }
-        Said::Nothing => {}
+        AddressInfo::Nothing => {}
     }
     if let Kind::Length(length) = frame.kind() {
         assert!(usize::from(length) <= frame.payload().len());

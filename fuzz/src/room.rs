@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use lanparty_ctrl::{Capability, Hello, LeaveReason, Message, PROTOCOL_VERSION, Role, Welcome};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_sim::Model;
-use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Output, Rate, Switch, Verdict};
+use lanparty_switch::{Membership, ConnId, Joiner, Limits, Output, Rate, Switch, Verdict};
 
 /// One connection that was admitted once.
 struct Conn {
     number: u64,
-    place: Attachment,
+    place: Membership,
     welcome: Welcome,
     first: u64,
     identity: u8,

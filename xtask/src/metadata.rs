@@ -36,6 +36,13 @@ pub(crate) struct Edge {
 }
 
 impl Graph {
+    /// Returns the names of the workspace's own packages.
+    pub(crate) fn member_names(&self) -> impl Iterator<Item = &str> {
+        let members = self.members.iter().filter_map(|id| self.packages.get(id));
+
+        members.map(|package| package.name.as_str())
+    }
+
     /// Asks cargo.
     pub(crate) fn load(root: &Path) -> Result<Self> {
         let output = crate::ci::cargo()

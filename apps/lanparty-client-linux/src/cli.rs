@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use lanparty_member::program::LogArgs;
-use lanparty_member::{JoinArgs, KeepArgs, identity_mac};
+use lanparty_driver::{JoinArgs, KeepArgs, identity_mac};
+use lanparty_program::LogArgs;
 use lanparty_proto::MacAddr;
 
 /// Joins a LAN party from far away: gives this PC an Ethernet interface on the party's LAN.

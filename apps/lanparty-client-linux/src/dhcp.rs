@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use lanparty_member::program::Refused;
+use lanparty_program::Refused;
 
 /// The programs to look for, best first, how each stays in the foreground on one interface, and how it leaves the default route alone
 /// where that is not up to its script.

@@ -13,25 +13,15 @@ use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use lanparty_member::program;
-
-    match program::parse::<cli::Cli>() {
-        Ok(cli) => program::finish(run::run(&cli)),
+    match lanparty_program::parse::<cli::Cli>() {
+        Ok(cli) => lanparty_program::finish(run::run(&cli)),
         Err(code) => code,
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
-    use std::io::Write as _;
-    /// Refused by the world.
-    const REFUSED: u8 = 2;
+    let text = "this client runs on Linux alone; on Windows use lanparty-client-win";
 
-    // Nobody is left to tell if the terminal is gone.
-    let _told = writeln!(
-        std::io::stderr(),
-        "this client runs on Linux alone; on Windows use lanparty-client-win"
-    );
-
-    ExitCode::from(REFUSED)
+    lanparty_program::finish(Err(lanparty_program::Refused(text.to_owned()).into()))
 }

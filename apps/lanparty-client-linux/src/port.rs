@@ -1,16 +1,14 @@
-//! The TAP device as the member's loop sees it.
+//! The TAP device and its place in the system, as the loop sees them.
 
-use std::io::IoSlice;
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use lanparty_client_core::JoinInfo;
-use lanparty_client_tap::{LinkState, RouteGuard, Tap};
-use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
-use lanparty_offload::VnetHeader;
-use lanparty_offload::coalesce::CoalesceOptions;
-use lanparty_proto::MacAddr;
+use lanparty_client_tap::{RouteGuard, Tap};
+use lanparty_device::Ready;
+use lanparty_driver::{Port, PortError, Socket};
+use lanparty_linux::{WakeFd, wait};
+use lanparty_session::JoinInfo;
 
 use crate::dhcp::DhcpClient;
 
@@ -21,11 +19,7 @@ pub(crate) struct TapPort {
     dhcp: Option<DhcpClient>,
     routes: Option<RouteGuard>,
     tap: Tap,
-    /// Whether the device is switched on, and took a frame when it was last given one.
-    is_up: bool,
     wake: WakeFd,
-    /// What the loop was told of drops.
-    told: PortDrops,
 }
 
 impl TapPort {
@@ -34,62 +28,35 @@ impl TapPort {
             dhcp,
             routes: None,
             tap,
-            is_up: false,
             wake,
-            told: PortDrops::default(),
         }
     }
 }
 
 impl Port for TapPort {
+    type Device = Tap;
+
+    const GONE: &'static str = "the TAP device is gone; was it deleted by another program?";
+
+    fn device(&mut self) -> &mut Tap {
+        &mut self.tap
+    }
+
     fn wait(
         &mut self,
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
     ) -> Result<Ready, PortError> {
-        unix::wait(sockets, Some(self.tap.as_fd()), &self.wake, deadline)
+        let sockets = sockets.iter().flatten();
+        let sockets = sockets.map(|socket| (socket.udp.as_fd(), socket.wants_write));
+        wait(sockets, Some(self.tap.as_fd()), &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait for the TAP device", error))
-    }
-
-    fn receive(&mut self) -> Result<usize, PortError> {
-        self.tap.receive().map_err(|error| {
-            PortError::new(
-                "the TAP device is gone; was it deleted by another program?",
-                error,
-            )
-        })
-    }
-
-    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
-        self.tap.received_mut(index)
-    }
-
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
-        // What was not taken is in the counters.
-        self.is_up = self.tap.send(vnet, pieces) == LinkState::Up;
-    }
-
-    fn flush(&mut self) {
-        let _state = self.tap.flush();
-    }
-
-    fn take_drops(&mut self) -> PortDrops {
-        let statistics = self.tap.statistics();
-        let sums = PortDrops {
-            busy: statistics.send_busy,
-            down: statistics.send_down,
-            refused: statistics.send_refused,
-            missed: statistics.truncated,
-        };
-
-        sums.since(&mut self.told)
     }
 
     fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError> {
         let configure = |error| PortError::new("cannot switch on the TAP device", error);
         self.tap.set_mtu(info.mtu).map_err(configure)?;
         self.tap.set_up(true).map_err(configure)?;
-        self.is_up = true;
         if self.routes.is_none() {
             match RouteGuard::add(self.tap.index()) {
                 Ok(routes) => self.routes = Some(routes),
@@ -106,29 +73,17 @@ impl Port for TapPort {
     }
 
     fn handle_away(&mut self) {
-        self.is_up = false;
         self.routes = None;
         if let Err(error) = self.tap.set_up(false) {
             tracing::warn!(%error, "cannot switch off the TAP device");
         }
     }
 
-    fn coalescing(&self) -> CoalesceOptions {
-        let can = self.tap.capabilities();
-
-        CoalesceOptions {
-            tcp: can.tcp,
-            udp: can.udp,
-        }
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.tap.addresses().unwrap_or_default()
     }
 
-    fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
-
-    fn facts(&mut self) -> PortFacts {
-        PortFacts {
-            is_up: self.is_up,
-            has_routes: Some(self.routes.is_some()),
-            ..PortFacts::of(self.tap.addresses().unwrap_or_default())
-        }
+    fn has_routes(&self) -> Option<bool> {
+        Some(self.routes.is_some())
     }
 }

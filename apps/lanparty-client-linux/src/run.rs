@@ -4,17 +4,20 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use lanparty_client_core::{ClientPath, ClientPathConfig, Standby};
 use lanparty_client_tap::{OpenError, Tap, TapOptions};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Refused, random_seed};
-use lanparty_member::unix::WakeFd;
-use lanparty_member::{IDENTITY_FILE_NAME, Place, Reach, Start, Who, Writer, load_identity};
-use lanparty_net::UdpSystem;
+use lanparty_driver::program::random_seed;
+use lanparty_driver::{
+    IDENTITY_FILE_NAME, Reach, SavedMembership, Start, Who, Writer, load_identity,
+};
+use lanparty_linux::realtime::RealtimePriority;
+use lanparty_linux::{HOST, UDP, WakeFd};
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
-use lanparty_schedule::Precedence;
+use lanparty_session::Standby;
 use lanparty_state::{Environment, StateDir};
+use lanparty_tunnel::{ClientPath, ClientPathConfig};
 
 use crate::cli::Cli;
 use crate::dhcp::DhcpClient;
@@ -23,11 +26,8 @@ use crate::port::TapPort;
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
     let writer = Writer::start().context("cannot start a thread")?;
-    let (mac, place) = identity(cli)?;
-    let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
-        prepare: lanparty_udp::prepare,
-        send: lanparty_udp::send_trains,
-    });
+    let (mac, membership) = identity(cli)?;
+    let reach = Reach::find(&cli.join)?.with_udp_system(UDP);
 
     let wake = WakeFd::new().context("cannot make a wake-up channel")?;
     let waker = Arc::new(wake.waker().context("cannot make a wake-up channel")?);
@@ -54,24 +54,24 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         role: Role::Client,
         mac: Some(mac),
         interface: cli.tap_name.clone(),
-        place,
+        membership,
         standby: Standby::Never,
         program: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
     };
     let port = TapPort::new(tap, wake, dhcp);
 
-    let start = Start::new(&cli.join, who, reach, &writer, port, path, waker)?.watch_system()?;
-    let precedence = Precedence::secure(!cli.join.no_realtime);
-    let _enlisted = precedence.enlist();
+    let start = Start::new(&cli.join, who, reach, &writer, port, path, waker)?.on_host(HOST)?;
+    let realtime = RealtimePriority::secure(!cli.join.no_realtime);
+    let _registered = realtime.register();
     start.run(|port| {
         drop(port);
         Ok(())
     })
 }
 
-/// Returns this computer's tunnel MAC, and the place that it had.
-fn identity(cli: &Cli) -> anyhow::Result<(MacAddr, Place)> {
+/// Returns this computer's tunnel MAC, and the membership that it had.
+fn identity(cli: &Cli) -> anyhow::Result<(MacAddr, SavedMembership)> {
     let path = match &cli.identity_file {
         Some(path) => path.clone(),
         None => StateDir::open(cli.join.state_dir.as_deref(), &Environment::read())
@@ -80,13 +80,13 @@ fn identity(cli: &Cli) -> anyhow::Result<(MacAddr, Place)> {
     };
 
     let mac = load_identity(&path, cli.virtual_mac).map_err(|error| Refused::because(&error))?;
-    let place = Place::open(
+    let membership = SavedMembership::open(
         path.with_extension("place.json"),
         &cli.join.relay.to_string(),
         &cli.join.room.to_string(),
     );
 
-    Ok((mac, place))
+    Ok((mac, membership))
 }
 
 /// Says why there is no TAP device and what to do.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use lanparty_client_tap::AdapterId;
-use lanparty_member::program::LogArgs;
-use lanparty_member::{JoinArgs, KeepArgs, identity_mac};
+use lanparty_driver::{JoinArgs, KeepArgs, identity_mac};
 use lanparty_net::RelayAddress;
+use lanparty_program::LogArgs;
 use lanparty_proto::MacAddr;
 
 /// Joins a LAN party from far away: gives this PC a place on the party's LAN, through a TAP-Windows6 adapter.

@@ -1,21 +1,17 @@
 //! Looks at this PC and says what would keep the party away, and what to do about it.
 
-use std::fmt;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lanparty_client_route::{
     AdapterId, Category, Family, FileStore, JournalStore as _, Luid, RouteSystem as _, Snapshot,
     SystemRoutes, best_route,
 };
 use lanparty_client_tap::{Adapter, AdapterError, adapters, choose, look};
-use lanparty_ctrl::RoomCode;
-use lanparty_member::program::Refused;
-use lanparty_member::{Frames, JoinArgs};
-use lanparty_net::{CloseCause, Endpoint, LinkEvent, RelayAddress, member_socket};
-use lanparty_queue::Rate;
+use lanparty_driver::{probe_relay, relay_settings};
+use lanparty_net::RelayAddress;
+use lanparty_program::{Finding, Report};
+use lanparty_queue::Pace;
 use lanparty_state::{Environment, StateDir};
 use lanparty_win32::net::{alias_of, luid_of};
 use lanparty_win32::{Key, is_elevated};
@@ -23,10 +19,6 @@ use lanparty_win32::{Key, is_elevated};
 use crate::cli::DoctorArgs;
 use crate::run::JOURNAL_FILE_NAME;
 
-/// How long the relay may take to answer: three lost packets and more.
-const RELAY_PATIENCE: Duration = Duration::from_secs(4);
-/// How often the relay's answer is looked for.
-const RELAY_INTERVAL: Duration = Duration::from_millis(5);
 /// Where the firewall keeps whether it is on, by profile.
 const FIREWALL: &str = r"SYSTEM\CurrentControlSet\Services\SharedAccess\Parameters\FirewallPolicy";
 /// The profiles' names there, and in sentences.
@@ -36,118 +28,33 @@ const PROFILES: [(&str, &str); 3] = [
     ("PublicProfile", "public"),
 ];
 
-/// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Good,
-    /// It may matter.
-    Look,
-    /// The party stays away.
-    Bad,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Good => "ok",
-            Self::Look => "look",
-            Self::Bad => "BAD",
-        })
-    }
-}
-
-/// Something that was looked at.
-#[derive(Debug)]
-struct Finding {
-    what: &'static str,
-    verdict: Verdict,
-    text: String,
-    /// What to do.
-    fix: Option<&'static str>,
-}
-
-impl Finding {
-    fn good(what: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            what,
-            verdict: Verdict::Good,
-            text: text.into(),
-            fix: None,
-        }
-    }
-
-    fn new(
-        what: &'static str,
-        verdict: Verdict,
-        text: impl Into<String>,
-        fix: &'static str,
-    ) -> Self {
-        Self {
-            what,
-            verdict,
-            text: text.into(),
-            fix: Some(fix),
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<5} {:<16} {}", self.verdict, self.what, self.text)?;
-        if let Some(fix) = self.fix {
-            write!(f, "\n{:22} -> {fix}", "")?;
-        }
-
-        Ok(())
-    }
-}
-
 /// Prints what is found. Ends well unless something keeps the party away.
 pub(crate) fn run(args: &DoctorArgs) -> anyhow::Result<()> {
-    let mut findings = vec![rights()];
-    let adapter = adapter(args, &mut findings);
-    let snapshot = network(adapter.as_ref(), &mut findings);
-    findings.push(leftovers(args));
-    findings.push(firewall(snapshot.as_ref()));
-    relay(args, adapter.as_ref(), snapshot.as_ref(), &mut findings);
+    let mut report = Report::default();
+    report.push(rights());
+    let adapter = adapter(args, &mut report);
+    let snapshot = network(adapter.as_ref(), &mut report);
+    report.push(leftovers(args));
+    report.push(firewall(snapshot.as_ref()));
+    relay(args, adapter.as_ref(), snapshot.as_ref(), &mut report);
 
-    let mut out = std::io::stdout();
-    for finding in &findings {
-        writeln!(out, "{finding}")?;
-    }
-    let bad = findings
-        .iter()
-        .filter(|finding| finding.verdict == Verdict::Bad);
-    match bad.count() {
-        0 => Ok(()),
-        1 => Err(Refused("one thing keeps the party away".to_owned()).into()),
-        count => Err(Refused(format!("{count} things keep the party away")).into()),
-    }
+    report.finish(&mut std::io::stdout())
 }
 
 fn rights() -> Finding {
     match is_elevated() {
-        Ok(true) => Finding::good("rights", "administrator"),
-        _ => Finding::new(
-            "rights",
-            Verdict::Bad,
-            "no administrator",
-            "start the program with \"Run as administrator\"",
-        ),
+        Ok(true) => Finding::ok("rights", "administrator"),
+        _ => Finding::fault("rights", "no administrator")
+            .advise("start the program with \"Run as administrator\""),
     }
 }
 
-fn adapter(args: &DoctorArgs, findings: &mut Vec<Finding>) -> Option<Adapter> {
+fn adapter(args: &DoctorArgs, report: &mut Report) -> Option<Adapter> {
     let all = match adapters() {
         Ok(all) => all,
         Err(error) => {
             let fix = "is this Windows 10 or 11?";
-            findings.push(Finding::new(
-                "adapter",
-                Verdict::Bad,
-                error.to_string(),
-                fix,
-            ));
+            report.push(Finding::fault("adapter", error.to_string()).advise(fix));
             return None;
         }
     };
@@ -155,37 +62,30 @@ fn adapter(args: &DoctorArgs, findings: &mut Vec<Finding>) -> Option<Adapter> {
         Ok(adapter) => adapter.clone(),
         Err(error) => {
             let fix = "docs/windows.md says how to install and enable it";
-            findings.push(Finding::new(
-                "adapter",
-                Verdict::Bad,
-                error.to_string(),
-                fix,
-            ));
+            report.push(Finding::fault("adapter", error.to_string()).advise(fix));
             return None;
         }
     };
-    findings.push(Finding::good("adapter", adapter.to_string()));
+    report.push(Finding::ok("adapter", adapter.to_string()));
     match look(&adapter) {
         Ok((version, mac)) => {
-            findings.push(Finding::good("driver", version.to_string()));
-            findings.push(Finding::good("MAC", mac.to_string()));
+            report.push(Finding::ok("driver", version.to_string()));
+            report.push(Finding::ok("MAC", mac.to_string()));
         }
-        Err(AdapterError::InUse(name)) => findings.push(Finding::new(
-            "driver",
-            Verdict::Look,
-            format!("\"{name}\" is in use"),
-            "by softlan, hopefully; if it does not run, close the other program",
-        )),
+        Err(AdapterError::InUse(name)) => report.push(
+            Finding::warning("driver", format!("\"{name}\" is in use"))
+                .advise("by softlan, hopefully; if it does not run, close the other program"),
+        ),
         Err(error) => {
             let fix = "install TAP-Windows6 9.26 or later, and restart the PC";
-            findings.push(Finding::new("driver", Verdict::Bad, error.to_string(), fix));
+            report.push(Finding::fault("driver", error.to_string()).advise(fix));
         }
     }
 
     Some(adapter)
 }
 
-fn network(adapter: Option<&Adapter>, findings: &mut Vec<Finding>) -> Option<Snapshot> {
+fn network(adapter: Option<&Adapter>, report: &mut Report) -> Option<Snapshot> {
     let luid = adapter.and_then(|adapter| luid_of(adapter.id.0).ok().flatten());
     let id = adapter.map(|adapter| AdapterId(adapter.id.to_string()));
     let tap = luid.map(Luid).zip(id.as_ref());
@@ -194,20 +94,20 @@ fn network(adapter: Option<&Adapter>, findings: &mut Vec<Finding>) -> Option<Sna
         Ok(snapshot) => snapshot,
         Err(error) => {
             let fix = "start the program with \"Run as administrator\"";
-            findings.push(Finding::new("routes", Verdict::Bad, error.to_string(), fix));
+            report.push(Finding::fault("routes", error.to_string()).advise(fix));
             return None;
         }
     };
     if let Some((luid, _)) = tap {
-        interface(luid, &snapshot, findings);
+        interface(luid, &snapshot, report);
     }
 
     Some(snapshot)
 }
 
-fn interface(luid: Luid, snapshot: &Snapshot, findings: &mut Vec<Finding>) {
+fn interface(luid: Luid, snapshot: &Snapshot, report: &mut Report) {
     for family in Family::ALL {
-        findings.push(match snapshot.interfaces.get(&(luid, family)) {
+        report.push(match snapshot.interfaces.get(&(luid, family)) {
             Some(interface) => {
                 let settings = interface.settings;
                 let kind = if settings.automatic_metric {
@@ -220,7 +120,7 @@ fn interface(luid: Luid, snapshot: &Snapshot, findings: &mut Vec<Finding>) {
                 } else {
                     "taken"
                 };
-                Finding::good(
+                Finding::ok(
                     "interface",
                     format!(
                         "{family}: metric {} ({kind}), MTU {}, default routes {defaults}; 1, the room's and ignored while joined",
@@ -228,34 +128,22 @@ fn interface(luid: Luid, snapshot: &Snapshot, findings: &mut Vec<Finding>) {
                     ),
                 )
             }
-            None if family == Family::V4 => Finding::new(
-                "interface",
-                Verdict::Bad,
-                "IPv4 is not bound to the adapter",
-                "tick \"Internet Protocol Version 4\" in the adapter's properties (ncpa.cpl)",
-            ),
-            None => Finding::good("interface", "no IPv6 on the adapter; games rarely need it"),
+            None if family == Family::V4 => Finding::fault("interface", "IPv4 is not bound to the adapter").advise("tick \"Internet Protocol Version 4\" in the adapter's properties (ncpa.cpl)"),
+            None => Finding::ok("interface", "no IPv6 on the adapter; games rarely need it"),
         });
     }
     let captured = best_route(snapshot, ANYWHERE.into(), |_| true)
         .is_some_and(|route| route.interface == luid);
     if captured {
-        findings.push(Finding::new(
-            "default route",
-            Verdict::Look,
-            "the Internet is reached through the party",
-            "join once: the program makes Windows ignore this",
-        ));
+        report.push(
+            Finding::warning("default route", "the Internet is reached through the party")
+                .advise("join once: the program makes Windows ignore this"),
+        );
     }
-    findings.push(match snapshot.category {
-        Some(Category::Private | Category::Domain) => Finding::good("network", "private"),
-        Some(Category::Public) => Finding::new(
-            "network",
-            Verdict::Look,
-            "public: the firewall keeps other players out",
-            "joining makes it private; if it stays public: Settings, Network & internet, the party's network, \"Private\"",
-        ),
-        None => Finding::good("network", "none while the room is not joined"),
+    report.push(match snapshot.category {
+        Some(Category::Private | Category::Domain) => Finding::ok("network", "private"),
+        Some(Category::Public) => Finding::warning("network", "public: the firewall keeps other players out").advise("joining makes it private; if it stays public: Settings, Network & internet, the party's network, \"Private\""),
+        None => Finding::ok("network", "none while the room is not joined"),
     });
 }
 
@@ -267,19 +155,14 @@ fn leftovers(args: &DoctorArgs) -> Finding {
         .map_err(anyhow::Error::from)
         .and_then(|state| Ok(FileStore::new(state.file(JOURNAL_FILE_NAME)).load()?));
     match journal {
-        Ok(journal) if journal.is_empty() => Finding::good("leftovers", "nothing to undo"),
-        Ok(journal) => Finding::new(
+        Ok(journal) if journal.is_empty() => Finding::ok("leftovers", "nothing to undo"),
+        Ok(journal) => Finding::warning(
             "leftovers",
-            Verdict::Look,
             format!("{} changes are not undone", journal.steps().len()),
-            "if softlan does not run now, start it once: it puts right what a crash left",
-        ),
-        Err(error) => Finding::new(
-            "leftovers",
-            Verdict::Look,
-            format!("{error:#}"),
-            "look whether the file can be read",
-        ),
+        )
+        .advise("if softlan does not run now, start it once: it puts right what a crash left"),
+        Err(error) => Finding::warning("leftovers", format!("{error:#}"))
+            .advise("look whether the file can be read"),
     }
 }
 
@@ -294,20 +177,16 @@ fn firewall(snapshot: Option<&Snapshot>) -> Finding {
         .collect();
     let is_public = snapshot.is_some_and(|snapshot| snapshot.category == Some(Category::Public));
     match on.as_slice() {
-        [] => Finding::good("firewall", "off, or another program's"),
-        on if is_public && on.contains(&"public") => Finding::new(
+        [] => Finding::ok("firewall", "off, or another program's"),
+        on if is_public && on.contains(&"public") => Finding::warning(
             "firewall",
-            Verdict::Look,
             format!(
                 "on for {} networks, and the party's is public",
                 on.join(", ")
             ),
-            "make the network private, and allow the game when Windows asks",
-        ),
-        on => Finding::new(
-            "firewall",
-            Verdict::Good,
-            format!("on for {} networks", on.join(", ")),
+        )
+        .advise("make the network private, and allow the game when Windows asks"),
+        on => Finding::ok("firewall", format!("on for {} networks", on.join(", "))).advise(
             "allow the game on private networks when Windows asks; \"Cancel\" blocks it for good",
         ),
     }
@@ -317,102 +196,54 @@ fn relay(
     args: &DoctorArgs,
     adapter: Option<&Adapter>,
     snapshot: Option<&Snapshot>,
-    findings: &mut Vec<Finding>,
+    report: &mut Report,
 ) {
     let Some(relay) = &args.relay else {
         let fix = "name it with --relay to have it tried";
-        findings.push(Finding::new("relay", Verdict::Good, "not asked", fix));
+        report.push(Finding::ok("relay", "not asked").advise(fix));
         return;
     };
     let addresses = match relay.resolve() {
         Ok(addresses) => addresses,
         Err(error) => {
             let fix = "is the name right, and is this PC online?";
-            findings.push(Finding::new("relay", Verdict::Bad, error.to_string(), fix));
+            report.push(Finding::fault("relay", error.to_string()).advise(fix));
             return;
         }
     };
     let tap = adapter.and_then(|adapter| luid_of(adapter.id.0).ok().flatten());
     for address in &addresses {
-        findings.push(way(*address, tap, snapshot));
-        findings.push(match reach(args, relay, *address) {
-            Ok(rtt) => Finding::good(
+        report.push(route_to(*address, tap, snapshot));
+        report.push(match probe(args, relay, *address) {
+            Ok(rtt) => Finding::ok(
                 "relay",
                 format!("{address} answers in {:.1} ms", rtt.as_secs_f64() * 1000.0),
             ),
-            Err(error) => Finding::new(
-                "relay",
-                Verdict::Bad,
-                format!("{address}: {error:#}"),
-                "is the relay running, and does this network let UDP out to its port?",
-            ),
+            Err(error) => Finding::fault("relay", format!("{address}: {error:#}"))
+                .advise("is the relay running, and does this network let UDP out to its port?"),
         });
     }
 }
 
-fn way(address: SocketAddr, tap: Option<u64>, snapshot: Option<&Snapshot>) -> Finding {
+fn route_to(address: SocketAddr, tap: Option<u64>, snapshot: Option<&Snapshot>) -> Finding {
     let route = snapshot.and_then(|snapshot| best_route(snapshot, address.ip(), |_| true));
     match route {
-        Some(route) if Some(route.interface.0) == tap => Finding::new(
-            "way to the relay",
-            Verdict::Bad,
-            format!("{route}, by the TAP adapter"),
-            "start the program once: it puts right what a crash left",
-        ),
+        Some(route) if Some(route.interface.0) == tap => {
+            Finding::fault("route to relay", format!("{route}, by the TAP adapter"))
+                .advise("start the program once: it puts right what a crash left")
+        }
         Some(route) => {
             let name = alias_of(route.interface.0).unwrap_or_default();
-            Finding::good("way to the relay", format!("{route}, by \"{name}\""))
+            Finding::ok("route to relay", format!("{route}, by \"{name}\""))
         }
-        None => Finding::good("way to the relay", "as the system says"),
+        None => Finding::ok("route to relay", "as the system says"),
     }
 }
 
 /// Connects to the relay, and no further. Returns the round trip.
-fn reach(args: &DoctorArgs, relay: &RelayAddress, address: SocketAddr) -> anyhow::Result<Duration> {
-    let settings = JoinArgs {
-        relay: relay.clone(),
-        server_name: args.server_name.clone(),
-        relay_ca_cert: args.relay_ca_cert.clone(),
-        room: "DOCTOR".parse::<RoomCode>()?,
-        rate: Rate::Off,
-        datagram_budget: None,
-        frames: Frames::Native,
-        allow_kind: Vec::new(),
-        deny_kind: Vec::new(),
-        state_dir: None,
-        no_realtime: true,
-    }
-    .settings()?;
-    let mut endpoint = Endpoint::member(member_socket(address)?, settings)?;
-    let start = Instant::now();
-    let link = endpoint.connect(address, None, start)?;
-    loop {
-        let now = Instant::now();
-        endpoint.receive(now);
-        endpoint.handle_timeout(now);
-        endpoint.flush(now);
-        match endpoint.poll_event() {
-            Some(LinkEvent::Connected { .. }) => {
-                let rtt = endpoint.facts(link).map(|facts| facts.rtt);
-                endpoint.close(link, 0, "only looking", now);
-                endpoint.flush(now);
-                return Ok(rtt.unwrap_or_else(|| now - start));
-            }
-            Some(LinkEvent::Closed { cause, .. }) => anyhow::bail!("{}", sentence(cause)),
-            Some(LinkEvent::Control { .. } | LinkEvent::Budget { .. }) => {}
-            None if now - start > RELAY_PATIENCE => anyhow::bail!("no answer"),
-            None => thread::sleep(RELAY_INTERVAL),
-        }
-    }
-}
+fn probe(args: &DoctorArgs, relay: &RelayAddress, address: SocketAddr) -> anyhow::Result<Duration> {
+    let certificate = args.relay_ca_cert.as_deref();
+    let settings = relay_settings(relay, args.server_name.clone(), certificate, Pace::Off)?;
 
-fn sentence(cause: CloseCause) -> String {
-    match cause {
-        CloseCause::TimedOut => "no answer".to_owned(),
-        CloseCause::Reset => "the relay does not know the connection".to_owned(),
-        CloseCause::Certificate(text) => format!("the relay's certificate is refused: {text}"),
-        CloseCause::Application { text, .. } => format!("the relay closed: {text}"),
-        CloseCause::Transport(text) => text,
-        CloseCause::Control => "the relay closed".to_owned(),
-    }
+    probe_relay(&settings, address)
 }

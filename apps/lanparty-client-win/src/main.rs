@@ -7,33 +7,23 @@ mod doctor;
 #[cfg(windows)]
 mod port;
 #[cfg(windows)]
-mod run;
+mod route_monitor;
 #[cfg(windows)]
-mod warden;
+mod run;
 
 use std::process::ExitCode;
 
 #[cfg(windows)]
 fn main() -> ExitCode {
-    use lanparty_member::program;
-
-    match program::parse::<cli::Cli>() {
-        Ok(cli) => program::finish(run::run(&cli)),
+    match lanparty_program::parse::<cli::Cli>() {
+        Ok(cli) => lanparty_program::finish(run::run(&cli)),
         Err(code) => code,
     }
 }
 
 #[cfg(not(windows))]
 fn main() -> ExitCode {
-    use std::io::Write as _;
-    /// Refused by the world.
-    const REFUSED: u8 = 2;
+    let text = "this client runs on Windows alone; on Linux use lanparty-client-linux";
 
-    // Nobody is left to tell if the terminal is gone.
-    let _told = writeln!(
-        std::io::stderr(),
-        "this client runs on Windows alone; on Linux use lanparty-client-linux"
-    );
-
-    ExitCode::from(REFUSED)
+    lanparty_program::finish(Err(lanparty_program::Refused(text.to_owned()).into()))
 }

@@ -1,62 +1,55 @@
-//! The TAP adapter as the member's loop sees it.
+//! The TAP adapter and its place in the system, as the loop sees them.
 
-use std::io::{self, IoSlice};
-use std::net::{SocketAddr, UdpSocket};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::windows::io::{AsHandle as _, AsSocket as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lanparty_client_core::JoinInfo;
-use lanparty_client_tap::{LinkState, Tap};
-use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
-use lanparty_offload::VnetHeader;
-use lanparty_proto::MacAddr;
+use lanparty_client_tap::Tap;
+use lanparty_device::Ready;
+use lanparty_driver::{Port, PortError, Socket};
+use lanparty_session::JoinInfo;
 use lanparty_win32::{
     Event, Family, PreciseTimer, SocketsEvent, Win32Error, ignore_port_unreachable,
     set_unicast_interface, wait_any,
 };
 
-use crate::warden::{Order, Orders, Ways};
+use crate::route_monitor::{Commands, OutgoingInterfaces, RouteCommand};
 
 /// A TAP adapter, and who keeps routes and interfaces as it needs them.
 #[derive(Debug)]
 pub(crate) struct TapPort {
     tap: Tap,
-    /// Whether the cable is plugged in, and the adapter took a frame when it was last given one.
-    is_up: bool,
     sockets: SocketsEvent,
     wake: Arc<Event>,
-    orders: Orders,
-    ways: Arc<Ways>,
+    commands: Commands,
+    outgoing: Arc<OutgoingInterfaces>,
     /// Local ports of the sockets that leave by the interface with this index.
     bound: Vec<(u16, u32)>,
     /// `None` where the system has none: then the clock interrupt decides when a timer is due.
     timer: Option<PreciseTimer>,
-    /// What the loop was told of drops.
-    told: PortDrops,
 }
 
 impl TapPort {
     pub(crate) fn new(
         tap: Tap,
         wake: Arc<Event>,
-        orders: Orders,
-        ways: Arc<Ways>,
+        commands: Commands,
+        outgoing: Arc<OutgoingInterfaces>,
     ) -> io::Result<Self> {
         Ok(Self {
             tap,
-            is_up: false,
             sockets: SocketsEvent::new().map_err(io::Error::other)?,
             wake,
-            orders,
-            ways,
+            commands,
+            outgoing,
             bound: Vec::new(),
             timer: PreciseTimer::new()
                 .inspect_err(
                     |error| tracing::info!(%error, "timers are as coarse as the system's clock"),
                 )
                 .ok(),
-            told: PortDrops::default(),
         })
     }
 
@@ -71,7 +64,7 @@ impl TapPort {
         } else {
             Family::V6
         };
-        let index = self.ways.index(family);
+        let index = self.outgoing.index(family);
         let known = self.bound.iter().find(|(port, _)| *port == local.port());
         if known.is_some_and(|(_, bound)| *bound == index) {
             return;
@@ -90,7 +83,7 @@ impl TapPort {
     }
 
     /// Waits, for at most `timeout`, and returns 0 if it was woken by another thread.
-    fn doze(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
+    fn wait(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
         let wake = self.wake.as_handle();
         let sockets = self.sockets.ready();
         let tap = self.tap.readable();
@@ -111,6 +104,14 @@ const COARSE: Duration = Duration::from_millis(250);
 const MAX_BOUND: usize = 32;
 
 impl Port for TapPort {
+    type Device = Tap;
+
+    const GONE: &'static str = "the TAP adapter is gone; was it disabled or removed?";
+
+    fn device(&mut self) -> &mut Tap {
+        &mut self.tap
+    }
+
     fn wait(
         &mut self,
         sockets: &[Option<Socket<'_>>],
@@ -133,7 +134,7 @@ impl Port for TapPort {
             .min();
         let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let woken = self
-            .doze(timeout)
+            .wait(timeout)
             .map_err(failed("cannot wait for network and TAP adapter"))?;
         if woken == Some(0) {
             self.wake.reset();
@@ -143,73 +144,33 @@ impl Port for TapPort {
         Ok(Ready::ANY)
     }
 
-    fn receive(&mut self) -> Result<usize, PortError> {
-        self.tap.receive().map_err(|error| {
-            PortError::new(
-                "the TAP adapter is gone; was it disabled or removed?",
-                error,
-            )
-        })
-    }
-
-    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
-        self.tap.received_mut(index)
-    }
-
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
-        // What was not taken is in the counters.
-        self.is_up = self.tap.send(vnet, pieces) == LinkState::Up;
-    }
-
-    fn flush(&mut self) {
-        let _state = self.tap.flush();
-    }
-
-    fn take_drops(&mut self) -> PortDrops {
-        let statistics = self.tap.statistics();
-        let sums = PortDrops {
-            busy: statistics.send_busy,
-            down: statistics.send_down,
-            refused: statistics.send_refused,
-            missed: statistics.truncated,
-        };
-
-        sums.since(&mut self.told)
-    }
-
     fn handle_joined(&mut self, info: &JoinInfo) -> Result<(), PortError> {
         self.tap
             .set_up(true)
             .map_err(|error| PortError::new("cannot plug in the TAP adapter", error))?;
-        self.is_up = true;
-        self.orders.send(Order::Joined { mtu: info.mtu });
+        self.commands.send(RouteCommand::Joined { mtu: info.mtu });
 
         Ok(())
     }
 
     fn handle_away(&mut self) {
-        self.is_up = false;
         if let Err(error) = self.tap.set_up(false) {
             tracing::warn!(%error, "cannot unplug the TAP adapter");
         }
     }
 
-    fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
-
     fn handle_relay(&mut self, addresses: &[SocketAddr]) {
         let addresses = addresses.iter().map(SocketAddr::ip).collect();
-        self.orders.send(Order::Relay(addresses));
+        self.commands.send(RouteCommand::Relay(addresses));
     }
 
-    fn facts(&mut self) -> PortFacts {
-        PortFacts {
-            is_up: self.is_up,
-            has_routes: Some(
-                [Family::V4, Family::V6]
-                    .into_iter()
-                    .any(|family| self.ways.index(family) != 0),
-            ),
-            ..PortFacts::of(self.tap.addresses().unwrap_or_default())
-        }
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.tap.addresses().unwrap_or_default()
+    }
+
+    fn has_routes(&self) -> Option<bool> {
+        let mut families = [Family::V4, Family::V6].into_iter();
+
+        Some(families.any(|family| self.outgoing.index(family) != 0))
     }
 }

@@ -7,26 +7,29 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use lanparty_client_core::{ClientPath, ClientPathConfig, Standby};
-use lanparty_client_route::{AdapterId, Luid, TapWish};
+use lanparty_client_route::{AdapterId, DesiredTap, Luid};
 use lanparty_client_tap::{Adapter, ChooseError, Tap, adapters, choose, prepare};
 use lanparty_ctrl::Role;
-use lanparty_member::program::{Refused, random_seed};
-use lanparty_member::{
-    Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Place, Reach, Start, Who, Writer, load_identity,
+use lanparty_driver::program::random_seed;
+use lanparty_driver::{
+    Command, Handle, IDENTITY_FILE_NAME, JoinArgs, Reach, SavedMembership, Start, Who, Writer,
+    load_identity,
 };
+use lanparty_program::Refused;
 use lanparty_proto::MacAddr;
 use lanparty_proto::budget::FULL_IP_MTU;
 use lanparty_proto::player::PlayerPolicy;
+use lanparty_session::Standby;
 use lanparty_state::{Environment, StateDir};
+use lanparty_tunnel::{ClientPath, ClientPathConfig};
 use lanparty_win32::{
-    Event, NamedMutex, SessionWatch, claim, hurry_thread, is_elevated, on_console_stop,
+    Event, NamedMutex, SessionWatch, claim, is_elevated, on_console_stop, raise_thread_priority,
 };
 
 use crate::cli::{Action, Cli};
 use crate::doctor;
 use crate::port::TapPort;
-use crate::warden::{Order, Warden};
+use crate::route_monitor::{RouteCommand, RouteMonitor};
 
 /// The file in the state directory that says what has to be undone.
 pub(crate) const JOURNAL_FILE_NAME: &str = "lanparty-client-undo.json";
@@ -65,7 +68,7 @@ struct Run {
     writer: Writer,
     _alone: NamedMutex,
     mac: MacAddr,
-    place: Place,
+    membership: SavedMembership,
     adapter: Adapter,
     reach: Reach,
     state: StateDir,
@@ -89,7 +92,7 @@ impl Run {
             .map_err(|error| Refused(error.to_string()))?
             .clone();
         let writer = Writer::start().context("cannot start a thread")?;
-        let (mac, place) = identity(cli, join, &state)?;
+        let (mac, membership) = identity(cli, join, &state)?;
         let was_written = prepare(&adapter, mac).map_err(|error| Refused::because(&error))?;
         if was_written {
             tracing::info!(%mac, "the adapter has the tunnel MAC now and was restarted");
@@ -100,7 +103,7 @@ impl Run {
             writer,
             _alone: alone,
             mac,
-            place,
+            membership,
             adapter,
             reach,
             state,
@@ -126,17 +129,22 @@ impl Run {
             driver_mtu = tap.driver_mtu(),
             "the TAP adapter is open"
         );
-        let warden = Warden::start(
+        let route_monitor = RouteMonitor::start(
             self.state.file(JOURNAL_FILE_NAME),
             self.reach.addresses.iter().map(SocketAddr::ip).collect(),
-            TapWish {
+            DesiredTap {
                 interface: Luid(tap.luid()),
                 adapter: AdapterId(tap.id().to_string()),
                 mtu: FULL_IP_MTU,
             },
         )?;
         let wake = Arc::new(Event::new()?);
-        let port = TapPort::new(tap, Arc::clone(&wake), warden.orders(), warden.ways())?;
+        let port = TapPort::new(
+            tap,
+            Arc::clone(&wake),
+            route_monitor.commands(),
+            route_monitor.outgoing(),
+        )?;
 
         let path = ClientPath::new(ClientPathConfig {
             mac: self.mac,
@@ -149,17 +157,19 @@ impl Run {
             role: Role::Client,
             mac: Some(self.mac),
             interface: self.adapter.name.clone(),
-            place: self.place,
+            membership: self.membership,
             standby: Standby::Never,
             program: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),
         };
         let start = Start::new(join, who, self.reach, &self.writer, port, path, waker)?;
-        warden.orders().send(Order::Attach(start.handle()));
+        route_monitor
+            .commands()
+            .send(RouteCommand::Attach(start.handle()));
         let leaver = leave_on(Arc::clone(&stop), start.handle())?;
 
         if !join.no_realtime
-            && let Err(error) = hurry_thread()
+            && let Err(error) = raise_thread_priority()
         {
             tracing::info!(%error, "frames wait for their turn on a busy PC");
         }
@@ -167,7 +177,7 @@ impl Run {
             // The cable goes out first: nothing is to leave by the adapter while its metric is still the lowest.
             drop(port);
 
-            warden.finish().map_or(Ok(()), Err)
+            route_monitor.finish().map_or(Ok(()), Err)
         });
         // Whoever closed the window ends the program once it is clean.
         lanparty_telemetry::flush();
@@ -194,8 +204,12 @@ fn leave_on(stop: Arc<Event>, handle: Handle) -> anyhow::Result<JoinHandle<()>> 
         .context("cannot start a thread")
 }
 
-/// Returns this PC's tunnel MAC, and the place that it had.
-fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(MacAddr, Place)> {
+/// Returns this PC's tunnel MAC, and the membership that it had.
+fn identity(
+    cli: &Cli,
+    join: &JoinArgs,
+    state: &StateDir,
+) -> anyhow::Result<(MacAddr, SavedMembership)> {
     let kept = state.file(IDENTITY_FILE_NAME);
     let path = cli
         .identity_file
@@ -203,11 +217,11 @@ fn identity(cli: &Cli, join: &JoinArgs, state: &StateDir) -> anyhow::Result<(Mac
         .unwrap_or_else(|| Path::new(&kept));
 
     let mac = load_identity(path, cli.virtual_mac).map_err(|error| Refused::because(&error))?;
-    let place = Place::open(
+    let membership = SavedMembership::open(
         path.with_extension("place.json"),
         &join.relay.to_string(),
         &join.room.to_string(),
     );
 
-    Ok((mac, place))
+    Ok((mac, membership))
 }

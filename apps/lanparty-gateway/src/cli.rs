@@ -1,8 +1,8 @@
 //! The command line.
 #![expect(clippy::doc_markdown, reason = "these comments are what --help prints")]
 
-use lanparty_member::program::LogArgs;
-use lanparty_member::{JoinArgs, KeepArgs};
+use lanparty_driver::{JoinArgs, KeepArgs};
+use lanparty_program::LogArgs;
 
 /// Puts remote players on the LAN of a party: they get addresses from its DHCP server, see its games, and are seen.
 ///
@@ -43,7 +43,7 @@ pub(crate) enum Standby {
     No,
 }
 
-impl From<Standby> for lanparty_client_core::Standby {
+impl From<Standby> for lanparty_session::Standby {
     fn from(standby: Standby) -> Self {
         match standby {
             Standby::Lan => Self::SameLan,

@@ -1,18 +1,20 @@
 //! `lanparty-gateway doctor`: whether this box can be a gateway, one line for each question.
 
 mod discover;
-mod relay;
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use lanparty_gateway_core::{Presence, ProbeKeys};
-use lanparty_member::program::{Refused, random_seed};
+use lanparty_device::FrameDevice as _;
+use lanparty_driver::program::random_seed;
+use lanparty_driver::{probe_relay, relay_settings};
 use lanparty_net::RelayAddress;
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
-use lanparty_proto::claims::{DhcpKind, Said};
+use lanparty_program::{Finding, Report};
+use lanparty_proto::address_info::{AddressInfo, DhcpKind};
 use lanparty_proto::{Frame, MacAddr};
+use lanparty_queue::Pace;
+use lanparty_tunnel::{Presence, ProbeKeys};
 
 use crate::interface;
 
@@ -32,15 +34,15 @@ pub(crate) struct Cli {
 
     /// Also try whether this relay answers
     #[arg(long, env = "SOFTLAN_RELAY", value_name = "HOST[:PORT]")]
-    pub(super) relay: Option<RelayAddress>,
+    relay: Option<RelayAddress>,
 
     /// The name in the relay's certificate
     #[arg(long, env = "SOFTLAN_SERVER_NAME", value_name = "NAME")]
-    pub(super) server_name: Option<String>,
+    server_name: Option<String>,
 
     /// Trust this certificate alone
     #[arg(long, env = "SOFTLAN_RELAY_CA_CERT", value_name = "FILE")]
-    pub(super) relay_ca_cert: Option<PathBuf>,
+    relay_ca_cert: Option<PathBuf>,
 
     /// The room, to tell its gateways from others
     #[arg(
@@ -49,86 +51,77 @@ pub(crate) struct Cli {
         value_name = "CODE",
         default_value = "doctor"
     )]
-    pub(super) room: lanparty_ctrl::RoomCode,
-}
-
-/// What one question's answer means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Ok,
-    Warning,
-    Fault,
-}
-
-/// Prints answers and remembers whether one was bad.
-#[derive(Debug, Default)]
-struct Sheet {
-    has_fault: bool,
-}
-
-impl Sheet {
-    fn line(&mut self, verdict: Verdict, text: &str) {
-        let word = match verdict {
-            Verdict::Ok => "ok",
-            Verdict::Warning => "warning",
-            Verdict::Fault => "fault",
-        };
-        self.has_fault |= verdict == Verdict::Fault;
-        // Nobody is left to tell if the terminal is gone.
-        let _printed = writeln!(std::io::stdout(), "{word:8} {text}");
-    }
+    room: lanparty_ctrl::RoomCode,
 }
 
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
-    let mut sheet = Sheet::default();
-    if let Some(facts) = look_at_card(cli, &mut sheet) {
+    let mut report = Report::default();
+    if let Some(facts) = look_at_card(cli, &mut report) {
         match PacketSocket::open(&cli.interface, &PacketOptions::default()) {
             Ok(mut socket) => {
                 let name = &cli.interface;
                 let text = format!("frames of {name} can be read and written, promiscuously");
-                sheet.line(Verdict::Ok, &text);
-                listen(cli, &facts, &mut socket, &mut sheet)?;
+                report.push(Finding::ok("frames", text));
+                listen(cli, &facts, &mut socket, &mut report)?;
             }
-            Err(error) => sheet.line(
-                Verdict::Fault,
-                &interface::cannot_open(&cli.interface, &error).0,
-            ),
+            Err(error) => {
+                let text = interface::cannot_open(&cli.interface, &error).0;
+                report.push(Finding::fault("frames", text));
+            }
         }
     }
-    match relay::check(cli) {
-        Some(Ok(text)) => sheet.line(Verdict::Ok, &text),
-        Some(Err(error)) => sheet.line(Verdict::Fault, &format!("{error:#}")),
-        None => sheet.line(
-            Verdict::Warning,
-            "no relay was asked; name one with --relay",
-        ),
+    report.push(relay(cli));
+
+    report.finish(&mut std::io::stdout())
+}
+
+/// Says whether the relay answers, if one was named: at the first of its addresses that does.
+fn relay(cli: &Cli) -> Finding {
+    let Some(relay) = &cli.relay else {
+        return Finding::warning("relay", "no relay was asked; name one with --relay");
+    };
+
+    match try_addresses(cli, relay) {
+        Ok(rtt) => {
+            let time = rtt.as_secs_f64() * 1000.0;
+            Finding::ok("relay", format!("the relay {relay} answers ({time:.0} ms)"))
+        }
+        Err(error) => Finding::fault("relay", format!("{error:#}"))
+            .advise("is it running, and is its UDP port open, also in firewalls on the way?"),
     }
-    if sheet.has_fault {
-        return Err(Refused("this box cannot be a gateway as it is".to_owned()).into());
+}
+
+fn try_addresses(cli: &Cli, relay: &RelayAddress) -> anyhow::Result<Duration> {
+    let certificate = cli.relay_ca_cert.as_deref();
+    let settings = relay_settings(relay, cli.server_name.clone(), certificate, Pace::Auto)?;
+    let mut last = anyhow::anyhow!("the relay {relay} has no address");
+    for address in relay.resolve()? {
+        match probe_relay(&settings, address) {
+            Ok(rtt) => return Ok(rtt),
+            Err(error) => last = error.context(format!("the relay {address}")),
+        }
     }
 
-    Ok(())
+    Err(last)
 }
 
 /// Says what the card is.
-fn look_at_card(cli: &Cli, sheet: &mut Sheet) -> Option<InterfaceFacts> {
+fn look_at_card(cli: &Cli, report: &mut Report) -> Option<InterfaceFacts> {
     let facts = match interface::read(&cli.interface) {
         Ok(facts) => facts,
         Err(error) => {
-            sheet.line(Verdict::Fault, &error.0);
+            report.push(Finding::fault("card", error.0));
             return None;
         }
     };
     if let Err(error) = interface::check(&facts) {
-        sheet.line(Verdict::Fault, &error.0);
+        report.push(Finding::fault("card", error.0));
         return None;
     }
     let (name, mac) = (&facts.name, facts.mac);
     let driver = facts.driver.as_deref().unwrap_or("unknown driver");
-    sheet.line(
-        Verdict::Ok,
-        &format!("{name} is wired and has a link ({mac}, {driver})"),
-    );
+    let text = format!("{name} is wired and has a link ({mac}, {driver})");
+    report.push(Finding::ok("card", text));
     let state = |on: Option<bool>| match on {
         Some(true) => "on",
         Some(false) => "off",
@@ -143,13 +136,13 @@ fn look_at_card(cli: &Cli, sheet: &mut Sheet) -> Option<InterfaceFacts> {
         state(offloads.gso),
         state(offloads.rx_vlan)
     );
-    sheet.line(Verdict::Ok, &text);
+    report.push(Finding::ok("offloads", text));
     if facts.mtu < 1500 {
         let text = format!(
             "{name} has an MTU of {}; set it with `ip link set {name} mtu 1500`",
             facts.mtu
         );
-        sheet.line(Verdict::Warning, &text);
+        report.push(Finding::warning("MTU", text));
     }
 
     Some(facts)
@@ -160,7 +153,7 @@ fn listen(
     cli: &Cli,
     facts: &InterfaceFacts,
     socket: &mut PacketSocket,
-    sheet: &mut Sheet,
+    report: &mut Report,
 ) -> anyhow::Result<()> {
     let seed = random_seed()?;
     let keys = ProbeKeys::new([seed, seed], seed, cli.room.as_str());
@@ -180,7 +173,7 @@ fn listen(
                 continue;
             };
             gateway = keys.presence_of(&frame).or(gateway);
-            if let Said::Dhcp(dhcp) = Said::read(&frame)
+            if let AddressInfo::Dhcp(dhcp) = AddressInfo::read(&frame)
                 && dhcp.kind() == DhcpKind::Offer
                 && dhcp.client() == asker
             {
@@ -190,27 +183,27 @@ fn listen(
         std::thread::sleep(LOOK);
     }
 
-    match gateway {
-        None => sheet.line(Verdict::Ok, "no other gateway is on this LAN"),
-        Some(Presence::OtherRoom) => sheet.line(
-            Verdict::Warning,
-            "a gateway of another room is on this LAN; a player must not be in both",
-        ),
-        Some(Presence::SameRoom | Presence::Ourselves) => sheet.line(
-            Verdict::Warning,
-            "a gateway of this room is on this LAN already; one is enough",
-        ),
-    }
-    match server {
-        Some(server) => sheet.line(Verdict::Ok, &format!("a DHCP server answers: {server}")),
-        None => sheet.line(
-            Verdict::Warning,
-            &format!(
-                "no DHCP server answers on {}; start one, or have players set addresses by hand",
-                facts.name
-            ),
-        ),
-    }
+    report.push(other_gateway(gateway));
+    report.push(match server {
+        Some(server) => Finding::ok("DHCP", format!("a DHCP server answers: {server}")),
+        None => Finding::warning("DHCP", format!("no DHCP server answers on {}", facts.name))
+            .advise("start one, or have players set addresses by hand"),
+    });
 
     Ok(())
+}
+
+fn other_gateway(presence: Option<Presence>) -> Finding {
+    let topic = "other gateways";
+    match presence {
+        None => Finding::ok(topic, "no other gateway is on this LAN"),
+        Some(Presence::OtherRoom) => {
+            Finding::warning(topic, "a gateway of another room is on this LAN")
+                .advise("a player must not be in both rooms")
+        }
+        Some(Presence::SameRoom | Presence::Ourselves) => {
+            Finding::warning(topic, "a gateway of this room is on this LAN already")
+                .advise("one is enough")
+        }
+    }
 }

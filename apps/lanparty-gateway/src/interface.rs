@@ -1,10 +1,9 @@
 //! Whether a network interface can be bridged, before anybody is told that it is.
 
-use std::error::Error as _;
 use std::io::ErrorKind;
 
-use lanparty_member::program::Refused;
 use lanparty_packet::{InterfaceFacts, InterfaceKind, OpenError};
+use lanparty_program::{Refused, chain};
 
 /// `ENODEV`: what the kernel says about an interface that is not there.
 const NO_DEVICE: i32 = 19;
@@ -35,10 +34,7 @@ pub(crate) fn cannot_open(name: &str, error: &OpenError) -> Refused {
         ));
     }
 
-    Refused(match error.source() {
-        Some(source) => format!("{name} cannot be opened: {error}: {source}"),
-        None => format!("{name} cannot be opened: {error}"),
-    })
+    Refused(format!("{name} cannot be opened: {}", chain(error)))
 }
 
 /// Checks that `facts` describe a card on which remote players can be put.

@@ -7,44 +7,37 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(target_os = "linux")]
+mod handover;
+#[cfg(target_os = "linux")]
 mod interface;
 #[cfg(target_os = "linux")]
 mod port;
 #[cfg(target_os = "linux")]
 mod run;
-#[cfg(target_os = "linux")]
-mod succession;
 
 use std::process::ExitCode;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
-    use lanparty_member::program;
-
     // The options alone make a gateway; a first word of its own asks for something else.
     let mut words = std::env::args_os();
     if words.nth(1).is_some_and(|word| word == "doctor") {
         let words = std::iter::once("lanparty-gateway doctor".into()).chain(words);
-        return match program::parse_from::<doctor::Cli>(words) {
-            Ok(cli) => program::finish(doctor::run(&cli)),
+        return match lanparty_program::parse_from::<doctor::Cli>(words) {
+            Ok(cli) => lanparty_program::finish(doctor::run(&cli)),
             Err(code) => code,
         };
     }
 
-    match program::parse::<cli::Cli>() {
-        Ok(cli) => program::finish(run::run(&cli)),
+    match lanparty_program::parse::<cli::Cli>() {
+        Ok(cli) => lanparty_program::finish(run::run(&cli)),
         Err(code) => code,
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 fn main() -> ExitCode {
-    use std::io::Write as _;
-    /// Refused by the world.
-    const REFUSED: u8 = 2;
+    let text = "the gateway runs on Linux alone";
 
-    // Nobody is left to tell if the terminal is gone.
-    let _told = writeln!(std::io::stderr(), "the gateway runs on Linux alone");
-
-    ExitCode::from(REFUSED)
+    lanparty_program::finish(Err(lanparty_program::Refused(text.to_owned()).into()))
 }

@@ -1,15 +1,12 @@
-//! The packet socket as the member's loop sees it.
+//! The packet socket and its place in the system, as the loop sees them.
 
-use std::io::IoSlice;
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use lanparty_client_core::JoinInfo;
-use lanparty_member::unix::{self, WakeFd};
-use lanparty_member::{Port, PortDrops, PortError, PortFacts, Ready, Socket};
-use lanparty_offload::VnetHeader;
-use lanparty_offload::coalesce::CoalesceOptions;
-use lanparty_packet::{LinkState, PacketSocket};
+use lanparty_device::Ready;
+use lanparty_driver::{Port, PortError, Socket};
+use lanparty_linux::{WakeFd, wait};
+use lanparty_packet::PacketSocket;
 use lanparty_proto::MacAddr;
 
 /// The LAN's side of a gateway.
@@ -17,86 +14,48 @@ use lanparty_proto::MacAddr;
 pub(crate) struct LanPort {
     socket: PacketSocket,
     wake: WakeFd,
-    /// Whether the card took frames when it was last given some.
-    is_up: bool,
     /// The frames of the LAN are this process's to read, and the filter is its to set.
     reads: bool,
     remotes: Vec<MacAddr>,
-    /// What the loop was told of drops.
-    told: PortDrops,
 }
 
 impl LanPort {
-    pub(crate) fn new(socket: PacketSocket, wake: WakeFd) -> Self {
+    pub(crate) const fn new(socket: PacketSocket, wake: WakeFd) -> Self {
         Self {
             socket,
             wake,
-            is_up: true,
             reads: true,
             remotes: Vec::new(),
-            told: PortDrops::default(),
+        }
+    }
+
+    fn filter(&self) {
+        if let Err(error) = self.socket.set_filter(&self.remotes) {
+            tracing::warn!(%error, "the kernel takes no filter: every frame of the LAN costs a little");
         }
     }
 }
 
 impl Port for LanPort {
+    type Device = PacketSocket;
+
+    const GONE: &'static str = "the network card is gone; plug it in again and restart the gateway";
+
+    fn device(&mut self) -> &mut PacketSocket {
+        &mut self.socket
+    }
+
     fn wait(
         &mut self,
         sockets: &[Option<Socket<'_>>],
         deadline: Option<Instant>,
     ) -> Result<Ready, PortError> {
-        let port = self.reads.then(|| self.socket.as_fd());
-        unix::wait(sockets, port, &self.wake, deadline)
+        let device = self.reads.then(|| self.socket.as_fd());
+        let sockets = sockets.iter().flatten();
+        let sockets = sockets.map(|socket| (socket.udp.as_fd(), socket.wants_write));
+        wait(sockets, device, &self.wake, deadline)
             .map_err(|error| PortError::new("cannot wait for the LAN", error))
     }
-
-    fn receive(&mut self) -> Result<usize, PortError> {
-        self.socket.receive().map_err(|error| {
-            PortError::new(
-                "the network card is gone; plug it in again and restart the gateway",
-                error,
-            )
-        })
-    }
-
-    fn received(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
-        self.socket.received_mut(index)
-    }
-
-    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
-        // What was not taken is in the counters.
-        let _state = self.socket.send(vnet, pieces);
-    }
-
-    fn flush(&mut self) {
-        self.is_up = self.socket.flush() == LinkState::Up;
-    }
-
-    fn take_drops(&mut self) -> PortDrops {
-        let statistics = self.socket.statistics();
-        let sums = PortDrops {
-            busy: statistics.send_busy,
-            down: statistics.send_down,
-            refused: statistics.send_refused,
-            missed: statistics.kernel_drops.saturating_add(statistics.truncated),
-        };
-
-        sums.since(&mut self.told)
-    }
-
-    /// A packet socket takes TCP super-frames on every kernel, and cuts them itself if the card cannot; UDP ones only on some.
-    fn coalescing(&self) -> CoalesceOptions {
-        CoalesceOptions {
-            tcp: true,
-            udp: false,
-        }
-    }
-
-    fn handle_joined(&mut self, _info: &JoinInfo) -> Result<(), PortError> {
-        Ok(())
-    }
-
-    fn handle_away(&mut self) {}
 
     fn handle_remotes(&mut self, remotes: &[MacAddr]) {
         remotes.clone_into(&mut self.remotes);
@@ -109,23 +68,6 @@ impl Port for LanPort {
         self.reads = reading;
         if reading {
             self.filter();
-        }
-    }
-
-    fn facts(&mut self) -> PortFacts {
-        PortFacts {
-            address: None,
-            kernel_drops: self.socket.statistics().kernel_drops,
-            is_up: self.is_up,
-            has_routes: None,
-        }
-    }
-}
-
-impl LanPort {
-    fn filter(&self) {
-        if let Err(error) = self.socket.set_filter(&self.remotes) {
-            tracing::warn!(%error, "the kernel takes no filter: every frame of the LAN costs a little");
         }
     }
 }

@@ -5,55 +5,50 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use lanparty_client_core::DataPath as _;
 use lanparty_ctrl::Role;
-use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
-use lanparty_member::program::{Refused, random_seed};
-use lanparty_member::unix::WakeFd;
-use lanparty_member::{Place, Reach, Start, Who, Writer};
-use lanparty_net::UdpSystem;
+use lanparty_driver::program::random_seed;
+use lanparty_driver::{Reach, SavedMembership, Start, Who, Writer};
+use lanparty_handover::{Predecessor, Program};
+use lanparty_linux::realtime::RealtimePriority;
+use lanparty_linux::{HOST, UDP, WakeFd, privilege};
 use lanparty_packet::{InterfaceFacts, PacketOptions, PacketSocket};
-use lanparty_schedule::Precedence;
+use lanparty_program::Refused;
 use lanparty_state::{Environment, StateDir};
-use lanparty_succession::{Predecessor, Program};
+use lanparty_tunnel::DataPath as _;
+use lanparty_tunnel::{GatewayPath, GatewayPathConfig, ProbeKeys};
 
 use crate::bindings;
 use crate::cli::Cli;
+use crate::handover::{self, Parent, ProbeSeed};
 use crate::interface;
 use crate::port::LanPort;
-use crate::succession::{self, Parent, ProbeSeed};
 
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     // The thread that writes the log needs no privilege, and would keep what this one has now.
     lanparty_telemetry::init_with(&cli.log.filter, cli.log.format, || {
-        if let Err(error) = lanparty_privilege::drop_all() {
+        if let Err(error) = privilege::drop_all() {
             tracing::debug!(%error, "the thread that writes the log keeps privileges");
         }
     })?;
-    let signals = succession::signals().context("cannot watch for signals")?;
+    let signals = handover::signals().context("cannot watch for signals")?;
     let program = Program::remember()?;
     let mut predecessor = (cli.take_over).then(Predecessor::meet).transpose()?;
     // The LAN first: a box that cannot bridge must never tell a room that it is its gateway.
     let (facts, opened) = look_at_lan(&cli.interface, predecessor.is_none())?;
-    let precedence = Precedence::secure(!cli.join.no_realtime);
+    let realtime = RealtimePriority::secure(!cli.join.no_realtime);
     // Nothing below needs a privilege. The one thread that was started keeps none that it can do without.
-    lanparty_privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
+    privilege::drop_all().context("the kernel keeps privileges that are not wanted")?;
     // This thread will carry the frames.
-    let _enlisted = precedence.enlist();
+    let _registered = realtime.register();
 
-    let reach = Reach::find(&cli.join)?.with_udp_system(UdpSystem {
-        prepare: lanparty_udp::prepare,
-        send: lanparty_udp::send_trains,
-    });
-    let inherited = (predecessor.as_mut())
-        .map(succession::receive)
-        .transpose()?;
-    let (socket, estate) = match inherited {
-        Some((fd, estate)) => (PacketSocket::adopt(fd), Some(estate)),
+    let reach = Reach::find(&cli.join)?.with_udp_system(UDP);
+    let inherited = (predecessor.as_mut()).map(handover::receive).transpose()?;
+    let (socket, handover_state) = match inherited {
+        Some((fd, handover_state)) => (PacketSocket::adopt(fd), Some(handover_state)),
         None => (opened.context("there is no packet socket")?, None),
     };
-    let probes = match &estate {
-        Some(estate) => estate.probes,
+    let probes = match &handover_state {
+        Some(handover_state) => handover_state.probes,
         None => draw_probes()?,
     };
     let mut path = GatewayPath::new(GatewayPathConfig {
@@ -64,25 +59,25 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
         seed: random_seed()?,
     });
     let bindings = state(cli)?.file(&format!("lanparty-gateway-{}.bindings.json", cli.interface));
-    let memory = match &estate {
-        Some(estate) => estate.memory.clone(),
+    let memory = match &handover_state {
+        Some(handover_state) => handover_state.memory.clone(),
         None => bindings::read(&bindings),
     };
     if let Some(memory) = memory {
         path.restore(&memory, Instant::now());
     }
-    let place = place(cli)?;
-    let place = match estate {
-        Some(estate) => place.inherit(estate.token),
-        None => place,
+    let membership = membership(cli)?;
+    let membership = match handover_state {
+        Some(handover_state) => membership.inherit(handover_state.token),
+        None => membership,
     };
     let writer = Writer::start().context("cannot start a thread")?;
     let again = copy(&socket)?;
-    let (released, release) = succession::release();
-    let start = start(cli, place, reach, &writer, socket, path)?
-        .keep_memory(bindings::keep(bindings).context("cannot start a thread")?)
+    let (released, release) = handover::release();
+    let start = start(cli, membership, reach, &writer, socket, path)?
+        .keep_memory(bindings::file(&writer, bindings))
         .on_release(release)
-        .watch_system()?;
+        .on_host(HOST)?;
     let parent = Parent {
         program,
         socket: again,
@@ -93,7 +88,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
     parent.watch(signals).context("cannot start a thread")?;
     let start = match predecessor {
         Some(predecessor) => {
-            succession::take_port_after(predecessor, start.handle())
+            handover::take_port_after(predecessor, start.handle())
                 .context("cannot start a thread")?;
             start.succeed()
         }
@@ -108,7 +103,7 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
 
 fn start(
     cli: &Cli,
-    place: Place,
+    membership: SavedMembership,
     reach: Reach,
     writer: &Writer,
     socket: PacketSocket,
@@ -120,7 +115,7 @@ fn start(
         role: Role::Gateway,
         mac: None,
         interface: cli.interface.clone(),
-        place,
+        membership,
         standby: cli.standby.into(),
         program: env!("CARGO_PKG_NAME"),
         version: env!("CARGO_PKG_VERSION"),
@@ -167,11 +162,11 @@ fn state(cli: &Cli) -> Result<StateDir, Refused> {
         .map_err(|error| Refused::because(&error))
 }
 
-/// Returns the place that this box's gateway on the same interface had.
-fn place(cli: &Cli) -> anyhow::Result<Place> {
+/// Returns the membership that this box's gateway on the same interface had.
+fn membership(cli: &Cli) -> anyhow::Result<SavedMembership> {
     let path = state(cli)?.file(&format!("lanparty-gateway-{}.place.json", cli.interface));
 
-    Ok(Place::open(
+    Ok(SavedMembership::open(
         path,
         &cli.join.relay.to_string(),
         &cli.join.room.to_string(),

@@ -1,6 +1,7 @@
 //! The command line.
 
-mod door;
+mod connections;
+mod profile;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,14 +14,16 @@ use lanparty_switch::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, Rate, RoomMode};
 use lanparty_telemetry::{Filter, Format};
 use rustls_pki_types::ServerName;
 
-pub(crate) use self::door::DoorOptions;
+pub(crate) use self::connections::ConnectionOptions;
+use self::profile::Profile;
 use crate::listen::Listen;
 
-/// The public meeting point of a LAN party: players' PCs and the party's gateway connect out to it, and it passes Ethernet frames
-/// between those who named the same room.
+/// The public relay of a LAN party. Players' PCs and the party's gateway connect out to the relay,
+/// and the relay forwards Ethernet frames between the members of a room.
 ///
-/// To try it: lanparty-relay --listen 4433/udp --dev-cert-der-out relay-cert.der, and give relay-cert.der to gateway and players.
+/// To try it: lanparty-relay --listen 4433/udp --dev-cert-out relay-cert.pem, and give relay-cert.pem to gateway and players.
 /// For a party on the Internet: lanparty-relay --cert fullchain.pem --key privkey.pem.
+/// -h shows the most important options, --help all.
 #[derive(Debug, clap::Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -55,8 +58,16 @@ pub(crate) struct Run {
         default_value = "443/udp"
     )]
     pub(crate) listen: Listen,
-    /// Writes the development certificate here (DER), for gateway and clients to pin with --relay-ca-cert.
-    #[arg(long, value_name = "FILE", env = "SOFTLAN_DEV_CERT_DER_OUT")]
+    /// Writes the development certificate here (PEM), for gateway and clients to pin with --relay-ca-cert.
+    #[arg(long, value_name = "FILE", env = "SOFTLAN_DEV_CERT_OUT")]
+    pub(crate) dev_cert_out: Option<PathBuf>,
+    /// The same as DER; out of use.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "SOFTLAN_DEV_CERT_DER_OUT",
+        hide = true
+    )]
     pub(crate) dev_cert_der_out: Option<PathBuf>,
     /// Another name for the development certificate; may be repeated.
     #[arg(
@@ -73,12 +84,23 @@ pub(crate) struct Run {
         value_name = "FILE",
         env = "SOFTLAN_CERT",
         requires = "key",
-        conflicts_with_all = ["dev_cert_der_out", "cert_name"]
+        conflicts_with_all = ["dev_cert_out", "dev_cert_der_out", "cert_name"]
     )]
     pub(crate) cert: Option<PathBuf>,
     /// The private key (PEM) of --cert.
     #[arg(long, value_name = "FILE", env = "SOFTLAN_KEY", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+    /// What the relay is for, which sets the defaults of its limits: small (the parties of a
+    /// household or club, on a small rented machine) or public (docs/defaults.md has a table).
+    #[arg(
+        long,
+        value_name = "PROFILE",
+        env = "SOFTLAN_PROFILE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub(crate) profile: Profile,
     /// Where certificate and keys live on between starts.
     #[arg(
         long,
@@ -118,9 +140,9 @@ pub(crate) struct Run {
     /// What the relay allows.
     #[command(flatten)]
     pub(crate) limits: LimitOptions,
-    /// Whom it lets in.
+    /// Which connections it takes.
     #[command(flatten)]
-    pub(crate) door: DoorOptions,
+    pub(crate) connections: ConnectionOptions,
 }
 
 /// What the relay allows.
@@ -154,7 +176,7 @@ pub(crate) struct LimitOptions {
         value_parser = at_least_one()
     )]
     pub(crate) max_clients_per_room: usize,
-    /// How rooms carry frames larger than a datagram: auto (in two parts when the first member can), native (not at all), full (always in two parts).
+    /// How rooms carry frames larger than a datagram: auto (as two fragments when the first member can), native (not at all), full (always as two fragments).
     #[arg(long, value_name = "MODE", env = "SOFTLAN_ROOM_MODE", default_value = "auto", value_parser = parse_mode)]
     pub(crate) room_mode: RoomMode,
     /// The largest IP MTU of a room without full-frame mode.
@@ -168,7 +190,7 @@ pub(crate) struct LimitOptions {
     /// Broadcast and multicast frames of one client: so many a second, and so many at once.
     #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_CLIENT_BROADCAST", default_value = "64/128", value_parser = parse_rate)]
     pub(crate) client_broadcast: Rate,
-    /// Frames of one client for stations that nobody has been seen to have.
+    /// Unknown-unicast frames of one client.
     #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_CLIENT_UNKNOWN", default_value = "32/64", value_parser = parse_rate)]
     pub(crate) client_unknown: Rate,
     /// ARP and neighbour discovery frames of one client.
@@ -180,21 +202,22 @@ pub(crate) struct LimitOptions {
     /// Broadcast and multicast frames from a room's LAN.
     #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_LAN_BROADCAST", default_value = "512/1024", value_parser = parse_rate)]
     pub(crate) lan_broadcast: Rate,
-    /// Malformed datagrams of one connection: the burst is forgiven at once, the rate for ever.
-    #[arg(long, value_name = "RATE[/BURST]", env = "SOFTLAN_STRIKES", default_value = "1/16", value_parser = parse_rate)]
-    pub(crate) strikes: Rate,
+    /// Malformed datagrams of one connection that it survives: so many a second, and so many at once.
+    #[arg(long, alias = "strikes", value_name = "RATE[/BURST]", env = "SOFTLAN_VIOLATIONS", default_value = "1/16", value_parser = parse_rate)]
+    pub(crate) violations: Rate,
     /// Malformed datagrams of one connection in its whole life.
     #[arg(
         long,
         value_name = "COUNT",
-        env = "SOFTLAN_MAX_STRIKES",
+        alias = "max-strikes",
+        env = "SOFTLAN_MAX_VIOLATIONS",
         default_value_t = 64
     )]
-    pub(crate) max_strikes: u32,
-    /// How many seconds the place of a member is kept whose connection broke.
-    #[arg(long, value_name = "SECONDS", env = "SOFTLAN_KEEP_PLACE", default_value_t = 60,
+    pub(crate) max_violations: u32,
+    /// How many seconds a membership is kept after the member's connection broke.
+    #[arg(long, alias = "keep-place", value_name = "SECONDS", env = "SOFTLAN_KEEP_MEMBERSHIP", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(..=3600))]
-    pub(crate) keep_place: u32,
+    pub(crate) keep_membership: u32,
     /// A kind of protocol to take from clients beside the usual ones, by its name in docs/policy.md; may be repeated.
     #[arg(
         long,
@@ -202,7 +225,7 @@ pub(crate) struct LimitOptions {
         env = "SOFTLAN_ALLOW_KIND",
         value_delimiter = ','
     )]
-    pub(crate) allow_kind: Vec<policy::Class>,
+    pub(crate) allow_kind: Vec<policy::ProtocolClass>,
     /// A kind of protocol not to take from clients, by its name in docs/policy.md; may be repeated.
     #[arg(
         long,
@@ -210,14 +233,13 @@ pub(crate) struct LimitOptions {
         env = "SOFTLAN_DENY_KIND",
         value_delimiter = ','
     )]
-    pub(crate) deny_kind: Vec<policy::Class>,
+    pub(crate) deny_kind: Vec<policy::ProtocolClass>,
 }
 
 impl LimitOptions {
     /// Returns what the switch is told.
     pub(crate) fn to_limits(&self) -> Limits {
         Limits {
-            rooms: self.max_rooms,
             members: self.max_members,
             clients_per_room: self.max_clients_per_room,
             mode: self.room_mode,
@@ -229,9 +251,9 @@ impl LimitOptions {
             arp: self.client_arp,
             bytes: self.client_bytes,
             lan_broadcast: self.lan_broadcast,
-            strikes: self.strikes,
-            strikes_in_total: self.max_strikes,
-            detached_lifetime: Duration::from_secs(u64::from(self.keep_place)),
+            strikes: self.violations,
+            strikes_in_total: self.max_violations,
+            detached_lifetime: Duration::from_secs(u64::from(self.keep_membership)),
         }
     }
 }
@@ -292,19 +314,19 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::CommandFactory as _;
 
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        profile::command().debug_assert();
     }
 
     /// The switch's own defaults and the options' are the same numbers.
     #[test]
     fn options_have_the_defaults_of_the_switch() {
-        let cli = Cli::parse_from(["lanparty-relay"]);
+        let cli = Cli::read(["lanparty-relay"]).unwrap();
 
         assert_eq!(
             format!("{:?}", cli.run.limits.to_limits()),
@@ -331,7 +353,7 @@ mod tests {
     #[test]
     fn a_kind_that_is_none_is_answered_with_the_kinds_there_are() {
         let refused = |kind| {
-            let error = Cli::try_parse_from(["lanparty-relay", "--allow-kind", kind]).unwrap_err();
+            let error = Cli::read(["lanparty-relay", "--allow-kind", kind]).unwrap_err();
             error.to_string()
         };
 
@@ -350,7 +372,7 @@ mod tests {
             ["--log", "frames=loud"],
         ] {
             let words = [&["lanparty-relay"][..], &arguments].concat();
-            assert!(Cli::try_parse_from(words).is_err(), "{arguments:?}");
+            assert!(Cli::read(words).is_err(), "{arguments:?}");
         }
     }
 

@@ -2,29 +2,27 @@
 
 mod cli;
 mod directory;
-mod door;
 mod failure;
+mod handover;
 mod identity;
-mod limit;
+mod limiter;
 mod listen;
 mod ports;
 mod run;
 mod status;
-mod succession;
-mod watch;
+mod status_server;
 mod worker;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use lanparty_state::{Environment, StateDir};
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return failure::usage(&error),
     };
@@ -45,7 +43,7 @@ fn main() -> ExitCode {
 fn show_status(state_dir: Option<&Path>) -> Result<(), Failure> {
     let state = StateDir::open(state_dir, &Environment::read())
         .map_err(|error| Failure::Refused(error.into()))?;
-    let text = watch::ask(&state).map_err(Failure::Refused)?;
+    let text = status_server::ask(&state).map_err(Failure::Refused)?;
 
     run::say(&text)
 }

@@ -1,4 +1,4 @@
-//! The sockets of a relay: two banks of UDP sockets on one port (`lanparty-steer`), of which one process uses one, and the socket for
+//! The sockets of a relay: two banks of UDP sockets on one port (`lanparty_linux::steer`), of which one process uses one, and the socket for
 //! metrics.
 
 use std::io;
@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use anyhow::{Context as _, anyhow};
+use lanparty_linux::steer::{Aim, Bank};
 use lanparty_net::relay_socket;
-use lanparty_steer::{Aim, Bank};
 
 use crate::cli::Run;
 use crate::failure::Failure;
@@ -36,10 +36,10 @@ impl Ports {
     pub(crate) fn inherit(fds: Vec<OwnedFd>, workers: u8, bank: Bank) -> Result<Self, Failure> {
         let mut fds = fds.into_iter();
         let sockets: Vec<UdpSocket> = (fds.by_ref())
-            .take(lanparty_steer::sockets(workers))
+            .take(lanparty_linux::steer::sockets(workers))
             .map(UdpSocket::from)
             .collect();
-        if sockets.len() < lanparty_steer::sockets(workers) {
+        if sockets.len() < lanparty_linux::steer::sockets(workers) {
             return Err(anyhow!("the relay before this one passed too few sockets").into());
         }
 
@@ -79,7 +79,7 @@ impl Ports {
 
     /// Returns whether another process can take over.
     pub(crate) fn can_be_shared(&self) -> bool {
-        self.sockets.len() >= lanparty_steer::sockets(self.workers)
+        self.sockets.len() >= lanparty_linux::steer::sockets(self.workers)
     }
 
     /// Gives everything for another process, in the order of [`Ports::inherit`].
@@ -95,7 +95,7 @@ impl Ports {
     pub(crate) fn steer(&self, aim: Aim) -> io::Result<()> {
         match self.sockets.first() {
             Some(socket) if self.can_be_shared() => {
-                lanparty_steer::steer(socket, self.workers, aim)
+                lanparty_linux::steer::steer(socket, self.workers, aim)
             }
             Some(_) | None => Ok(()),
         }
@@ -128,11 +128,11 @@ fn open(address: SocketAddr, workers: u8) -> io::Result<(Vec<UdpSocket>, u8)> {
     let address = alone.local_addr()?;
     drop(alone);
 
-    let sockets = (0..lanparty_steer::sockets(workers))
+    let sockets = (0..lanparty_linux::steer::sockets(workers))
         .map(|_| relay_socket(address, true))
         .collect::<io::Result<Vec<_>>>()?;
     let steered = sockets.first().map_or(Ok(()), |socket| {
-        lanparty_steer::steer(socket, workers, Aim::One(Bank::First))
+        lanparty_linux::steer::steer(socket, workers, Aim::One(Bank::First))
     });
     if let Err(error) = steered {
         tracing::info!(%error, "the system cannot steer connections to workers; going on with one");

@@ -7,24 +7,25 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use lanparty_net::{Endpoint, RelaySettings, UdpSystem};
-use lanparty_schedule::Precedence;
+use lanparty_handover::{Predecessor, Program, Successor};
+use lanparty_linux::realtime::RealtimePriority;
+use lanparty_linux::steer::Aim;
+use lanparty_linux::{Supervisor, UDP};
+use lanparty_net::{Endpoint, RelaySettings};
+use lanparty_relay_core::Directory;
 use lanparty_state::{Environment, StateDir};
-use lanparty_steer::Aim;
-use lanparty_succession::{Predecessor, Program, Successor};
-use lanparty_switch::{RoomRecord, Switch};
-use lanparty_telemetry::Supervisor;
+use lanparty_switch::RoomRecord;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::cli::{self, Run};
-use crate::directory::Directory;
-use crate::door::{Door, Doorkeeper};
+use crate::directory::SharedDirectory;
 use crate::failure::Failure;
+use crate::handover::{self, HandoverState};
 use crate::identity;
+use crate::limiter::{ConnectionLimiter, LimiterHandle};
 use crate::ports::Ports;
-use crate::succession::{self, Estate};
-use crate::watch::Window;
+use crate::status_server::StatusServer;
 use crate::worker::{Mailbox, Request, Shared, Worker};
 
 /// The stack of a worker thread: its deepest call chain is quinn-proto's and rustls', which fit the default of the main thread.
@@ -45,23 +46,22 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
     let program = Program::remember()?;
     let state = StateDir::open(run.state_dir.as_deref(), &Environment::read())
         .map_err(|error| Failure::Refused(error.into()))?;
-    let (estate, predecessor, settings) = prepare(run, &state)?;
-    let settings = settings.with_handshake_patience(run.door.handshake());
-    let Estate { ports, rooms } = estate;
+    let (handover_state, predecessor, settings) = prepare(run, &state)?;
+    let settings = settings.with_handshake_patience(run.connections.handshake());
+    let HandoverState { ports, rooms } = handover_state;
 
     let mut relay = Relay::start(run, &ports, &settings, rooms)?;
-    let window = Window::open(
+    let server = StatusServer::open(
         &state,
         ports.metrics.as_ref(),
         relay.mailboxes.clone(),
-        Arc::clone(&relay.shared.door),
-        run.door.memory.saturating_mul(1024 * 1024),
+        Arc::clone(&relay.shared.limiter),
         predecessor.is_some(),
     )
     .map_err(Failure::Refused)?;
     std::thread::Builder::new()
-        .name("window".to_owned())
-        .spawn(move || window.serve())
+        .name("status".to_owned())
+        .spawn(move || server.serve())
         .context("cannot start a thread")?;
     let word = if predecessor.is_some() {
         "took over"
@@ -92,7 +92,7 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
     Supervisor::from_environment().stopping();
     relay.end();
     // The next relay replaces a socket that stays behind.
-    let _removed = std::fs::remove_file(Window::socket(&state));
+    let _removed = std::fs::remove_file(StatusServer::socket(&state));
 
     Ok(())
 }
@@ -101,18 +101,18 @@ pub(crate) fn run(run: &Run) -> Result<(), Failure> {
 fn prepare(
     run: &Run,
     state: &StateDir,
-) -> Result<(Estate, Option<Predecessor>, RelaySettings), Failure> {
+) -> Result<(HandoverState, Option<Predecessor>, RelaySettings), Failure> {
     if !run.take_over {
         let ports = Ports::open(run)?;
         let rooms = Vec::new();
         let settings = identity::settings(run, state)?;
-        return Ok((Estate { ports, rooms }, None, settings));
+        return Ok((HandoverState { ports, rooms }, None, settings));
     }
     let mut predecessor = Predecessor::meet()?;
     let settings = identity::settings(run, state)?;
-    let estate = succession::receive(&mut predecessor)?;
+    let handover_state = handover::receive(&mut predecessor)?;
 
-    Ok((estate, Some(predecessor), settings))
+    Ok((handover_state, Some(predecessor), settings))
 }
 
 /// Prints a line that a person reads.
@@ -129,11 +129,14 @@ pub(crate) fn say(text: &str) -> Result<(), Failure> {
 fn ready(run: &Run, ports: &Ports, word: &str) -> String {
     let (address, workers) = (ports.address, ports.workers);
     let threads = if workers == 1 { "worker" } else { "workers" };
-    let certificate = match (&run.cert, &run.dev_cert_der_out) {
+    let certificate = match (
+        &run.cert,
+        run.dev_cert_out.as_ref().or(run.dev_cert_der_out.as_ref()),
+    ) {
         (Some(cert), _) => format!("certificate {}", cert.display()),
         (None, Some(out)) => format!("development certificate in {}", out.display()),
         (None, None) => {
-            "development certificate in no file (--dev-cert-der-out FILE writes it)".to_owned()
+            "development certificate in no file (--dev-cert-out FILE writes it)".to_owned()
         }
     };
     let names = if run.cert.is_none() {
@@ -163,11 +166,12 @@ impl Relay {
         settings: &RelaySettings,
         rooms: Vec<Vec<RoomRecord>>,
     ) -> Result<Self, Failure> {
+        let directory = Directory::new(ports.workers, run.limits.max_rooms);
         let shared = Shared {
-            directory: Arc::new(Directory::new(ports.workers, run.limits.max_rooms)),
-            door: Arc::new(Door::new(run.door.to_limits())),
-            patience: run.door.patience(),
-            silent: run.door.silent(ports.workers),
+            directory: Arc::new(SharedDirectory::new(directory)),
+            limiter: Arc::new(ConnectionLimiter::new(run.connections.to_limits())),
+            patience: run.connections.patience(),
+            silent: run.connections.silent(ports.workers),
         };
         let mut relay = Self {
             mailboxes: Vec::new(),
@@ -175,28 +179,25 @@ impl Relay {
             shared,
         };
 
-        let precedence = Arc::new(Precedence::secure(!run.no_realtime));
+        let realtime = Arc::new(RealtimePriority::secure(!run.no_realtime));
         let mut rooms = rooms.into_iter();
         for (number, socket) in (0..ports.workers).zip(ports.own()?) {
-            let keeper = Doorkeeper(Arc::clone(&relay.shared.door));
+            let limiter = LimiterHandle(Arc::clone(&relay.shared.limiter));
             let settings = settings
                 .for_worker(ports.bank.mark(number))
-                .with_udp_system(UdpSystem {
-                    prepare: lanparty_udp::prepare,
-                    send: lanparty_udp::send_trains,
-                });
-            let endpoint = Endpoint::relay(socket, &settings, Box::new(keeper))
+                .with_udp_system(UDP);
+            let endpoint = Endpoint::relay(socket, &settings, Box::new(limiter))
                 .map_err(anyhow::Error::from)?;
-            let switch = Switch::new(run.limits.to_limits(), number);
+            let limits = run.limits.to_limits();
             let (mut worker, mailbox) =
-                Worker::new(number, endpoint, switch, relay.shared.clone())?;
+                Worker::new(number, endpoint, limits, relay.shared.clone())?;
             worker.take_over(rooms.next().unwrap_or_default());
-            let precedence = Arc::clone(&precedence);
+            let realtime = Arc::clone(&realtime);
             let thread = std::thread::Builder::new()
                 .name(format!("worker {number}"))
                 .stack_size(STACK)
                 .spawn(move || {
-                    let _enlisted = precedence.enlist();
+                    let _registered = realtime.register();
                     worker.run();
                 })
                 .context("cannot start a thread")?;
@@ -222,7 +223,7 @@ impl Relay {
                 if let Err(error) = ports.steer(Aim::One(ports.bank)) {
                     tracing::warn!(%error, "cannot steer all connections here");
                 }
-                tell(&workers, || Request::Settle);
+                tell(&workers, || Request::PredecessorGone);
                 tracing::info!("the old relay is gone; everybody has moved");
             })
             .context("cannot start a thread")?;
@@ -246,7 +247,7 @@ impl Relay {
             }
         };
         Supervisor::from_environment().main_process(successor.process.id());
-        tell(&self.mailboxes, || Request::MoveOut);
+        tell(&self.mailboxes, || Request::Drain);
         while !self.threads.iter().all(JoinHandle::is_finished) {
             std::thread::sleep(LOOK);
             if signals.pending().any(|signal| signal != SIGUSR2) {
@@ -259,8 +260,8 @@ impl Relay {
                 return Ok(false);
             }
         }
-        let heir = successor.process.id();
-        say(&format!("relay handed over to process {heir}\n"))?;
+        let id = successor.process.id();
+        say(&format!("relay handed over to process {id}\n"))?;
 
         Ok(true)
     }
@@ -273,7 +274,7 @@ impl Relay {
         let mut successor = Successor::start(program)?;
         let handed = self
             .rooms()
-            .and_then(|rooms| succession::hand_over(&mut successor, ports, &rooms));
+            .and_then(|rooms| handover::hand_over(&mut successor, ports, &rooms));
         if let Err(error) = handed {
             successor.abandon();
             self.go_on(ports)?;
@@ -286,7 +287,7 @@ impl Relay {
     /// Asks every worker for its rooms; from then on it admits nobody.
     fn rooms(&self) -> anyhow::Result<Vec<Vec<RoomRecord>>> {
         let (sender, answers) = sync_channel(self.mailboxes.len());
-        tell(&self.mailboxes, || Request::HandOver(sender.clone()));
+        tell(&self.mailboxes, || Request::PrepareHandover(sender.clone()));
         let mut rooms = Vec::new();
         for _ in &self.mailboxes {
             rooms.push(answers.recv_timeout(ANSWER).context("a worker is stuck")?);
@@ -301,7 +302,7 @@ impl Relay {
         ports
             .steer(Aim::One(ports.bank))
             .context("cannot steer connections back")?;
-        tell(&self.mailboxes, || Request::Stay);
+        tell(&self.mailboxes, || Request::CancelHandover);
 
         Ok(())
     }

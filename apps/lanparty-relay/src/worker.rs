@@ -3,14 +3,9 @@
 //! One turn: wait; read the clock once; read what has come, batch by batch; run what is due; send. What a turn reads leaves in it; if it
 //! reads much, some trains leave before it reads on.
 
-mod conn;
-mod control;
-mod deadlines;
-mod departure;
 mod frames;
+mod outputs;
 mod report;
-mod silent;
-mod standby;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -19,20 +14,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use lanparty_ctrl::close_code;
-use lanparty_net::{Endpoint, LinkEvent};
-use lanparty_offload::flow::FlowHasher;
+use lanparty_net::{CloseCause, Endpoint, LinkEvent, LinkId, UPLINK_DEFICIT};
 use lanparty_queue::Tempo;
-use lanparty_switch::{RoomRecord, Switch};
+use lanparty_relay_core::{Config, Ended, Relay};
+use lanparty_switch::{Limits, RoomRecord};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use self::conn::Conns;
-use self::deadlines::Deadlines;
-use self::departure::Departure;
 pub(crate) use self::frames::Losses;
+use self::outputs::{conn, link};
 pub(crate) use self::report::{MemberReport, RoomReport, WorkerReport};
-use self::silent::Silent;
-use crate::directory::Directory;
-use crate::door::Door;
+use crate::directory::SharedDirectory;
+use crate::limiter::ConnectionLimiter;
 
 /// How many batches one turn reads before it looks at timers and owners. A batch is about 64 packets.
 const BATCHES_A_TURN: usize = 8;
@@ -44,23 +36,11 @@ const DATAGRAMS_A_FLUSH: usize = 256;
 #[derive(Clone, Copy)]
 struct Ready {
     socket: bool,
-    bell: bool,
+    waker: bool,
 }
-
-/// How long members have to take the news of a shutdown before their links are cut.
-const FAREWELL: Duration = Duration::from_millis(300);
 
 /// How long a worker may take to answer that it is alive: many of its longest turns.
 const ALIVE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long a supervisor takes to start the next relay: what our unit waits (100 ms), and the start itself.
-const NEXT_RELAY: Duration = Duration::from_millis(200);
-
-/// How far apart members are told to come to the next relay.
-const APART: Duration = Duration::from_millis(1);
-
-/// The most that the coming of members is spread.
-const SPREAD: Duration = Duration::from_secs(2);
 
 /// What a worker is asked.
 #[derive(Debug)]
@@ -70,13 +50,13 @@ pub(crate) enum Request {
     /// To say that it still turns.
     Alive(SyncSender<()>),
     /// To admit nobody any more, and say what the next process must know.
-    HandOver(SyncSender<(u8, Vec<RoomRecord>)>),
+    PrepareHandover(SyncSender<(u8, Vec<RoomRecord>)>),
     /// To go on after all: there is no next process.
-    Stay,
+    CancelHandover,
     /// To move everybody to the next process, and end.
-    MoveOut,
-    /// To let strangers in: everybody has come from the process before.
-    Settle,
+    Drain,
+    /// To admit newcomers: the process before is gone.
+    PredecessorGone,
     /// To tell everybody to go, and end.
     Shutdown,
 }
@@ -85,7 +65,7 @@ pub(crate) enum Request {
 #[derive(Debug, Clone)]
 pub(crate) struct Mailbox {
     requests: Sender<Request>,
-    bell: Arc<OwnedFd>,
+    waker: Arc<OwnedFd>,
 }
 
 impl Mailbox {
@@ -100,8 +80,8 @@ impl Mailbox {
     /// Asks the worker, which answers in its next turn. Nobody answers for a worker that has ended.
     pub(crate) fn send(&self, request: Request) {
         if self.requests.send(request).is_ok() {
-            // A bell that cannot be rung any louder is ringing already.
-            let _rung = rustix::io::write(&*self.bell, &1_u64.to_ne_bytes());
+            // A waker that takes no more wakes already.
+            let _woken = rustix::io::write(&*self.waker, &1_u64.to_ne_bytes());
         }
     }
 }
@@ -109,8 +89,8 @@ impl Mailbox {
 /// What workers of one relay share.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
-    pub(crate) directory: Arc<Directory>,
-    pub(crate) door: Arc<Door>,
+    pub(crate) directory: Arc<SharedDirectory>,
+    pub(crate) limiter: Arc<ConnectionLimiter>,
     pub(crate) patience: Patience,
     /// How many connections of one worker may not have said hello; zero is no limit.
     pub(crate) silent: usize,
@@ -129,18 +109,10 @@ pub(crate) struct Patience {
 pub(crate) struct Worker {
     number: u8,
     endpoint: Endpoint,
-    switch: Switch,
+    core: Relay,
     shared: Shared,
-    conns: Conns,
-    deadlines: Deadlines,
-    silent: Silent,
-    hasher: FlowHasher,
     requests: Receiver<Request>,
-    bell: Arc<OwnedFd>,
-    /// When the worker ends, once it was told to.
-    ends_at: Option<Instant>,
-    /// Members are on their way to the next process.
-    departure: Option<Departure>,
+    waker: Arc<OwnedFd>,
     losses: Losses,
     tempo: Tempo,
 }
@@ -149,33 +121,36 @@ impl Worker {
     pub(crate) fn new(
         number: u8,
         endpoint: Endpoint,
-        switch: Switch,
+        limits: Limits,
         shared: Shared,
     ) -> Result<(Self, Mailbox)> {
         let (sender, requests) = std::sync::mpsc::channel();
-        let bell = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
+        let waker = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)
             .context("cannot make an eventfd")?;
-        let bell = Arc::new(bell);
+        let waker = Arc::new(waker);
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).context("the system gives no random numbers")?;
         let mailbox = Mailbox {
             requests: sender,
-            bell: Arc::clone(&bell),
+            waker: Arc::clone(&waker),
+        };
+        let config = Config {
+            worker: number,
+            limits,
+            hello_deadline: shared.patience.hello,
+            message_deadline: shared.patience.message,
+            silent_connections: shared.silent,
+            uplink_deficit: UPLINK_DEFICIT,
+            flow_seed: u64::from_ne_bytes(seed),
         };
 
         let worker = Self {
             number,
             endpoint,
-            switch,
-            silent: Silent::new(shared.silent),
+            core: Relay::new(config, Instant::now()),
             shared,
-            conns: Conns::default(),
-            deadlines: Deadlines::default(),
-            hasher: FlowHasher::new(u64::from_ne_bytes(seed)),
             requests,
-            bell,
-            ends_at: None,
-            departure: None,
+            waker,
             losses: Losses::default(),
             tempo: Tempo::default(),
         };
@@ -186,19 +161,18 @@ impl Worker {
     /// Goes on with the rooms of a worker of another process.
     pub(crate) fn take_over(&mut self, rooms: Vec<RoomRecord>) {
         for room in &rooms {
-            // The other process had this worker keep it, so nobody else has it here.
-            let _home = self.shared.directory.claim(&room.code, self.number);
+            self.shared.directory.inherit(&room.code, self.number);
         }
-        self.switch.take_over(rooms, Instant::now());
+        self.core.take_over(rooms, Instant::now());
         self.shared
             .directory
-            .set_members(self.number, self.switch.members());
+            .set_members(self.number, self.core.members());
     }
 
     /// Works until it was told to end and everybody knows.
     pub(crate) fn run(mut self) {
         let mut now = Instant::now();
-        while !self.is_over(now) {
+        while !self.core.is_over(now) {
             let ready = self.wait(now);
             now = Instant::now();
             self.turn(ready, now);
@@ -207,9 +181,9 @@ impl Worker {
             }
         }
         self.log_end(now);
-        self.conns.links().for_each(|link| {
+        self.core.conn_ids().for_each(|conn| {
             self.endpoint.close(
-                link,
+                link(conn),
                 close_code::SHUTDOWN,
                 "the relay is shutting down",
                 now,
@@ -238,20 +212,9 @@ impl Worker {
         );
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.ends_at
-            .is_some_and(|at| now >= at || self.conns.is_empty())
-    }
-
     /// Waits until there is something to do. A wait that fails is a short one: the turn then finds nothing.
     fn wait(&self, now: Instant) -> Ready {
-        let next = [
-            self.endpoint.poll_timeout(),
-            self.switch.poll_timeout(),
-            self.deadlines.next(),
-            self.ends_at,
-            self.departure.as_ref().map(|departure| departure.next_look),
-        ];
+        let next = [self.endpoint.poll_timeout(), self.core.poll_timeout()];
         let timeout = next.into_iter().flatten().min().map(|at| {
             let left = at.saturating_duration_since(now);
             Timespec {
@@ -263,24 +226,24 @@ impl Worker {
         interest.set(PollFlags::OUT, self.endpoint.wants_write());
         let mut fds = [
             PollFd::new(self.endpoint.socket(), interest),
-            PollFd::new(&*self.bell, PollFlags::IN),
+            PollFd::new(&*self.waker, PollFlags::IN),
         ];
         let _count = poll(&mut fds, timeout.as_ref());
-        let [socket, bell] = fds.map(|fd| !fd.revents().is_empty());
+        let [socket, waker] = fds.map(|fd| !fd.revents().is_empty());
 
-        Ready { socket, bell }
+        Ready { socket, waker }
     }
 
     fn turn(&mut self, ready: Ready, mut now: Instant) {
-        self.endpoint.set_scarce(self.shared.door.is_full());
-        if ready.bell {
+        self.endpoint.set_scarce(self.shared.limiter.is_full());
+        if ready.waker {
             self.answer(now);
         }
         let batches = if ready.socket { BATCHES_A_TURN } else { 0 };
         let mut unsent = 0;
         for _ in 0..batches {
             let has_more = self.endpoint.receive(now);
-            unsent += self.digest(now);
+            unsent += self.process_events(now);
             if !has_more {
                 break;
             }
@@ -295,45 +258,44 @@ impl Worker {
             self.endpoint.flush(now);
         }
         self.endpoint.handle_timeout(now);
-        self.switch.handle_timeout(now);
-        self.run_deadlines(now);
-        let _datagrams = self.digest(now);
-        self.depart(now);
+        self.core.handle_timeout(now);
+        let _datagrams = self.process_events(now);
         self.endpoint.flush(now);
         if self.handle_events(now) {
-            self.carry_out(now);
+            self.process_outputs(now);
             self.endpoint.flush(now);
         }
     }
 
-    /// Answers those who rang.
+    /// Answers requests.
     fn answer(&mut self, now: Instant) {
-        let mut rung = [0; 8];
-        // Nothing to read means that nobody rang.
-        let _rung = rustix::io::read(&*self.bell, &mut rung);
+        let mut woken = [0; 8];
+        // Nothing to read means that there is no request.
+        let _woken = rustix::io::read(&*self.waker, &mut woken);
         while let Ok(request) = self.requests.try_recv() {
             match request {
                 // Whoever asked may be gone by now.
                 Request::Report(to) => drop(to.try_send(self.report(now))),
                 Request::Alive(to) => drop(to.try_send(())),
-                Request::HandOver(to) => {
-                    let rooms = self.switch.hand_over(now);
+                Request::PrepareHandover(to) => {
+                    let rooms = self.core.prepare_handover(now);
                     drop(to.try_send((self.number, rooms)));
                 }
-                Request::Stay => self.stay(),
-                Request::MoveOut => self.move_out(now),
-                Request::Settle => self.switch.settle(now),
-                Request::Shutdown => self.shut_down(now),
+                Request::CancelHandover => self.core.cancel_handover(now),
+                Request::Drain => self.core.begin_drain(now),
+                Request::PredecessorGone => self.core.handle_predecessor_gone(now),
+                Request::Shutdown => self.core.handle_shutdown(now),
             }
         }
+        self.process_outputs(now);
     }
 
     /// Takes everything that the endpoint has: events before datagrams, so that a joiner is known before its first frame. Returns how many
     /// datagrams there were.
-    fn digest(&mut self, now: Instant) -> usize {
+    fn process_events(&mut self, now: Instant) -> usize {
         self.handle_events(now);
         let datagrams = self.handle_datagrams(now);
-        self.carry_out(now);
+        self.process_outputs(now);
 
         datagrams
     }
@@ -345,23 +307,35 @@ impl Worker {
             any = true;
             match event {
                 LinkEvent::Connected { link } => self.connected(link, now),
-                LinkEvent::Control { link, bytes } => self.handle_control(link, &bytes, now),
-                LinkEvent::Budget { link, budget } => self.handle_budget(link, budget, now),
+                LinkEvent::Control { link, bytes } => {
+                    self.core.handle_control(conn(link), &bytes, now);
+                }
+                LinkEvent::Budget { link, budget } => {
+                    self.core.handle_budget(conn(link), budget, now);
+                }
                 LinkEvent::Closed { link, cause } => self.closed(link, &cause, now),
             }
+            self.process_outputs(now);
         }
 
         any
     }
 
-    fn shut_down(&mut self, now: Instant) {
-        if self.ends_at.is_some() {
-            return;
+    fn connected(&mut self, link: LinkId, now: Instant) {
+        if let Some(facts) = self.endpoint.facts(link) {
+            self.core
+                .handle_connected(conn(link), facts.remote, facts.budget, now);
         }
-        self.ends_at = now.checked_add(FAREWELL);
-        self.announce_restart(NEXT_RELAY, (APART, SPREAD), false, now);
-        self.switch.close();
-        self.carry_out(now);
-        self.turn_away_the_rest(now);
+    }
+
+    fn closed(&mut self, link: LinkId, cause: &CloseCause, now: Instant) {
+        let code = if let CloseCause::Application { code, .. } = cause {
+            Some(*code)
+        } else {
+            None
+        };
+        if let Some(Ended::Lost { remote }) = self.core.handle_closed(conn(link), code, now) {
+            tracing::info!(%remote, ?cause, "connection lost");
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod close_code;
 mod framing;
+pub mod handover;
 mod message;
 mod room;
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use lanparty_proto::claims::{Dhcp, DhcpKind, Said};
+use lanparty_proto::address_info::{AddressInfo, Dhcp, DhcpKind};
 use lanparty_proto::{Frame, MacAddr};
 
 use crate::event::{Denial, Event, Origin, Owner};
@@ -14,7 +14,7 @@ use crate::{Guard, Presence};
 const CLAIM_QUIET: Duration = Duration::from_secs(10);
 
 /// How many claims are remembered in order not to report them again.
-const MAX_RECENT: usize = 64;
+pub(crate) const MAX_RECENT: usize = 64;
 
 /// Most addresses waiting to be asked about; they are taken in the turn in which they come.
 const MAX_PROBES: usize = 64;
@@ -52,27 +52,29 @@ impl Guard {
             return Err(Denial::UnknownMember);
         };
 
-        let (address, claim) = match Said::read(frame) {
-            Said::Arp { hardware, .. } if hardware != mac => return Err(Denial::AddressClaim),
-            Said::Arp { sender, .. } => (IpAddr::V4(sender), Claim::Announced),
-            Said::Ipv4 { source } => (IpAddr::V4(source), Claim::Used),
-            Said::Dhcp(dhcp) => {
+        let (address, claim) = match AddressInfo::read(frame) {
+            AddressInfo::Arp { hardware, .. } if hardware != mac => {
+                return Err(Denial::AddressClaim);
+            }
+            AddressInfo::Arp { sender, .. } => (IpAddr::V4(sender), Claim::Announced),
+            AddressInfo::Ipv4 { source } => (IpAddr::V4(source), Claim::Used),
+            AddressInfo::Dhcp(dhcp) => {
                 check_dhcp(member, mac, &dhcp, now)?;
                 (IpAddr::V4(dhcp.source()), Claim::Used)
             }
-            Said::Ipv6 { source } => (IpAddr::V6(source), Claim::Used),
-            Said::Solicitation { source } => (IpAddr::V6(source), Claim::Announced),
+            AddressInfo::Ipv6 { source } => (IpAddr::V6(source), Claim::Used),
+            AddressInfo::Solicitation { source } => (IpAddr::V6(source), Claim::Announced),
             // Duplicate detection asks, and tells nobody anything.
-            Said::Neighbor { source, target, .. } if source.is_unspecified() => {
+            AddressInfo::Neighbor { source, target, .. } if source.is_unspecified() => {
                 (IpAddr::V6(target), Claim::Used)
             }
-            Said::Neighbor { source, target, .. } => {
+            AddressInfo::Neighbor { source, target, .. } => {
                 self.claim(mac, source.into(), Claim::Announced, now)?;
                 (IpAddr::V6(target), Claim::Announced)
             }
             // The policy refuses these; nobody's address is at stake without it.
-            Said::Router { .. } => return Err(Denial::AddressClaim),
-            Said::Nothing => return Ok(()),
+            AddressInfo::Router { .. } => return Err(Denial::AddressClaim),
+            AddressInfo::Nothing => return Ok(()),
         };
 
         self.claim(mac, address, claim, now)
@@ -149,16 +151,11 @@ impl Guard {
     }
 
     fn report(&mut self, member: MacAddr, address: IpAddr, owner: Owner, now: Instant) {
-        self.recent
-            .retain(|&(_, _, at)| now.saturating_duration_since(at) < CLAIM_QUIET);
-        let is_known = self
-            .recent
-            .iter()
-            .any(|&(who, what, _)| (who, what) == (member, address));
-        if is_known || self.recent.len() >= MAX_RECENT {
+        let claim = (member, address);
+        let is_known = self.recent.contains(&claim, now);
+        if is_known || !self.recent.insert(claim, (), now + CLAIM_QUIET, now) {
             return;
         }
-        self.recent.push_back((member, address, now));
         self.push(Event::Claim {
             member,
             address,

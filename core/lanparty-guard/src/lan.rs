@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::AgeingMap;
 use lanparty_proto::MacAddr;
 
 use crate::event::{Owner, Role};
@@ -28,8 +29,10 @@ const STATION_LIFETIME: Duration = Duration::from_mins(15);
 /// What is known of the LAN.
 #[derive(Debug, Default)]
 pub(crate) struct Lan {
+    /// Not an [`AgeingMap`]: what the operator names never expires and is never evicted.
     protected: BTreeMap<IpAddr, (Role, Option<Instant>)>,
-    stations: BTreeMap<IpAddr, (MacAddr, Instant)>,
+    /// A full table of live stations protects those; the newcomer is still protected by its own ARP.
+    stations: AgeingMap<IpAddr, MacAddr, MAX_STATIONS>,
     /// Sorted.
     own: Vec<IpAddr>,
 }
@@ -72,22 +75,15 @@ impl Lan {
         if address.is_unspecified() || address.is_multicast() {
             return;
         }
-        if self.stations.len() >= MAX_STATIONS && !self.stations.contains_key(&address) {
-            self.expire(now);
-            // A full table of live stations protects those; the newcomer is still protected by its own ARP.
-            if self.stations.len() >= MAX_STATIONS {
-                return;
-            }
-        }
         self.stations
-            .insert(address, (station, now + STATION_LIFETIME));
+            .insert(address, station, now + STATION_LIFETIME, now);
     }
 
     /// Returns whether a station that was heard has that MAC. Walks all of them: at most a few times a second.
     pub(crate) fn has(&self, mac: MacAddr, now: Instant) -> bool {
-        let mut stations = self.stations.values();
+        let mut stations = self.stations.iter(now);
 
-        stations.any(|&(station, until)| station == mac && until > now)
+        stations.any(|(_, &station)| station == mac)
     }
 
     /// Forgets who uses an address, because the DHCP server gave it to somebody else.
@@ -112,16 +108,14 @@ impl Lan {
         let protected = self.role_of(address, now).map(Owner::Protected);
 
         protected.or_else(|| {
-            self.stations
-                .get(&address)
-                .filter(|&&(_, until)| until > now)
-                .map(|&(station, _)| Owner::Lan(station))
+            let station = self.stations.get(&address, now);
+            station.map(|&station| Owner::Lan(station))
         })
     }
 
     /// Forgets what has not been heard of for long.
     pub(crate) fn expire(&mut self, now: Instant) {
-        self.stations.retain(|_, &mut (_, until)| until > now);
+        self.stations.expire(now);
         self.protected
             .retain(|_, &mut (_, until)| until.is_none_or(|until| until > now));
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use lanparty_proto::claims::{Dhcp, DhcpKind, Said};
+use lanparty_proto::address_info::{AddressInfo, Dhcp, DhcpKind};
 use lanparty_proto::{Frame, MacAddr};
 
 use crate::Guard;
@@ -16,9 +16,9 @@ const DEFAULT_LEASE: Duration = Duration::from_hours(1);
 impl Guard {
     /// Learns from a frame of the LAN.
     pub fn handle_lan(&mut self, frame: &Frame<'_>, now: Instant) {
-        match Said::read(frame) {
+        match AddressInfo::read(frame) {
             // A station that speaks for another one proves nothing.
-            Said::Arp {
+            AddressInfo::Arp {
                 hardware,
                 sender,
                 target,
@@ -29,12 +29,12 @@ impl Guard {
                     self.hear(sender.into(), hardware, now);
                 }
             }
-            Said::Dhcp(dhcp) if dhcp.is_reply() => self.learn_dhcp(&dhcp, now),
-            Said::Router { source } => {
+            AddressInfo::Dhcp(dhcp) if dhcp.is_reply() => self.learn_dhcp(&dhcp, now),
+            AddressInfo::Router { source } => {
                 self.protect_learnt(source.into(), Role::Router, now);
                 self.hear(source.into(), frame.source(), now);
             }
-            Said::Neighbor {
+            AddressInfo::Neighbor {
                 source,
                 target,
                 is_router,
@@ -44,15 +44,15 @@ impl Guard {
                 }
                 self.hear(target.into(), frame.source(), now);
             }
-            Said::Neighbor { target, .. } => {
+            AddressInfo::Neighbor { target, .. } => {
                 self.hear_intent(target.into(), frame.source(), now);
             }
-            Said::Solicitation { source } => self.hear(source.into(), frame.source(), now),
-            Said::Arp { .. }
-            | Said::Dhcp(_)
-            | Said::Ipv4 { .. }
-            | Said::Ipv6 { .. }
-            | Said::Nothing => {}
+            AddressInfo::Solicitation { source } => self.hear(source.into(), frame.source(), now),
+            AddressInfo::Arp { .. }
+            | AddressInfo::Dhcp(_)
+            | AddressInfo::Ipv4 { .. }
+            | AddressInfo::Ipv6 { .. }
+            | AddressInfo::Nothing => {}
         }
     }
 

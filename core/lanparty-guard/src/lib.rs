@@ -32,6 +32,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::AgeingMap;
 use lanparty_proto::MacAddr;
 
 pub use self::claim::PROBE_WAIT;
@@ -56,7 +57,7 @@ pub struct Guard {
     lan: Lan,
     members: BTreeMap<MacAddr, (Member, Presence)>,
     events: VecDeque<Event>,
-    recent: VecDeque<(MacAddr, IpAddr, Instant)>,
+    recent: AgeingMap<(MacAddr, IpAddr), (), { claim::MAX_RECENT }>,
     probes: VecDeque<IpAddr>,
     next_expiry: Option<Instant>,
 }
@@ -91,7 +92,8 @@ impl Guard {
             return;
         }
         if self.make_room() {
-            self.members.insert(mac, (Member::new(now), Presence::Here));
+            self.members
+                .insert(mac, (Member::default(), Presence::Here));
         }
         self.next_expiry.get_or_insert(now + EXPIRY_INTERVAL);
     }

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::{Rate, TokenBucket};
+
 use crate::event::Origin;
 
 /// Most IPv4 addresses of a member: a lease, the one before it, and a static one or two that a player set by hand.
@@ -14,16 +16,24 @@ pub(crate) const MAX_IPV6: usize = 8;
 /// How long an address that was taken first come stays the member's without being used.
 pub(crate) const FIRST_COME_LIFETIME: Duration = Duration::from_hours(1);
 
-/// DHCP messages of one member in a second, and at once.
+/// DHCP messages of one member: five a second, and ten at once.
 ///
 /// A client sends four to get its lease, and repeats after seconds (RFC 2131, 4.1).
-const DHCP_INTERVAL: Duration = Duration::from_millis(200);
-const DHCP_BURST: u32 = 10;
+const DHCP: Rate = Rate {
+    per_second: 5,
+    burst: 10,
+};
 
-/// Addresses that one member may take first come: at once a few more than the 13 it may have side by side, then one in this time.
-/// A system makes a new temporary address in hours (RFC 8981); who takes one after the other is after those that the LAN has free.
-const NEW_INTERVAL: Duration = Duration::from_secs(10);
-const NEW_BURST: u32 = 16;
+/// Addresses that one member may take first come: 16 at once, a few more than the 13 it may have
+/// side by side, then one in ten seconds. A system makes a new temporary address in hours (RFC
+/// 8981); who takes one after the other is after those that the LAN has free.
+const NEW: Rate = Rate {
+    per_second: 1,
+    burst: 16 * NEW_COST,
+};
+
+/// Tokens for one address, which makes one a second one in ten seconds.
+const NEW_COST: u64 = 10;
 
 /// An address and until when it is the member's.
 #[derive(Debug, Clone, Copy)]
@@ -63,59 +73,16 @@ impl Slot {
 }
 
 /// One member.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Member {
-    /// At most [`MAX_IPV4`], one link-local address of IPv4, and [`MAX_IPV6`].
+    /// At most [`MAX_IPV4`], one link-local address of IPv4, and [`MAX_IPV6`]. Not an ageing map:
+    /// each kind has a bound of its own, and a lease goes after what nobody gave.
     bindings: Vec<Binding>,
-    dhcp: Tokens,
-    new: Tokens,
-}
-
-/// Something of which there are only so many in a while.
-#[derive(Debug)]
-struct Tokens {
-    left: u32,
-    filled: Instant,
-}
-
-impl Tokens {
-    const fn full(burst: u32, now: Instant) -> Self {
-        Self {
-            left: burst,
-            filled: now,
-        }
-    }
-
-    /// Takes one, if there is one left: at most `burst` at once, and one in `interval` from then on.
-    fn take(&mut self, burst: u32, interval: Duration, now: Instant) -> bool {
-        let elapsed = now.saturating_duration_since(self.filled);
-        let earned = u32::try_from(elapsed.as_millis() / interval.as_millis()).unwrap_or(u32::MAX);
-        if earned > 0 {
-            self.left = self.left.saturating_add(earned).min(burst);
-            self.filled = if self.left == burst {
-                now
-            } else {
-                self.filled + interval * earned
-            };
-        }
-        let Some(left) = self.left.checked_sub(1) else {
-            return false;
-        };
-        self.left = left;
-
-        true
-    }
+    dhcp: TokenBucket,
+    new: TokenBucket,
 }
 
 impl Member {
-    pub(crate) const fn new(now: Instant) -> Self {
-        Self {
-            bindings: Vec::new(),
-            dhcp: Tokens::full(DHCP_BURST, now),
-            new: Tokens::full(NEW_BURST, now),
-        }
-    }
-
     /// Returns whether an address is the member's, and notes that it is in use.
     pub(crate) fn uses(&mut self, address: IpAddr, now: Instant) -> bool {
         let Some(binding) = self
@@ -175,12 +142,12 @@ impl Member {
 
     /// Takes one DHCP message from the member's rate, if there is one left.
     pub(crate) fn take_dhcp(&mut self, now: Instant) -> bool {
-        self.dhcp.take(DHCP_BURST, DHCP_INTERVAL, now)
+        self.dhcp.take(DHCP, 1, now)
     }
 
     /// Takes one new address from the member's rate, if there is one left.
     pub(crate) fn take_new(&mut self, now: Instant) -> bool {
-        self.new.take(NEW_BURST, NEW_INTERVAL, now)
+        self.new.take(NEW, NEW_COST, now)
     }
 
     /// Forgets what has expired.

@@ -88,7 +88,7 @@ impl Guard {
             let (member, _) = self
                 .members
                 .entry(mac)
-                .or_insert_with(|| (Member::new(now), Presence::Left));
+                .or_insert_with(|| (Member::default(), Presence::Left));
             member.bind(
                 Binding {
                     address: saved.address,

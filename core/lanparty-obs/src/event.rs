@@ -8,7 +8,7 @@ use crate::DropReason;
 
 /// Which way a frame went through a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From a TAP or LAN to the relay.
     Up,
     /// From the relay to a TAP or LAN.
@@ -17,7 +17,7 @@ pub enum Way {
     Across,
 }
 
-impl Way {
+impl Direction {
     /// Returns the value of the `direction` field.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl fmt::Display for TypeOrLength {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameEvent {
     /// Which way it went.
-    pub way: Way,
+    pub direction: Direction,
     /// The member it came from or was for, where that is known.
     pub peer: Option<PeerId>,
     /// Its header, if it could be read.
@@ -101,7 +101,7 @@ pub struct FrameEvent {
 
 impl FrameEvent {
     /// Describes `bytes`, which may be no frame at all.
-    pub fn new(way: Way, peer: Option<PeerId>, bytes: &[u8], action: Action) -> Self {
+    pub fn new(direction: Direction, peer: Option<PeerId>, bytes: &[u8], action: Action) -> Self {
         let header = Frame::parse(bytes).ok().map(|frame| HeaderFields {
             source: frame.source(),
             destination: frame.destination(),
@@ -109,7 +109,7 @@ impl FrameEvent {
         });
 
         Self {
-            way,
+            direction,
             peer,
             header,
             len: bytes.len(),

@@ -8,6 +8,6 @@ mod text;
 
 pub use counters::{Counters, Drops, Traffic};
 pub use drop_reason::DropReason;
-pub use event::{Action, FrameEvent, HeaderFields, TypeOrLength, Way};
+pub use event::{Action, Direction, FrameEvent, HeaderFields, TypeOrLength};
 pub use status::{PortLoss, StatusLine};
 pub use text::one_line;

@@ -1,10 +1,11 @@
-//! Texts of strangers inside our own lines.
+//! Texts of peers inside our own lines.
 
 use std::borrow::Cow;
 
-/// Returns `text` as a piece of one line: what ends a line, moves a terminal's cursor or reorders what is read is escaped.
+/// Returns `text` as a piece of one line: what ends a line, moves a terminal's cursor or reorders what
+/// is read is escaped.
 ///
-/// Whoever chooses a text that we log or print must not choose what the next line says.
+/// A peer that chooses a text that we log or print must not choose what the next line says.
 ///
 /// ```
 /// use lanparty_obs::one_line;
@@ -28,7 +29,8 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Control characters (Unicode category Cc), the two other separators of lines, and what turns the direction of writing (UAX #9, 2).
+/// Control characters (Unicode category Cc), the two other separators of lines, and what turns the
+/// direction of writing (UAX #9, 2).
 fn is_unruly(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -1,5 +1,6 @@
 //! Trains of UDP packets, which the system cuts.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// Where a train goes, and how.
@@ -39,3 +40,26 @@ impl<'a> Train<'a> {
             .map(move |contents| Train { heading, contents })
     }
 }
+
+/// What a system can do with UDP sockets of type `S` beyond what every system can.
+///
+/// `os/` provides it, and the crate that owns the sockets uses it: neither knows the other.
+#[derive(Debug)]
+pub struct UdpSystem<S> {
+    /// Sets the options of a socket that only this system has. The second argument is the receive buffer
+    /// that is wanted, in bytes.
+    pub prepare: fn(&S, usize),
+    /// Sends some of the trains, the first ones, and returns how many left; an error is the first one's.
+    ///
+    /// `WouldBlock` says that the socket is full, `Unsupported` that the train cannot be cut there.
+    pub send: fn(&S, &mut dyn Iterator<Item = Train<'_>>) -> io::Result<usize>,
+}
+
+// Derived ones would ask the same of sockets.
+impl<S> Clone for UdpSystem<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for UdpSystem<S> {}

@@ -10,7 +10,7 @@
 //! Numbers are big-endian. `length` counts everything behind the header.
 
 use crate::ethernet;
-use crate::split::PART_HEADER_LEN;
+use crate::fragment::FRAGMENT_HEADER_LEN;
 
 /// The version of the overlay that this crate speaks.
 pub const VERSION: u8 = 1;
@@ -80,7 +80,7 @@ impl<'a> Overlay<'a> {
 
         let is_part = flags & FLAG_PART != 0;
         let least = if is_part {
-            PART_HEADER_LEN + 1
+            FRAGMENT_HEADER_LEN + 1
         } else {
             ethernet::HEADER_LEN
         };

@@ -12,7 +12,7 @@ use std::time::Instant;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 use lanparty_samples::hello;
-use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Rate, Switch, Verdict};
+use lanparty_switch::{ConnId, Joiner, Limits, Membership, Rate, Switch, Verdict};
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
@@ -21,7 +21,7 @@ fn mac(number: u8) -> MacAddr {
 }
 
 /// A room of `clients`, the first of which sends.
-fn room(clients: u8) -> (Switch, Attachment) {
+fn room(clients: u8) -> (Switch, Membership) {
     let mut switch = Switch::new(
         Limits {
             broadcast: Rate::UNLIMITED,
@@ -30,7 +30,7 @@ fn room(clients: u8) -> (Switch, Attachment) {
         },
         0,
     );
-    let places: Vec<Attachment> = (1..=clients)
+    let places: Vec<Membership> = (1..=clients)
         .map(|number| {
             let joiner = Joiner {
                 conn: ConnId(number.into()),

@@ -2,7 +2,7 @@
 
 use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Reject, RejectCode, Role};
 use lanparty_obs::one_line;
-use lanparty_proto::{MacAddr, budget, overlay, split};
+use lanparty_proto::{MacAddr, budget, fragment};
 
 use crate::limits::Limits;
 use crate::member::Token;
@@ -67,11 +67,7 @@ pub(crate) fn check_budget(mode: Mode, mtu: u16, budget: usize) -> Result<(), Re
 pub(crate) const fn needed_budget(mode: Mode, mtu: u16) -> usize {
     match mode {
         Mode::Native => budget::datagram_len(mtu),
-        Mode::Full => {
-            overlay::HEADER_LEN
-                + split::PART_HEADER_LEN
-                + split::first_half_len(split::MAX_FRAME_LEN)
-        }
+        Mode::Full => fragment::datagram_len(fragment::MAX_FRAME_LEN),
     }
 }
 

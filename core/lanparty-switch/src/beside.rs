@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::Message;
 
-use crate::member::{Attachment, ConnId, Member};
+use crate::member::{ConnId, Member, Membership};
 use crate::switch::{Output, Switch};
 
 /// How long a place may have two connections: the new one needs a round trip and a path MTU discovery, the old one empties its queues.
@@ -46,13 +46,13 @@ impl Member {
     }
 
     /// Returns the place if `from` may send its frames: it holds it, or did until a newer connection joined beside it.
-    pub(crate) fn speaker(&self, from: Attachment) -> Option<Attachment> {
+    pub(crate) fn speaker(&self, from: Membership) -> Option<Membership> {
         if self.serial == from.serial {
             return Some(from);
         }
         let former = self.former.as_ref()?;
 
-        (former.serial == from.serial).then_some(Attachment {
+        (former.serial == from.serial).then_some(Membership {
             serial: self.serial,
             ..from
         })
@@ -96,7 +96,7 @@ impl Member {
 
 impl Switch {
     /// Takes that the connection which joined beside another knows who is in the room: frames go to it from now on.
-    pub fn handle_arrived(&mut self, from: Attachment) {
+    pub fn handle_arrived(&mut self, from: Membership) {
         let former = self.member_mut(from).and_then(|member| {
             let former = member.former.as_mut().filter(|former| former.carries)?;
             former.carries = false;
@@ -109,7 +109,7 @@ impl Switch {
     }
 
     /// Takes that a connection ended. Returns whether its member has another one that carries the place all the same.
-    pub(crate) fn give_back(&mut self, from: Attachment) -> bool {
+    pub(crate) fn give_back(&mut self, from: Membership) -> bool {
         let Some(member) = self.member_mut(from) else {
             self.forget_former(from);
             return true;
@@ -123,7 +123,7 @@ impl Switch {
     }
 
     /// Returns something if `from` holds its place. If it held it until a newer connection joined beside it, it is forgotten: it ended.
-    pub(crate) fn hold_or_forget(&mut self, from: Attachment) -> Option<()> {
+    pub(crate) fn hold_or_forget(&mut self, from: Membership) -> Option<()> {
         if self.member(from).is_none() {
             self.forget_former(from);
             return None;
@@ -133,7 +133,7 @@ impl Switch {
     }
 
     /// Forgets the older connection of a place if it is `from`: it ended.
-    pub(crate) fn forget_former(&mut self, from: Attachment) {
+    pub(crate) fn forget_former(&mut self, from: Membership) {
         let room = self.rooms.get_mut(from.room);
         let member = room.and_then(|room| room.roster.get_mut(from.seat));
         if let Some(member) = member {

@@ -3,9 +3,9 @@
 //! The gateway finds loops and names who closes them (`docs/protocol.md`, clause 9). It drops what such a client sends, and the client
 //! is asked to keep still; that no other player hears it either is the relay's to see to.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::AgeingMap;
 use lanparty_proto::MacAddr;
 
 /// How many clients are remembered as blocked: four times what a room has by default, as at the gateway.
@@ -17,7 +17,7 @@ const MAX_LASTING: Duration = Duration::from_mins(10);
 /// Who is blocked in one room, by MAC: whoever leaves and comes back is blocked still.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    until: BTreeMap<MacAddr, Instant>,
+    blocked: AgeingMap<MacAddr, (), MAX_BLOCKED>,
     news: Option<(MacAddr, Duration)>,
 }
 
@@ -28,30 +28,24 @@ impl Blocks {
         let Some(until) = now.checked_add(lasting) else {
             return;
         };
-        self.until.retain(|_, until| *until > now);
-        if self.until.len() >= MAX_BLOCKED && !self.until.contains_key(&mac) {
-            let first = self.until.iter().min_by_key(|(_, until)| **until);
-            let first = first.map(|(mac, _)| *mac);
-            first.and_then(|first| self.until.remove(&first));
-        }
-        if self.until.insert(mac, until).is_none() {
+        let is_new = !self.blocked.contains(&mac, now);
+        self.blocked.insert_evicting(mac, (), until, now);
+        if is_new {
             self.news = Some((mac, lasting));
         }
     }
 
     /// Returns for how long a client is blocked still.
     pub(crate) fn left(&self, mac: MacAddr, now: Instant) -> Option<Duration> {
-        let until = self.until.get(&mac)?;
+        let until = self.blocked.expiry_of(&mac, now)?;
 
-        until
-            .checked_duration_since(now)
-            .filter(|left| !left.is_zero())
+        Some(until.saturating_duration_since(now))
     }
 
     /// Returns whether a client is blocked.
     #[inline]
     pub(crate) fn is_on(&self, mac: MacAddr, now: Instant) -> bool {
-        !self.until.is_empty() && self.left(mac, now).is_some()
+        !self.blocked.is_empty() && self.left(mac, now).is_some()
     }
 
     /// Takes whom the last call of [`Blocks::set`] has blocked anew, and for how long.
@@ -102,7 +96,7 @@ mod tests {
             blocks.set(mac(number), Duration::MAX, now);
         }
 
-        assert_eq!(blocks.until.len(), MAX_BLOCKED);
+        assert_eq!(blocks.blocked.len(), MAX_BLOCKED);
         assert!(blocks.is_on(mac(999), now));
         assert!(!blocks.is_on(mac(999), now + MAX_LASTING));
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use lanparty_ctrl::{ForeignSource, Message};
 
 use crate::Rate;
-use crate::member::Attachment;
+use crate::member::Membership;
 use crate::switch::{Output, Switch};
 
 /// What the gateway is told about one client: the next frame tells the same, and a loop has many.
@@ -26,7 +26,7 @@ const PER_ROOM: Rate = Rate {
 impl Switch {
     /// Tells the gateway which source the frame had that was just dropped for it.
     #[cold]
-    pub(crate) fn tell_foreign_source(&mut self, from: Attachment, now: Instant) {
+    pub(crate) fn tell_foreign_source(&mut self, from: Membership, now: Instant) {
         let Some(room) = self.rooms.get_mut(from.room) else {
             return;
         };

@@ -3,20 +3,20 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{
     Capability, Hello, LeaveReason, Message, PeerRef, Reject, RejectCode, Resume, Role, RoomBudget,
     Welcome,
 };
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::fragment::Reassembler;
 use lanparty_proto::policy::Fragments;
 
 use crate::admission::{self, reject};
 use crate::beside::{BESIDE, Former};
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
-use crate::halves::Halves;
-use crate::member::{Attachment, Buckets, ConnId, Identity, Member, Token};
+use crate::member::{Buckets, ConnId, Identity, Member, Membership, Token};
 use crate::room::Room;
 use crate::roster::Roster;
 use crate::stations::Stations;
@@ -49,7 +49,7 @@ impl Switch {
         joiner: Joiner,
         hello: &Hello,
         now: Instant,
-    ) -> Result<Attachment, Reject> {
+    ) -> Result<Membership, Reject> {
         let admitted = self.admit(joiner, hello, now);
         match &admitted {
             Ok(_) => self.totals.admitted += 1,
@@ -59,13 +59,7 @@ impl Switch {
         admitted
     }
 
-    fn admit(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<Attachment, Reject> {
-        if self.is_closing {
-            return Err(reject(
-                RejectCode::ShuttingDown,
-                "the relay is shutting down; try again in a moment",
-            ));
-        }
+    fn admit(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<Membership, Reject> {
         admission::check_hello(hello)?;
 
         let slot = match self.rooms.find(&hello.room) {
@@ -100,7 +94,7 @@ impl Switch {
     }
 
     /// Finds the place in the room that `hello` claims: its MAC's, or the gateway's.
-    fn place_of(&self, slot: usize, hello: &Hello) -> Option<Attachment> {
+    fn place_of(&self, slot: usize, hello: &Hello) -> Option<Membership> {
         let roster = &self.rooms.get(slot)?.roster;
         let seat = match hello.mac {
             Some(mac) => roster.seat_of(mac)?,
@@ -108,7 +102,7 @@ impl Switch {
         };
         let serial = roster.get(seat)?.serial;
 
-        Some(Attachment {
+        Some(Membership {
             room: slot,
             seat,
             serial,
@@ -120,11 +114,11 @@ impl Switch {
     /// Returns `None` if the place was abandoned and is free now.
     fn take_up(
         &mut self,
-        place: Attachment,
+        place: Membership,
         joiner: Joiner,
         hello: &Hello,
         now: Instant,
-    ) -> Result<Option<Attachment>, Reject> {
+    ) -> Result<Option<Membership>, Reject> {
         let Some(room) = self.rooms.get_mut(place.room) else {
             return Ok(None);
         };
@@ -155,14 +149,14 @@ impl Switch {
 
     fn resume(
         &mut self,
-        place: Attachment,
+        place: Membership,
         joiner: Joiner,
         hello: &Hello,
         now: Instant,
-    ) -> Attachment {
+    ) -> Membership {
         let serial = self.next_serial();
         let agreed = self.agree(hello);
-        let taken = Attachment { serial, ..place };
+        let taken = Membership { serial, ..place };
         let Some(member) = self.member_mut(place) else {
             return taken;
         };
@@ -185,7 +179,7 @@ impl Switch {
         member.last_seen = now;
         member.strikes = 0;
         if !is_beside {
-            member.halves.clear();
+            member.fragments_held.clear();
         }
         self.totals.resumed += 1;
 
@@ -246,7 +240,7 @@ impl Switch {
     ///
     /// Places are kept for those who come back; whoever opens rooms and vanishes must not keep others out with them.
     pub fn make_way(&mut self) -> bool {
-        let is_abandoned = |place: &Attachment| {
+        let is_abandoned = |place: &Membership| {
             self.member(*place).is_some_and(|_| {
                 let room = self.rooms.get(place.room);
                 room.is_some_and(|room| {
@@ -262,8 +256,8 @@ impl Switch {
             return false;
         };
         let seats = room.roster.iter();
-        let left: Vec<Attachment> = seats
-            .map(|(seat, member)| Attachment {
+        let left: Vec<Membership> = seats
+            .map(|(seat, member)| Membership {
                 seat,
                 serial: member.serial,
                 ..abandoned
@@ -277,20 +271,10 @@ impl Switch {
     }
 
     fn make_room(&mut self, joiner: Joiner, hello: &Hello, now: Instant) -> Result<usize, Reject> {
-        let is_full = self.rooms.len() >= self.limits.rooms || self.check_members(0).is_err();
-        if is_full {
+        if self.check_members(0).is_err() {
             self.make_way();
         }
         self.check_members(0)?;
-        if self.rooms.len() >= self.limits.rooms {
-            return Err(reject(
-                RejectCode::RelayFull,
-                format!(
-                    "the relay has {} rooms, which is all it may have; try again later or use another relay",
-                    self.rooms.len()
-                ),
-            ));
-        }
         let budget = joiner.budget.min(self.agree(hello));
         let (mode, mtu) = admission::choose(&self.limits, hello, budget)?;
         let id = self.next_room_id();
@@ -305,7 +289,7 @@ impl Switch {
             stations: Stations::default(),
             blocks: Blocks::default(),
             foreign_source: None,
-            foreign_rate: Bucket::default(),
+            foreign_rate: TokenBucket::default(),
             created: now,
             is_arriving: false,
             gateway_awaited: None,
@@ -313,13 +297,13 @@ impl Switch {
     }
 
     /// Gives a new member a place and tells everybody.
-    fn seat(&mut self, slot: usize, joiner: Joiner, hello: &Hello, now: Instant) -> Attachment {
+    fn seat(&mut self, slot: usize, joiner: Joiner, hello: &Hello, now: Instant) -> Membership {
         if let Some(abandoned) = self.place_of(slot, hello) {
             self.evict(abandoned);
         }
         let serial = self.next_serial();
         let agreed = self.agree(hello);
-        let mut place = Attachment {
+        let mut place = Membership {
             room: slot,
             seat: 0,
             serial,
@@ -354,7 +338,7 @@ impl Switch {
             stats: None,
             buckets: Buckets::default(),
             strikes: 0,
-            halves: Halves::default(),
+            fragments_held: Reassembler::default(),
             fragments: Fragments::default(),
             split_sequence: 0,
             up: Traffic::default(),
@@ -369,7 +353,7 @@ impl Switch {
     }
 
     /// Removes a detached member whose MAC or gateway place is claimed anew. The room stays: it is about to get a member.
-    fn evict(&mut self, place: Attachment) {
+    fn evict(&mut self, place: Membership) {
         let Some(room) = self.rooms.get_mut(place.room) else {
             return;
         };
@@ -385,7 +369,7 @@ impl Switch {
     }
 
     /// Sends the welcome, and who is there.
-    fn greet(&mut self, place: Attachment) {
+    fn greet(&mut self, place: Membership) {
         let Some(room) = self.rooms.get(place.room) else {
             return;
         };

@@ -3,7 +3,7 @@
 //! A [`Switch`] decides and never acts. It is told about hellos, datagrams, ends of connections and the time; it answers with a
 //! [`Verdict`] or with [`Output`]s, which the caller carries out. Drive it like this:
 //!
-//! 1. [`Switch::handle_hello`] for a connection's first message; on success keep the [`Attachment`] beside the connection, else
+//! 1. [`Switch::handle_hello`] for a connection's first message; on success keep the [`Membership`] beside the connection, else
 //!    send the reject and close.
 //! 2. [`Switch::handle_datagram`] for every datagram, and send what the verdict says.
 //! 3. [`Switch::handle_budget`], [`Switch::handle_stats`], [`Switch::handle_leave`] and [`Switch::handle_lost`] as they happen.
@@ -22,10 +22,8 @@
 mod admission;
 mod beside;
 mod blocks;
-mod bucket;
 mod fights;
 mod foreign;
-mod halves;
 mod join;
 mod limits;
 mod member;
@@ -39,12 +37,13 @@ mod succession;
 mod switch;
 mod verdict;
 
-pub use bucket::Rate;
 pub use join::Joiner;
+pub use lanparty_bounds::Rate;
+pub use lanparty_proto::fragment::RELAY_SEQUENCE;
 pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
-pub use member::{Attachment, ConnId, Token};
-pub use narrow::{RELAY_SEQUENCE, split_datagram};
+pub use member::{ConnId, Membership, Token};
+pub use narrow::split_datagram;
 pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
 pub use succession::{MemberRecord, RoomRecord};
 pub use switch::{Left, Output, Switch};
-pub use verdict::{Dropped, Fit, Forward, Target, Verdict};
+pub use verdict::{Dropped, Fit, Forward, Sender, Target, Verdict};

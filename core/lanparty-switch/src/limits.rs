@@ -17,8 +17,6 @@ pub(crate) const ROOM_COUNTER_BITS: u32 = 24;
 /// What a switch allows.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Most rooms at a time.
-    pub rooms: usize,
     /// Most members of all rooms together.
     pub members: usize,
     /// Most clients of one room; the gateway does not count.
@@ -75,7 +73,6 @@ impl Default for Limits {
     /// The numbers of `docs/defaults.md`, where each has its reason.
     fn default() -> Self {
         Self {
-            rooms: 1024,
             members: 10_000,
             clients_per_room: 64,
             mode: RoomMode::Auto,

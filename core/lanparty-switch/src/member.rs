@@ -3,16 +3,17 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use bytes::Bytes;
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Hello, PeerInfo, Role, Stats};
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::fragment::Reassembler;
 use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId};
 
 use crate::admission;
 use crate::beside::Former;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
-use crate::halves::Halves;
 
 /// A connection, as whoever drives the switch names it. Never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,18 +27,25 @@ pub type Token = [u8; 16];
 /// Every admission makes a new one, and only the newest of a place is good for anything: what an old connection still does or
 /// has done to it cannot touch the place that a newer connection has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attachment {
+pub struct Membership {
     pub(crate) room: usize,
     pub(crate) seat: usize,
     pub(crate) serial: u64,
 }
 
-impl Attachment {
+impl Membership {
     /// Returns the room's number on this switch, which another room may have once it is gone.
     pub const fn room(self) -> usize {
         self.room
     }
 }
+
+/// How many fragments of one sender wait at a time. A power of two, so that sequence numbers map to
+/// slots.
+///
+/// Fragments leave their sender back to back; what waits is what the network lost or reordered. 32
+/// datagrams of 780 bytes are 25 KiB for one sender, and only for one that loses packets.
+const FRAGMENT_SLOTS: usize = 32;
 
 /// A member's place in a room.
 #[derive(Debug)]
@@ -47,7 +55,7 @@ pub(crate) struct Member {
     /// What its hello said to tell one start of the program from another.
     pub(crate) instance: Option<Token>,
     pub(crate) generation: u64,
-    /// The [`Attachment`] that is good.
+    /// The [`Membership`] that is good.
     pub(crate) serial: u64,
     /// The connection, unless it broke.
     pub(crate) conn: Option<ConnId>,
@@ -69,7 +77,13 @@ pub(crate) struct Member {
     pub(crate) stats: Option<Stats>,
     pub(crate) buckets: Buckets,
     pub(crate) strikes: u32,
-    pub(crate) halves: Halves,
+    /// Fragments that wait for each other, each as the datagram that it came in.
+    ///
+    /// A receiver can use no fragment before it has both, so the relay loses no time by waiting for
+    /// both as well. It gains the whole frame: safety policy, rate limits and destination are
+    /// decided once, on all of it, and a fragment whose other is lost costs nobody bandwidth. Both
+    /// then leave together, in the order they came.
+    pub(crate) fragments_held: Reassembler<Bytes, FRAGMENT_SLOTS>,
     /// Which of a client's fragmented packets have lost their first fragment to the policy.
     pub(crate) fragments: Fragments,
     pub(crate) split_sequence: u32,
@@ -140,11 +154,11 @@ impl Identity {
 /// A member's token buckets.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Buckets {
-    pub(crate) broadcast: Bucket,
-    pub(crate) unknown: Bucket,
-    pub(crate) arp: Bucket,
-    pub(crate) bytes: Bucket,
-    pub(crate) strikes: Bucket,
+    pub(crate) broadcast: TokenBucket,
+    pub(crate) unknown: TokenBucket,
+    pub(crate) arp: TokenBucket,
+    pub(crate) bytes: TokenBucket,
+    pub(crate) strikes: TokenBucket,
     /// What the gateway is told of its frames with foreign sources.
-    pub(crate) foreign: Bucket,
+    pub(crate) foreign: TokenBucket,
 }

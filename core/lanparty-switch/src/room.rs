@@ -3,22 +3,22 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
 use lanparty_proto::ethernet::HEADER_LEN;
+use lanparty_proto::fragment::{Fragment, Progress};
+use lanparty_proto::ip::{ipv6, protocol};
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::probe::{Probe, ProbeKind};
-use lanparty_proto::split::Part;
 use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy};
 
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
-use crate::halves::Paired;
 use crate::limits::Limits;
 use crate::member::{Identity, Member};
 use crate::roster::Roster;
 use crate::stations::Stations;
-use crate::verdict::{Fit, To, fit};
+use crate::verdict::{Fit, Target, To};
 
 /// One room.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Room {
     /// The source of the frame that was just dropped for it.
     pub(crate) foreign_source: Option<MacAddr>,
     /// What the gateway is told of such frames.
-    pub(crate) foreign_rate: Bucket,
+    pub(crate) foreign_rate: TokenBucket,
     pub(crate) created: Instant,
     /// It came from another relay process, and its members are on their way.
     pub(crate) is_arriving: bool,
@@ -60,7 +60,7 @@ pub(crate) enum Found {
     Nothing,
     /// Behind the datagram's header.
     Payload,
-    /// In the scratch space, where its halves were joined.
+    /// In the scratch space, where its fragments were joined.
     Joined,
 }
 
@@ -119,12 +119,14 @@ impl Room {
         }
 
         let (bytes, held) = if overlay.is_part {
-            let Some(part) = Part::parse(overlay.payload) else {
+            let Some(fragment) = Fragment::parse(overlay.payload) else {
                 return Decision::Drop(DropReason::MalformedPart, Found::Nothing);
             };
-            match member.halves.pair(&part, datagram, frame, now) {
-                Paired::Both(held) => (frame.as_slice(), Some(held)),
-                Paired::Waiting { lost } => return Decision::Hold { lost },
+            let hold = |_| Bytes::copy_from_slice(datagram);
+            let reassembler = &mut member.fragments_held;
+            match reassembler.handle_fragment(&fragment, hold, frame, now) {
+                Progress::Complete(held) => (frame.as_slice(), Some(held)),
+                Progress::Pending { lost } => return Decision::Hold { lost },
             }
         } else {
             (overlay.payload, None)
@@ -233,19 +235,27 @@ impl Room {
         Ok((To::One(target), is_known))
     }
 
-    /// Counts a frame that went to its targets, and returns how many they were.
-    pub(crate) fn count(&mut self, seat: usize, going: &Going, datagram_len: usize) -> Counted {
+    /// Writes the targets of a frame into `targets`, and counts what becomes of it there.
+    pub(crate) fn address(
+        &mut self,
+        seat: usize,
+        going: &Going,
+        datagram_len: usize,
+        targets: &mut Vec<Target>,
+    ) -> Counted {
         let can_split = self.can_split(going);
         let mut counted = Counted::default();
         if let Some(member) = self.roster.get_mut(seat) {
             member.up.add(going.frame_len);
         }
 
-        let mut count = |member: &mut Member| {
-            if member.conn.is_none() {
+        targets.clear();
+        let mut add = |member: &mut Member| {
+            let Some(conn) = member.carrier() else {
                 return;
-            }
-            match fit(member, datagram_len, can_split) {
+            };
+            let fit = Fit::of(datagram_len, member.budget, can_split);
+            match fit {
                 Fit::Whole => counted.sent += 1,
                 Fit::Split => {
                     counted.sent += 1;
@@ -254,29 +264,36 @@ impl Room {
                 Fit::TooLarge => {
                     member.drops.add(DropReason::TargetBudget);
                     counted.skipped += 1;
-                    return;
                 }
             }
-            member.down.add(going.frame_len);
+            if fit != Fit::TooLarge {
+                member.down.add(going.frame_len);
+            }
+            targets.push(Target {
+                conn,
+                peer: member.identity.peer(),
+                budget: member.budget,
+                fit,
+            });
         };
         match going.to {
             To::One(target) => {
                 if let Some(member) = self.roster.get_mut(target) {
-                    count(member);
+                    add(member);
                 }
             }
             To::AllBut(seat) => self
                 .roster
                 .iter_mut()
                 .filter(|(other, _)| *other != seat)
-                .for_each(|(_, member)| count(member)),
+                .for_each(|(_, member)| add(member)),
         }
 
         counted
     }
 
     /// Returns whether the relay may split the datagram for a target that cannot take it whole.
-    pub(crate) const fn can_split(&self, going: &Going) -> bool {
+    const fn can_split(&self, going: &Going) -> bool {
         matches!(self.mode, Mode::Full) && going.held.is_none()
     }
 }
@@ -288,7 +305,7 @@ pub(crate) struct Counted {
     pub(crate) sent: u64,
     /// Targets that it is too large for.
     pub(crate) skipped: u64,
-    /// Whether a target gets it in halves that the relay makes.
+    /// Whether a target gets it in fragments that the relay makes.
     pub(crate) split: bool,
 }
 
@@ -332,14 +349,14 @@ fn check_rates(
         return Err(reason);
     }
     let amount = u64::try_from(len).unwrap_or(u64::MAX);
-    let spared = if len > SMALL {
-        limits.bytes.spare(amount)
+    let reserve = if len > SMALL {
+        limits.bytes.reserve(amount)
     } else {
         0
     };
     if !buckets
         .bytes
-        .take_sparing(limits.bytes, amount, spared, now)
+        .take_leaving(limits.bytes, amount, reserve, now)
     {
         return Err(DropReason::RateBytes);
     }
@@ -358,18 +375,17 @@ fn class(frame: &Frame<'_>) -> Class {
     }
 }
 
-/// Returns whether this is a neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4) without extension headers.
+/// Returns whether this is a neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4) without
+/// extension headers.
 fn is_neighbour_discovery(frame: &Frame<'_>) -> bool {
-    const NEXT_HEADER_AT: usize = 6;
-    const ICMPV6: u8 = 58;
-    const ICMPV6_AT: usize = 40;
     const SOLICITATION: u8 = 135;
     const ADVERTISEMENT: u8 = 136;
 
     frame.kind() == Kind::Type(EtherType::IPV6)
-        && frame.payload().get(NEXT_HEADER_AT) == Some(&ICMPV6)
-        && matches!(
-            frame.payload().get(ICMPV6_AT),
-            Some(&(SOLICITATION | ADVERTISEMENT))
-        )
+        && ipv6::Packet::parse(frame.payload()).is_some_and(|packet| {
+            let first = packet.payload().first();
+
+            packet.next_header() == protocol::ICMPV6
+                && matches!(first, Some(&(SOLICITATION | ADVERTISEMENT)))
+        })
 }

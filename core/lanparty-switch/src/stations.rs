@@ -1,8 +1,8 @@
 //! Which stations were seen on a room's LAN.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::AgeingMap;
 use lanparty_proto::MacAddr;
 
 /// How long a silent LAN station is remembered (IEEE 802.1Q-2018, 8.8.3: the default ageing time).
@@ -11,46 +11,33 @@ const LIFETIME: Duration = Duration::from_mins(5);
 /// How many stations of one LAN are remembered: the largest parties have 3,000 seats. With map overhead about 150 KiB.
 const MAX_STATIONS: usize = 4096;
 
-/// How often a full table is searched for stations that are too old.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
 /// Which stations were seen on a room's LAN.
 ///
-/// A client's frame for one of them is known unicast, which no rate limits; for any other it is unknown. A table full of fresh
-/// stations learns no more: a hostile LAN cannot push out the server that everybody plays on.
+/// A client's frame for one of them is known unicast, which no rate limits; for any other it is
+/// unknown. A table full of fresh stations learns no more: a hostile LAN cannot push out the server
+/// that everybody plays on.
 #[derive(Debug, Default)]
 pub(crate) struct Stations {
-    seen: BTreeMap<MacAddr, Instant>,
-    swept: Option<Instant>,
+    seen: AgeingMap<MacAddr, (), MAX_STATIONS>,
 }
 
 impl Stations {
     /// Remembers that `mac` sent a frame.
     pub(crate) fn learn(&mut self, mac: MacAddr, now: Instant) {
-        if let Some(seen) = self.seen.get_mut(&mac) {
-            *seen = now;
-            return;
-        }
-        if self.seen.len() >= MAX_STATIONS {
-            self.sweep(now);
-        }
-        if self.seen.len() < MAX_STATIONS {
-            self.seen.insert(mac, now);
+        let expires = now + LIFETIME;
+        if !self.seen.refresh(&mac, expires) {
+            self.seen.insert(mac, (), expires, now);
         }
     }
 
     /// Returns whether `mac` was seen on the LAN lately.
     pub(crate) fn knows(&self, mac: MacAddr, now: Instant) -> bool {
-        self.seen
-            .get(&mac)
-            .is_some_and(|seen| now.saturating_duration_since(*seen) < LIFETIME)
+        self.seen.contains(&mac, now)
     }
 
     /// Gives every station that was seen lately.
     pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = MacAddr> + '_ {
-        let is_fresh = move |seen: Instant| now.saturating_duration_since(seen) < LIFETIME;
-
-        (self.seen.iter()).filter_map(move |(mac, seen)| is_fresh(*seen).then_some(*mac))
+        self.seen.iter(now).map(|(mac, ())| *mac)
     }
 
     /// Forgets every station, when the LAN's gateway has left.
@@ -61,17 +48,6 @@ impl Stations {
     /// Returns how many stations are remembered.
     pub(crate) fn len(&self) -> usize {
         self.seen.len()
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        let due = self
-            .swept
-            .is_none_or(|last| now.saturating_duration_since(last) >= SWEEP_INTERVAL);
-        if due {
-            self.swept = Some(now);
-            self.seen
-                .retain(|_, seen| now.saturating_duration_since(*seen) < LIFETIME);
-        }
     }
 }
 

@@ -7,19 +7,19 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use lanparty_bounds::TokenBucket;
+use lanparty_ctrl::handover::DRAIN_LIMIT;
 use lanparty_ctrl::{LeaveReason, Mode, Reject, RejectCode, RoomCode};
 use lanparty_obs::{Drops, Traffic};
+use lanparty_proto::fragment::{RELAY_SEQUENCE, Reassembler};
 use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::reject;
 use crate::blocks::Blocks;
-use crate::bucket::Bucket;
 use crate::fights::Fights;
-use crate::halves::Halves;
-use crate::member::{Attachment, Buckets, Identity, Member, Token};
-use crate::narrow::RELAY_SEQUENCE;
+use crate::member::{Buckets, Identity, Member, Membership, Token};
 use crate::room::Room;
 use crate::roster::Roster;
 use crate::stations::Stations;
@@ -75,15 +75,9 @@ pub struct MemberRecord {
     pub split_sequence: u32,
 }
 
-/// How much longer than after a broken connection a place is kept for a member of another process: that one tells members when to come,
-/// and goes on serving them until they do, for 80 s at most.
-const ARRIVAL: Duration = Duration::from_secs(90);
-
 impl Switch {
-    /// Gives every room for the next process. Nobody is admitted here from now on.
-    pub fn hand_over(&mut self, now: Instant) -> Vec<RoomRecord> {
-        self.is_closing = true;
-
+    /// Gives every room for the next process. Admit nobody from then on: the next process does.
+    pub fn hand_over(&self, now: Instant) -> Vec<RoomRecord> {
         (self.rooms.iter())
             .map(|(_, room)| RoomRecord {
                 id: room.id.0,
@@ -101,11 +95,6 @@ impl Switch {
             .collect()
     }
 
-    /// Goes on as if nothing had been handed over: the next process did not come about.
-    pub const fn keep(&mut self) {
-        self.is_closing = false;
-    }
-
     /// Takes the rooms of another process. Every member counts as one whose connection broke just now.
     pub fn take_over(&mut self, rooms: Vec<RoomRecord>, now: Instant) {
         for room in rooms {
@@ -116,7 +105,7 @@ impl Switch {
     fn take_room(&mut self, record: RoomRecord, now: Instant) {
         let mut roster = Roster::default();
         let expiry = now
-            .checked_add(self.limits.detached_lifetime + ARRIVAL)
+            .checked_add(self.limits.detached_lifetime + DRAIN_LIMIT)
             .unwrap_or(now);
         let mut places = Vec::new();
         for member in record.members {
@@ -140,13 +129,13 @@ impl Switch {
             // Who is blocked is said every second.
             blocks: Blocks::default(),
             foreign_source: None,
-            foreign_rate: Bucket::default(),
+            foreign_rate: TokenBucket::default(),
             created: now,
             is_arriving: true,
             gateway_awaited: None,
         });
         self.members += places.len();
-        let places = places.into_iter().map(|(seat, serial)| Attachment {
+        let places = places.into_iter().map(|(seat, serial)| Membership {
             room: slot,
             seat,
             serial,
@@ -154,9 +143,8 @@ impl Switch {
         self.expiries.extend(places.map(|place| (expiry, place)));
     }
 
-    /// Tells every member to go, and admits nobody from now on.
+    /// Tells every member to go.
     pub fn close(&mut self) {
-        self.is_closing = true;
         let rooms = std::mem::take(&mut self.rooms);
         self.members = 0;
         self.expiries.clear();
@@ -236,7 +224,7 @@ fn restore(record: MemberRecord, serial: u64, now: Instant) -> Member {
         stats: None,
         buckets: Buckets::default(),
         strikes: 0,
-        halves: Halves::default(),
+        fragments_held: Reassembler::default(),
         fragments: Fragments::default(),
         split_sequence: record.split_sequence.wrapping_add(SEQUENCE_STRIDE) & !RELAY_SEQUENCE,
         up: Traffic::default(),

@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
+use lanparty_proto::fragment::RELAY_SEQUENCE;
 use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
 
 use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
-use crate::member::{Attachment, ConnId, Member};
-use crate::narrow::RELAY_SEQUENCE;
-use crate::room::{Decision, Found, Going};
+use crate::member::{ConnId, Member, Membership};
+use crate::room::{Counted, Decision, Found, Going};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
-use crate::verdict::{Dropped, Forward, Verdict};
+use crate::verdict::{Dropped, Forward, Sender, Target, Verdict};
 
 /// Something that has to be sent or done.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,14 +79,15 @@ pub struct Switch {
     /// Members of the relay's other workers.
     pub(crate) members_elsewhere: usize,
     serial: u64,
-    pub(crate) is_closing: bool,
     pub(crate) outputs: VecDeque<Output>,
     /// Detached places in the order in which they go; one that was taken up again has another serial by then.
-    pub(crate) expiries: VecDeque<(Instant, Attachment)>,
+    pub(crate) expiries: VecDeque<(Instant, Membership)>,
     /// Connections that newer ones joined beside, and until when they may stay.
-    pub(crate) formers: VecDeque<(Instant, Attachment)>,
-    /// Where halves become a frame.
+    pub(crate) formers: VecDeque<(Instant, Membership)>,
+    /// Where fragments become a frame.
     frame: Vec<u8>,
+    /// Where the targets of a frame are named.
+    targets: Vec<Target>,
     pub(crate) totals: Totals,
 }
 
@@ -101,11 +102,11 @@ impl Switch {
             members: 0,
             members_elsewhere: 0,
             serial: 0,
-            is_closing: false,
             outputs: VecDeque::new(),
             expiries: VecDeque::new(),
             formers: VecDeque::new(),
             frame: Vec::new(),
+            targets: Vec::new(),
             totals: Totals::default(),
         }
     }
@@ -120,19 +121,29 @@ impl Switch {
     /// A member that sent too many malformed ones is gone afterwards; its [`Output::Close`] says so.
     pub fn handle_datagram<'a>(
         &'a mut self,
-        from: Attachment,
+        from: Membership,
         datagram: &'a [u8],
         now: Instant,
     ) -> Verdict<'a> {
         let speaking = self.rooms.get_mut(from.room).and_then(|room| {
-            let from = room.roster.get(from.seat)?.speaker(from)?;
-            Some((room, from))
+            let member = room.roster.get(from.seat)?;
+            let (from, peer) = (member.speaker(from)?, member.identity.peer());
+            Some((room, from, peer))
         });
-        let Some((room, from)) = speaking else {
+        let Some((room, from, peer)) = speaking else {
             self.totals.drops.add(DropReason::UnknownPeer);
-            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
+            return Verdict::Drop(Dropped {
+                reason: DropReason::UnknownPeer,
+                sender: None,
+                frame: None,
+                violations: 0,
+            });
         };
 
+        let sender = Sender {
+            room: room.id,
+            peer,
+        };
         let decision =
             room.handle_datagram(from.seat, datagram, &self.limits, &mut self.frame, now);
         if let Some((mac, lasting)) = room.blocks.take_news() {
@@ -141,7 +152,7 @@ impl Switch {
                 .push_back(Output::Blocked { room, mac, lasting });
         }
         match decision {
-            Decision::Go(going) => self.forward(from, going, datagram),
+            Decision::Go(going) => self.forward(from, sender, going, datagram),
             Decision::Hold { lost } => {
                 if lost {
                     self.count_drop(from, DropReason::PartLost);
@@ -149,24 +160,43 @@ impl Switch {
                 Verdict::Hold
             }
             Decision::Drop(reason, found) => {
-                self.count_drop(from, reason);
-                if reason.is_malformed() {
-                    self.strike(from, now);
-                } else if reason == DropReason::SpoofedSource {
-                    self.tell_foreign_source(from, now);
-                }
-                let frame = match found {
-                    Found::Nothing => None,
-                    Found::Payload => datagram.get(overlay::HEADER_LEN..),
-                    Found::Joined => Some(self.frame.as_slice()),
-                };
-                Verdict::Drop(Dropped { reason, frame })
+                self.refuse(from, sender, (reason, found), datagram, now)
             }
         }
     }
 
+    /// Counts a datagram that goes nowhere, and what follows from it.
+    fn refuse<'a>(
+        &'a mut self,
+        from: Membership,
+        sender: Sender,
+        (reason, found): (DropReason, Found),
+        datagram: &'a [u8],
+        now: Instant,
+    ) -> Verdict<'a> {
+        self.count_drop(from, reason);
+        let mut violations = 0;
+        if reason.is_malformed() {
+            violations = self.strike(from, now);
+        } else if reason == DropReason::SpoofedSource {
+            self.tell_foreign_source(from, now);
+        }
+        let frame = match found {
+            Found::Nothing => None,
+            Found::Payload => datagram.get(overlay::HEADER_LEN..),
+            Found::Joined => Some(self.frame.as_slice()),
+        };
+
+        Verdict::Drop(Dropped {
+            reason,
+            sender: Some(sender),
+            frame,
+            violations,
+        })
+    }
+
     /// Takes note that the largest overlay datagram which the connection carries is `budget` bytes now.
-    pub fn handle_budget(&mut self, from: Attachment, budget: usize) {
+    pub fn handle_budget(&mut self, from: Membership, budget: usize) {
         if let Some(member) = self.member_mut(from) {
             member.budget = budget.min(member.agreed);
             self.tell_budget(from.room);
@@ -174,7 +204,7 @@ impl Switch {
     }
 
     /// Takes note of a member's own counters.
-    pub fn handle_stats(&mut self, from: Attachment, stats: Stats, now: Instant) {
+    pub fn handle_stats(&mut self, from: Membership, stats: Stats, now: Instant) {
         if let Some(member) = self.member_mut(from) {
             member.last_seen = now;
             member.stats = Some(stats);
@@ -184,7 +214,7 @@ impl Switch {
     /// Removes a member at once: it said so, or was thrown out.
     ///
     /// Returns `None` if the place is somebody else's by now, or nobody's: then nothing happens.
-    pub fn handle_leave(&mut self, from: Attachment, reason: LeaveReason) -> Option<Left> {
+    pub fn handle_leave(&mut self, from: Membership, reason: LeaveReason) -> Option<Left> {
         self.hold_or_forget(from)?;
         let room = self.rooms.get_mut(from.room)?;
         let member = room.roster.remove(from.seat)?;
@@ -220,7 +250,7 @@ impl Switch {
     /// Keeps the place of a member whose connection broke, for a while.
     ///
     /// Does nothing if a newer connection has the place: the end of an old connection cannot evict the new one.
-    pub fn handle_lost(&mut self, from: Attachment, now: Instant) {
+    pub fn handle_lost(&mut self, from: Membership, now: Instant) {
         if self.give_back(from) {
             return;
         }
@@ -230,10 +260,10 @@ impl Switch {
         };
         let former = member.former.take();
         member.conn = None;
-        member.halves.clear();
+        member.fragments_held.clear();
         member.serial = serial;
         let peer = member.identity.peer();
-        let kept = Attachment { serial, ..from };
+        let kept = Membership { serial, ..from };
         self.outputs.extend(former.map(Former::closed));
         self.tell_others(kept, &Message::PeerDetached(PeerRef { peer }));
         self.tell_budget(from.room);
@@ -270,18 +300,6 @@ impl Switch {
         }
     }
 
-    /// Returns the room and the peer id of whoever holds `place`.
-    pub fn whereabouts(&self, place: Attachment) -> Option<(RoomId, PeerId)> {
-        let peer = self.member(place)?.identity.peer();
-
-        Some((self.rooms.get(place.room)?.id, peer))
-    }
-
-    /// Returns how many malformed datagrams the connection that holds `place` has sent.
-    pub fn strikes(&self, place: Attachment) -> u32 {
-        self.member(place).map_or(0, |member| member.strikes)
-    }
-
     /// Returns whether a member that can split frames would do so in the room with `code`, be it there or yet to be made.
     pub fn may_split(&self, code: &RoomCode) -> bool {
         let room = self.rooms.find(code).and_then(|slot| self.rooms.get(slot));
@@ -315,21 +333,23 @@ impl Switch {
         &self.totals
     }
 
-    /// Returns how many bytes of halves wait for each other.
+    /// Returns how many bytes of fragments wait for each other.
     pub fn waiting_bytes(&self) -> usize {
         let members = self.rooms.iter().flat_map(|(_, room)| room.roster.iter());
 
-        members.map(|(_, member)| member.halves.bytes()).sum()
+        members
+            .map(|(_, member)| member.fragments_held.bytes())
+            .sum()
     }
 
     /// Returns the member that `from` holds the place of, if it still does.
-    pub(crate) fn member(&self, from: Attachment) -> Option<&Member> {
+    pub(crate) fn member(&self, from: Membership) -> Option<&Member> {
         let member = self.rooms.get(from.room)?.roster.get(from.seat)?;
 
         (member.serial == from.serial).then_some(member)
     }
 
-    pub(crate) fn member_mut(&mut self, from: Attachment) -> Option<&mut Member> {
+    pub(crate) fn member_mut(&mut self, from: Membership) -> Option<&mut Member> {
         let member = self.rooms.get_mut(from.room)?.roster.get_mut(from.seat)?;
 
         (member.serial == from.serial).then_some(member)
@@ -354,7 +374,7 @@ impl Switch {
     }
 
     /// Sends `message` to every connected member of the room of `place` but the one that holds it.
-    pub(crate) fn tell_others(&mut self, place: Attachment, message: &Message) {
+    pub(crate) fn tell_others(&mut self, place: Membership, message: &Message) {
         let Some(room) = self.rooms.get(place.room) else {
             return;
         };
@@ -370,32 +390,28 @@ impl Switch {
 
     fn forward<'a>(
         &'a mut self,
-        from: Attachment,
+        from: Membership,
+        sender: Sender,
         going: Going,
         datagram: &'a [u8],
     ) -> Verdict<'a> {
-        let len = datagram.len();
-        let Some(room) = self.rooms.get_mut(from.room) else {
-            return Verdict::Drop(Dropped::unread(DropReason::UnknownPeer));
-        };
-        let can_split = room.can_split(&going);
-        let counted = room.count(from.seat, &going, len);
-        let copies = usize::try_from(counted.sent).unwrap_or(usize::MAX);
-        self.totals.ingress.add(going.frame_len);
-        self.totals
-            .egress
-            .add_many(copies, copies.saturating_mul(going.frame_len));
-        if counted.skipped > 0 {
-            let drops = &mut self.totals.drops;
-            drops.add_many(DropReason::TargetBudget, counted.skipped);
-        }
+        let frame_len = going.frame_len;
+        let mut counted = Counted::default();
         // Most frames go whole, and need none.
-        let split_sequence = if counted.split {
-            room.next_split_sequence(from.seat)
-        } else {
-            RELAY_SEQUENCE
-        };
-
+        let mut split_sequence = RELAY_SEQUENCE;
+        if let Some(room) = self.rooms.get_mut(from.room) {
+            counted = room.address(from.seat, &going, datagram.len(), &mut self.targets);
+            if counted.split {
+                split_sequence = room.next_split_sequence(from.seat);
+            }
+        }
+        let copies = usize::try_from(counted.sent).unwrap_or(usize::MAX);
+        let totals = &mut self.totals;
+        totals.ingress.add(frame_len);
+        (totals.egress).add_many(copies, copies.saturating_mul(frame_len));
+        if counted.skipped > 0 {
+            (totals.drops).add_many(DropReason::TargetBudget, counted.skipped);
+        }
         let frame = if going.held.is_some() {
             self.frame.as_slice()
         } else {
@@ -403,33 +419,32 @@ impl Switch {
         };
 
         Verdict::Forward(Forward {
+            sender,
             frame,
             held: going.held,
             split_sequence,
-            roster: &room.roster,
-            to: going.to,
-            len,
-            can_split,
+            targets: &self.targets,
         })
     }
 
-    fn count_drop(&mut self, from: Attachment, reason: DropReason) {
+    fn count_drop(&mut self, from: Membership, reason: DropReason) {
         self.totals.drops.add(reason);
         if let Some(member) = self.member_mut(from) {
             member.drops.add(reason);
         }
     }
 
-    /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12).
-    fn strike(&mut self, from: Attachment, now: Instant) {
+    /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12). Returns how many there were.
+    fn strike(&mut self, from: Membership, now: Instant) -> u32 {
         let (rate, most) = (self.limits.strikes, self.limits.strikes_in_total);
         let Some(member) = self.member_mut(from) else {
-            return;
+            return 0;
         };
         member.strikes = member.strikes.saturating_add(1);
+        let count = member.strikes;
         let is_in_rate = member.buckets.strikes.take(rate, 1, now);
-        if is_in_rate && member.strikes <= most {
-            return;
+        if is_in_rate && count <= most {
+            return count;
         }
 
         let conn = member.conn;
@@ -440,5 +455,7 @@ impl Switch {
             reason: LeaveReason::Malformed,
             message: "too many datagrams that are not of this protocol",
         }));
+
+        count
     }
 }

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use lanparty_obs::DropReason;
-use lanparty_proto::PeerId;
+use lanparty_proto::{PeerId, RoomId};
 
-use crate::member::{ConnId, Member};
+use crate::member::ConnId;
 use crate::narrow;
-use crate::roster::Roster;
 
 /// Where a datagram goes. Carry it out before the next call.
 #[derive(Debug)]
@@ -19,38 +18,40 @@ pub enum Verdict<'a> {
     Forward(Forward<'a>),
 }
 
+/// The member that a datagram came from, as its connection proves it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// Its room.
+    pub room: RoomId,
+    /// The member.
+    pub peer: PeerId,
+}
+
 /// What goes nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped<'a> {
     /// Why.
     pub reason: DropReason,
+    /// The member that sent it; `None` if the connection is no member's any more.
+    pub sender: Option<Sender>,
     /// The whole frame, joined if it came in halves; `None` if there was none to be read.
     pub frame: Option<&'a [u8]>,
-}
-
-impl Dropped<'_> {
-    /// Something without a frame.
-    pub(crate) const fn unread(reason: DropReason) -> Self {
-        Self {
-            reason,
-            frame: None,
-        }
-    }
+    /// How many malformed datagrams its connection has sent, if it was malformed.
+    pub violations: u32,
 }
 
 /// A datagram, or two halves, and who gets them.
 #[derive(Debug)]
 pub struct Forward<'a> {
+    /// The member that sent it.
+    pub sender: Sender,
     /// The whole frame.
     pub frame: &'a [u8],
     /// The half that waited for this one; send it first.
     pub held: Option<Bytes>,
     /// The sequence number for halves that the relay makes, if a target needs them.
     pub split_sequence: u32,
-    pub(crate) roster: &'a Roster,
-    pub(crate) to: To,
-    pub(crate) len: usize,
-    pub(crate) can_split: bool,
+    pub(crate) targets: &'a [Target],
 }
 
 /// Who gets a frame.
@@ -89,35 +90,20 @@ pub enum Fit {
 impl Forward<'_> {
     /// Gives every connected target, also those that the datagram is too large for.
     pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
-        let one = match self.to {
-            To::One(seat) => Some(seat),
-            To::AllBut(_) => None,
-        };
-        let one = one.and_then(|seat| self.roster.get(seat));
-        let all = match self.to {
-            To::One(_) => None,
-            To::AllBut(seat) => Some(self.roster.iter().filter(move |(other, _)| *other != seat)),
-        };
-        let all = all.into_iter().flatten().map(|(_, member)| member);
-
-        one.into_iter().chain(all).filter_map(|member| {
-            Some(Target {
-                conn: member.carrier()?,
-                peer: member.identity.peer(),
-                budget: member.budget,
-                fit: fit(member, self.len, self.can_split),
-            })
-        })
+        self.targets.iter().copied()
     }
 }
 
-/// Decides what to do with a datagram of `len` bytes for `member`; `can_split` tells whether it is a whole frame in a full-frame room.
-pub(crate) const fn fit(member: &Member, len: usize, can_split: bool) -> Fit {
-    if len <= member.budget {
-        Fit::Whole
-    } else if can_split && narrow::half_len(len) <= member.budget {
-        Fit::Split
-    } else {
-        Fit::TooLarge
+impl Fit {
+    /// Decides about a datagram of `len` bytes for a connection that carries `budget`; `can_split`
+    /// tells whether it is a whole frame in a full-frame room.
+    pub(crate) const fn of(len: usize, budget: usize, can_split: bool) -> Self {
+        if len <= budget {
+            Self::Whole
+        } else if can_split && narrow::half_len(len) <= budget {
+            Self::Split
+        } else {
+            Self::TooLarge
+        }
     }
 }

@@ -8,7 +8,7 @@ use lanparty_ctrl::{Hello, LeaveReason, Message, RejectCode, RoomCode, Welcome};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_samples::hello;
 use lanparty_sim::{Model, Refused};
-use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Output, Rate, Switch, Verdict};
+use lanparty_switch::{ConnId, Joiner, Limits, Membership, Output, Rate, Switch, Verdict};
 use proptest::prelude::*;
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -48,7 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// One connection that was admitted once.
 struct Conn {
     number: u64,
-    at: Attachment,
+    at: Membership,
     welcome: Welcome,
     /// The first connection of its place.
     first: u64,

@@ -6,23 +6,23 @@ use std::time::Instant;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lanparty_net::{
-    Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings, RelayKeys,
-    RelaySettings, Trust, member_socket, relay_socket,
+    AcceptPolicy, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
+    PendingConnection, RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 const NAME: &str = "lanparty-relay.local";
 
 struct Open;
 
-impl Gatekeeper for Open {
+impl AcceptPolicy for Open {
     fn decide(&mut self, _: SocketAddr, _: bool, _: bool, _: Instant) -> Decision {
         Decision::Accept { pace: Pace::Off }
     }
 
-    fn handle_connected(&mut self, _: Guest, _: Instant) {}
+    fn handle_connected(&mut self, _: PendingConnection, _: Instant) {}
 
-    fn handle_gone(&mut self, _: Guest, _: Instant) {}
+    fn handle_gone(&mut self, _: PendingConnection, _: Instant) {}
 }
 
 fn turn(endpoint: &mut Endpoint, link: &mut Option<LinkId>, budget: &mut usize) -> usize {
@@ -83,7 +83,8 @@ fn datagrams(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let now = Instant::now();
                 for _ in 0..32 {
-                    let queued = member.queue(link, datagram.clone(), 1, Class::Normal, 0, now);
+                    let queued =
+                        member.queue(link, datagram.clone(), 1, TrafficClass::Normal, 0, now);
                     assert_eq!(queued.overflow, 0, "the link does not keep up");
                 }
                 let mut arrived = 0;

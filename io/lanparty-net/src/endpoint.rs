@@ -18,10 +18,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_queue::{Class, Enqueued, Outlet, OutletConfig, Pace, QueueCounts, shaper};
+use lanparty_queue::{
+    EgressConfig, EgressQueue, Enqueued, Pace, QueueCounts, TrafficClass, shaper,
+};
 use quinn_proto::ConnectionHandle;
 
-use crate::gate::Gatekeeper;
+use crate::accept::AcceptPolicy;
 use crate::handshakes::Handshakes;
 use crate::link::{Link, LinkEvent, LinkFacts, LinkId};
 use crate::outgoing::Outgoing;
@@ -43,7 +45,7 @@ enum Side {
     Member(MemberSettings),
     Relay {
         server: quinn_proto::ServerConfig,
-        gatekeeper: Box<dyn Gatekeeper>,
+        gatekeeper: Box<dyn AcceptPolicy>,
         handshakes: Handshakes,
     },
 }
@@ -105,7 +107,7 @@ impl Endpoint {
     pub fn relay(
         socket: UdpSocket,
         settings: &RelaySettings,
-        gatekeeper: Box<dyn Gatekeeper>,
+        gatekeeper: Box<dyn AcceptPolicy>,
     ) -> Result<Self, SettingsError> {
         let io = TrainSocket::new(socket, settings.udp).map_err(SettingsError::Socket)?;
         let server = settings.server_config();
@@ -164,11 +166,6 @@ impl Endpoint {
         self.io.is_full()
     }
 
-    /// Takes why the last packet could not be sent, for the sentence that a person reads.
-    pub const fn take_send_error(&mut self) -> Option<std::io::ErrorKind> {
-        self.io.take_error()
-    }
-
     /// Starts a link to a relay; `worker` asks for one of its workers.
     ///
     /// # Errors
@@ -184,16 +181,21 @@ impl Endpoint {
             return Err(ConnectError::NotAMember);
         };
         let reports = Reports::default();
-        let transport = transport::config(End::Member, remote.is_ipv6(), reports.clone());
+        let transport = transport::config(
+            End::Member,
+            remote.is_ipv6(),
+            settings.idle,
+            reports.clone(),
+        );
         let config = settings.client_config(transport, worker);
-        let outlet = outlet(settings.pace, remote);
+        let egress = egress(settings.pace, remote);
         let name = settings.server_name.clone();
         let (handle, conn) = self
             .proto
             .connect(now, config, remote, &name)
             .map_err(ConnectError::Connect)?;
 
-        Ok(self.insert(handle, conn, false, outlet, reports, now))
+        Ok(self.insert(handle, conn, false, egress, reports, now))
     }
 
     fn insert(
@@ -201,7 +203,7 @@ impl Endpoint {
         handle: ConnectionHandle,
         conn: quinn_proto::Connection,
         was_validated: bool,
-        outlet: Outlet<Outgoing>,
+        egress: EgressQueue<Outgoing>,
         reports: Reports,
         now: Instant,
     ) -> LinkId {
@@ -211,7 +213,7 @@ impl Endpoint {
             self.links.resize_with(handle.0 + 1, || None);
         }
         if let Some(slot) = self.links.get_mut(handle.0) {
-            let made = Link::new(conn, generation, was_validated, outlet, reports, now);
+            let made = Link::new(conn, generation, was_validated, egress, reports, now);
             *slot = Some(Box::new(made));
         }
         self.mark_dirty(handle.0);
@@ -230,7 +232,7 @@ impl Endpoint {
         link: LinkId,
         datagram: Bytes,
         flow: u32,
-        class: Class,
+        class: TrafficClass,
         lane: u16,
         now: Instant,
     ) -> Enqueued {
@@ -238,11 +240,11 @@ impl Endpoint {
         let Some(found) = self.live(link) else {
             return Enqueued::default();
         };
-        if is_scarce && found.outlet.queue().bytes() >= SCARCE_QUEUE {
+        if is_scarce && found.egress.queue().bytes() >= SCARCE_QUEUE {
             return Enqueued { overflow: 1 };
         }
         let outgoing = Outgoing::new(found.alone_if_it_waits(datagram));
-        let drops = found.outlet.enqueue(outgoing, flow, lane, class, now);
+        let drops = found.egress.enqueue(outgoing, flow, lane, class, now);
         // Before the links that only heard something: their acknowledgements can wait, a frame should not.
         if !std::mem::replace(&mut found.is_dirty, true) {
             self.dirty.push_front(link.slot);
@@ -274,7 +276,7 @@ impl Endpoint {
     /// Sets how sending on a link is limited.
     pub fn set_pace(&mut self, link: LinkId, pace: Pace) {
         if let Some(found) = self.live(link) {
-            found.outlet.set_pace(pace);
+            found.egress.set_pace(pace);
         }
     }
 
@@ -282,7 +284,7 @@ impl Endpoint {
     pub fn take_losses(&mut self, link: LinkId) -> Losses {
         self.live(link)
             .map_or_else(Losses::default, |found| Losses {
-                queue: found.outlet.take_counts(),
+                queue: found.egress.take_counts(),
                 oversize: found.take_oversize(),
             })
     }
@@ -377,13 +379,13 @@ fn mark(link: &mut Link, slot: usize, dirty: &mut VecDeque<usize>) {
 }
 
 /// Returns an empty queue towards `remote`.
-fn outlet(pace: Pace, remote: SocketAddr) -> Outlet<Outgoing> {
-    let mut config = OutletConfig::new(pace);
+fn egress(pace: Pace, remote: SocketAddr) -> EgressQueue<Outgoing> {
+    let mut config = EgressConfig::new(pace);
     if !is_v4(remote) {
         config.overhead = shaper::OVERHEAD_IPV6;
     }
 
-    Outlet::new(config)
+    EgressQueue::new(config)
 }
 
 const fn is_v4(address: SocketAddr) -> bool {

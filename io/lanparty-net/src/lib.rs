@@ -3,14 +3,15 @@
 //! The QUIC library is used here and nowhere else. What the programs see is narrow: an [`Endpoint`] with links, of each of which
 //! datagrams, a control byte stream and path facts come, and into which datagrams and control bytes go.
 
+mod accept;
 mod address;
 mod black_hole;
 mod cid;
 mod endpoint;
-mod gate;
 mod handshakes;
 mod link;
 mod outgoing;
+mod pem_text;
 mod pool;
 mod question;
 mod sensor;
@@ -22,10 +23,11 @@ mod tokens;
 mod trains;
 mod transport;
 
+pub use accept::{AcceptPolicy, Decision, PendingConnection};
 pub use address::{DEFAULT_PORT, ParseAddressError, RelayAddress, ResolveError};
 pub use endpoint::{Endpoint, Losses};
-pub use gate::{Decision, Gatekeeper, Guest};
 pub use link::{CloseCause, LinkEvent, LinkFacts, LinkId};
+pub use pem_text::{read_certificate, write_certificate};
 pub use settings::{
     ConnectError, HANDSHAKE_PATIENCE, MemberSettings, RelayKeys, RelaySettings, SettingsError,
     UPLINK_DEFICIT,

@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_queue::Outlet;
+use lanparty_queue::EgressQueue;
 use quinn_proto::{
     Connection, Dir, Event, ReadError, StreamEvent, StreamId, Transmit, VarInt, WriteError,
 };
 
+use crate::accept::PendingConnection;
 use crate::black_hole::{BASE, BlackHole, Finding};
-use crate::gate::Guest;
 use crate::outgoing::Outgoing;
 use crate::question;
 use crate::sensor::{Report, Reports, tell_delays};
@@ -37,8 +37,8 @@ pub(crate) struct Link {
     pub(crate) conn: Connection,
     pub(crate) generation: u32,
     /// As whom the relay's gatekeeper knows it.
-    pub(crate) guest: Guest,
-    pub(crate) outlet: Outlet<Outgoing>,
+    pub(crate) guest: PendingConnection,
+    pub(crate) egress: EgressQueue<Outgoing>,
     pub(crate) budget: usize,
     pub(crate) alarm: Alarm,
     pub(crate) is_dirty: bool,
@@ -48,6 +48,7 @@ pub(crate) struct Link {
     /// The owner ended it: what comes now is nobody's. What came before the peer ended it is still the owner's.
     pub(crate) is_abandoned: bool,
     pub(crate) last_heard: Instant,
+    pub(crate) last_answered: Instant,
     black_hole: BlackHole,
     black_holes: u64,
     /// Datagrams given up because the path shrank while they waited.
@@ -70,11 +71,11 @@ impl Link {
         mut conn: Connection,
         generation: u32,
         was_validated: bool,
-        outlet: Outlet<Outgoing>,
+        egress: EgressQueue<Outgoing>,
         reports: Reports,
         now: Instant,
     ) -> Self {
-        let guest = Guest {
+        let guest = PendingConnection {
             remote: conn.remote_address(),
             was_validated,
             is_connected: false,
@@ -85,7 +86,7 @@ impl Link {
             conn,
             generation,
             guest,
-            outlet,
+            egress,
             budget: 0,
             alarm: Alarm::default(),
             is_dirty: false,
@@ -93,6 +94,7 @@ impl Link {
             is_over: false,
             is_abandoned: false,
             last_heard: now,
+            last_answered: now,
             black_hole: BlackHole::default(),
             black_holes: 0,
             oversize: 0,
@@ -119,11 +121,12 @@ impl Link {
                     newest_large,
                     ..
                 } => {
+                    self.last_answered = now;
                     self.black_hole.handle_ack(batch.newest_sent, newest_large);
-                    self.outlet.handle_ack_batch(now, &batch);
+                    self.egress.handle_ack_batch(now, &batch);
                 }
                 Report::Loss { now, sent, bytes } => {
-                    self.outlet.handle_loss(now, bytes);
+                    self.egress.handle_loss(now, bytes);
                     if bytes > BASE {
                         self.suspect(sent, now);
                     }
@@ -164,7 +167,7 @@ impl Link {
         if std::mem::take(&mut self.has_datagrams) {
             let packets = transmit.size.div_ceil(longest.max(1));
             let is_all = self.conn.datagrams().send_buffer_space() >= self.empty_space;
-            self.outlet
+            self.egress
                 .handle_sent(now, len(transmit.size), len(packets), is_all);
         }
     }
@@ -201,7 +204,7 @@ impl Link {
         let budget = self.conn.datagrams().max_size().unwrap_or(0);
         if budget != self.budget && !self.conn.is_handshaking() && !self.is_over {
             self.budget = budget;
-            self.outlet.handle_mtu(self.conn.current_mtu());
+            self.egress.handle_mtu(self.conn.current_mtu());
             events.push_back(LinkEvent::Budget { link: id, budget });
         }
     }
@@ -212,7 +215,7 @@ impl Link {
             self.stream = self.conn.streams().open(Dir::Bi);
         }
         self.budget = self.conn.datagrams().max_size().unwrap_or(0);
-        self.outlet.handle_mtu(self.conn.current_mtu());
+        self.egress.handle_mtu(self.conn.current_mtu());
         events.push_back(LinkEvent::Connected { link: id });
     }
 
@@ -287,7 +290,7 @@ impl Link {
     /// A received datagram shares 64 KiB with its neighbours. Thousands of small ones in a slow member's queue would otherwise keep far
     /// more memory than the queue's bound counts.
     pub(crate) fn alone_if_it_waits(&self, datagram: Bytes) -> Bytes {
-        if datagram.len() >= SHARED_FROM || self.outlet.queue().is_empty() {
+        if datagram.len() >= SHARED_FROM || self.egress.queue().is_empty() {
             return datagram;
         }
 
@@ -305,11 +308,11 @@ impl Link {
     fn refill(&mut self, segments: usize, now: Instant) -> usize {
         let train = self
             .budget
-            .saturating_mul(segments.min(self.outlet.max_train(self.budget)));
+            .saturating_mul(segments.min(self.egress.max_train(self.budget)));
         let mut filled = 0_usize;
         let mut large = None;
         while filled < train && self.conn.datagrams().send_buffer_space() > self.budget {
-            let Some(next) = self.outlet.poll_transmit(now) else {
+            let Some(next) = self.egress.poll_transmit(now) else {
                 break;
             };
             filled = filled.saturating_add(next.len());
@@ -363,6 +366,7 @@ impl Link {
                 .black_holes_detected
                 .wrapping_add(self.black_holes),
             last_heard: self.last_heard,
+            last_answered: self.last_answered,
         }
     }
 }

@@ -118,9 +118,17 @@ pub enum TlsError {
     Generate(#[source] rcgen::Error),
     /// The pinned certificate is none.
     #[error(
-        "the pinned file is no DER certificate; take the one that the relay wrote with --dev-cert-der-out"
+        "the pinned file is no certificate (PEM or DER); take the one that the relay wrote with --dev-cert-out"
     )]
     Pin(#[source] rustls::Error),
+    /// The pinned file is PEM, and there is no certificate in it.
+    #[error(
+        "the pinned file has no certificate; take the one that the relay wrote with --dev-cert-out"
+    )]
+    PinText(#[source] rustls::pki_types::pem::Error),
+    /// A PEM text lacks the certificate or the key.
+    #[error("no certificate or no private key (PEM)")]
+    Pem(#[source] rustls::pki_types::pem::Error),
     /// The system's roots cannot be used.
     #[error("cannot use the system's root certificates")]
     Roots(#[source] rustls::Error),

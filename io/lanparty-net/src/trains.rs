@@ -27,16 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) stride: usize,
 }
 
-/// What a system can do with UDP sockets beyond what every system can.
-#[derive(Debug, Clone, Copy)]
-pub struct UdpSystem {
-    /// Mends the options of a socket after quinn-udp has set them.
-    pub prepare: fn(&UdpSocket),
-    /// Sends some of the trains, the first ones, and returns how many left; an error is the first one's.
-    ///
-    /// `WouldBlock` says that the socket is full, `Unsupported` that the train cannot be cut there.
-    pub send: fn(&UdpSocket, &mut dyn Iterator<Item = Train<'_>>) -> io::Result<usize>,
-}
+/// What the system of this program can do with its UDP sockets.
+pub type UdpSystem = lanparty_offload::train::UdpSystem<UdpSocket>;
 
 /// How many packets one train may have (Linux's `UDP_MAX_SEGMENTS` before 6.9).
 const MAX_SEGMENTS: usize = 64;
@@ -76,7 +68,6 @@ pub(crate) struct TrainSocket {
     is_full: bool,
     /// Whether the interface turned out not to take trains.
     is_cutting: bool,
-    last_error: Option<io::ErrorKind>,
 }
 
 impl TrainSocket {
@@ -94,10 +85,10 @@ impl TrainSocket {
             },
             Io::Full,
         );
-        if let Some(system) = &system {
-            (system.prepare)(&socket);
-        }
         widen(&socket);
+        if let Some(system) = &system {
+            (system.prepare)(&socket, RECEIVE_BUFFER);
+        }
 
         Ok(Self {
             socket,
@@ -107,7 +98,6 @@ impl TrainSocket {
             outbox: Outbox::new(),
             is_full: false,
             is_cutting: false,
-            last_error: None,
         })
     }
 
@@ -135,11 +125,6 @@ impl TrainSocket {
             Io::Full(state) => state.may_fragment(),
             Io::Plain => true,
         }
-    }
-
-    /// Takes why the last packet could not be sent, if one could not.
-    pub(crate) const fn take_error(&mut self) -> Option<io::ErrorKind> {
-        self.last_error.take()
     }
 
     /// Returns whether the socket was full when something was last sent: wait until it is writable, and [`TrainSocket::send`].
@@ -173,7 +158,6 @@ impl TrainSocket {
             system,
             outbox,
             is_cutting,
-            last_error,
             ..
         } = self;
         let send = |trains: &mut dyn Iterator<Item = Train<'_>>| match (&*io, &*system) {
@@ -182,9 +166,8 @@ impl TrainSocket {
             (Io::Plain, _) => send_plain(socket, trains),
         };
         let sent = outbox.send(send, |train, error| {
-            if error.kind() != io::ErrorKind::Unsupported || !send_cut(send, train) {
-                *last_error = Some(error.kind());
-            } else if !std::mem::replace(is_cutting, true) {
+            let takes_packets = error.kind() == io::ErrorKind::Unsupported && send_cut(send, train);
+            if takes_packets && !std::mem::replace(is_cutting, true) {
                 tracing::info!(%error, "the interface takes no trains of packets: from now on one at a time");
             }
         });
@@ -248,20 +231,13 @@ fn send_plain(
     Ok(1)
 }
 
-/// Asks for large buffers: without the right to exceed the system's bound, gets what the bound allows.
+/// Asks for large buffers, and gets what the system's bound allows. A [`UdpSystem`] may force more.
 fn widen(socket: &UdpSocket) {
-    #[cfg(target_os = "linux")]
-    let is_forced =
-        rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER).is_ok();
-    #[cfg(not(target_os = "linux"))]
-    let is_forced = false;
     let socket = socket2::SockRef::from(socket);
-    let received = if is_forced {
-        Ok(())
-    } else {
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)
-    };
-    if let Err(error) = received.and_then(|()| socket.set_send_buffer_size(SEND_BUFFER)) {
+    let widened = socket
+        .set_recv_buffer_size(RECEIVE_BUFFER)
+        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
+    if let Err(error) = widened {
         tracing::debug!(%error, "socket buffers stay at what the system gives");
     }
 }
@@ -281,7 +257,7 @@ mod tests {
     ) -> (TrainSocket, UdpSocket) {
         let bind = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let system = UdpSystem {
-            prepare: |_| (),
+            prepare: |_, _| (),
             send,
         };
 
@@ -324,7 +300,6 @@ mod tests {
         let lengths = [(); 3].map(|()| peer.recv(&mut buffer).unwrap());
         assert_eq!(lengths, [1000, 1000, 1]);
         assert_eq!(socket.max_segments(PACKET), 1);
-        assert_eq!(socket.take_error(), None);
     }
 
     #[test]
@@ -333,6 +308,5 @@ mod tests {
         write_train(&mut socket, &peer);
 
         assert!(socket.max_segments(PACKET) > 1);
-        assert_eq!(socket.take_error(), Some(io::ErrorKind::Unsupported));
     }
 }

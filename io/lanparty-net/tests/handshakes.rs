@@ -5,8 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use lanparty_net::{
-    Decision, Endpoint, Gatekeeper, Guest, HANDSHAKE_PATIENCE, Identity, LinkEvent, MemberSettings,
-    RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
+    AcceptPolicy, Decision, Endpoint, HANDSHAKE_PATIENCE, Identity, LinkEvent, MemberSettings,
+    PendingConnection, RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
 use lanparty_queue::Pace;
 
@@ -18,7 +18,7 @@ const STEP: Duration = Duration::from_millis(5);
 /// Has everybody prove its address first, as a relay does under load.
 struct Wary;
 
-impl Gatekeeper for Wary {
+impl AcceptPolicy for Wary {
     fn decide(
         &mut self,
         _remote: SocketAddr,
@@ -33,9 +33,9 @@ impl Gatekeeper for Wary {
         }
     }
 
-    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_connected(&mut self, _guest: PendingConnection, _now: Instant) {}
 
-    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_gone(&mut self, _guest: PendingConnection, _now: Instant) {}
 }
 
 /// A packet on its way.

@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_net::{
-    CloseCause, Decision, Endpoint, Gatekeeper, Guest, Identity, LinkEvent, LinkId, MemberSettings,
-    RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
+    AcceptPolicy, CloseCause, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
+    PendingConnection, RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 const NAME: &str = "lanparty-relay.local";
 
 /// Does the same with everybody.
 struct Always(Decision);
 
-impl Gatekeeper for Always {
+impl AcceptPolicy for Always {
     fn decide(
         &mut self,
         _remote: SocketAddr,
@@ -36,9 +36,9 @@ impl Gatekeeper for Always {
         self.0
     }
 
-    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_connected(&mut self, _guest: PendingConnection, _now: Instant) {}
 
-    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_gone(&mut self, _guest: PendingConnection, _now: Instant) {}
 }
 
 const OPEN: Decision = Decision::Accept { pace: Pace::Off };
@@ -147,7 +147,7 @@ fn connected(decision: Decision) -> Pair {
 
 /// Queues a datagram that the queue has room for.
 fn queue(endpoint: &mut Endpoint, link: LinkId, datagram: Bytes) {
-    let queued = endpoint.queue(link, datagram, 1, Class::Normal, 0, Instant::now());
+    let queued = endpoint.queue(link, datagram, 1, TrafficClass::Normal, 0, Instant::now());
     assert_eq!(queued.overflow, 0);
 }
 
@@ -231,7 +231,7 @@ fn a_refused_member_learns_it_at_once() {
 /// Asks everybody to prove its address, and counts how often.
 struct Strict(Arc<Mutex<u32>>);
 
-impl Gatekeeper for Strict {
+impl AcceptPolicy for Strict {
     fn decide(
         &mut self,
         _remote: SocketAddr,
@@ -247,9 +247,9 @@ impl Gatekeeper for Strict {
         Decision::Retry
     }
 
-    fn handle_connected(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_connected(&mut self, _guest: PendingConnection, _now: Instant) {}
 
-    fn handle_gone(&mut self, _guest: Guest, _now: Instant) {}
+    fn handle_gone(&mut self, _guest: PendingConnection, _now: Instant) {}
 }
 
 #[test]
@@ -337,18 +337,18 @@ fn an_end_carries_its_code_and_text() {
 
 /// Writes down how handshakes end.
 #[derive(Clone, Default)]
-struct Book(Arc<Mutex<(Vec<Guest>, Vec<Guest>)>>);
+struct Book(Arc<Mutex<(Vec<PendingConnection>, Vec<PendingConnection>)>>);
 
-impl Gatekeeper for Book {
+impl AcceptPolicy for Book {
     fn decide(&mut self, _: SocketAddr, _: bool, _: bool, _: Instant) -> Decision {
         OPEN
     }
 
-    fn handle_connected(&mut self, guest: Guest, _: Instant) {
+    fn handle_connected(&mut self, guest: PendingConnection, _: Instant) {
         self.0.lock().unwrap().0.push(guest);
     }
 
-    fn handle_gone(&mut self, guest: Guest, _: Instant) {
+    fn handle_gone(&mut self, guest: PendingConnection, _: Instant) {
         self.0.lock().unwrap().1.push(guest);
     }
 }
@@ -506,7 +506,7 @@ fn little_waits_in_front_of_a_link_while_memory_is_scarce() {
                 let now = Instant::now();
                 let dropped = relay
                     .endpoint
-                    .queue(link, datagram, 1, Class::Normal, 0, now);
+                    .queue(link, datagram, 1, TrafficClass::Normal, 0, now);
                 dropped.overflow
             })
             .sum()

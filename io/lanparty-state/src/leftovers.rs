@@ -45,6 +45,8 @@ pub(crate) fn remove(directory: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use lanparty_samples::Scratch;
+
     use super::*;
 
     #[test]
@@ -73,8 +75,8 @@ mod tests {
 
     #[test]
     fn what_a_killed_process_left_goes_and_everything_else_stays() {
-        let directory = std::env::temp_dir().join(format!("lanparty-left-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
+        let scratch = Scratch::new("left");
+        let directory = scratch.path();
         let file = |name: &str, age: u64| {
             let file = fs::File::create(directory.join(name)).unwrap();
             file.set_modified(SystemTime::now() - Duration::from_secs(age))
@@ -86,14 +88,13 @@ mod tests {
         file("somebody.9.tmp", 3600);
         fs::create_dir(directory.join("relay-x.json.9.tmp")).unwrap();
 
-        remove(&directory);
+        remove(directory);
 
-        let mut left: Vec<_> = fs::read_dir(&directory)
+        let mut left: Vec<_> = fs::read_dir(directory)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        fs::remove_dir_all(&directory).unwrap();
         let expected = [
             "relay-keys.json",
             "relay-keys.json.8.tmp",

@@ -1,7 +1,8 @@
 //! Small files that outlive a process: keys, identities, bindings.
 //!
 //! Written to a temporary file, flushed to the disk and renamed, so that a crash at any moment leaves the old file or the new one.
-//! Private where the system has file modes: a file that others may read is refused, since its secret may be known.
+//! Private where the system has file modes: a file that others may read is refused, since its secret may be known. This is the one
+//! place of `io/` that names a kind of system: the mode is part of how a file is made, and a crate of `os/` for it would be three lines.
 
 mod leftovers;
 
@@ -237,31 +238,14 @@ pub enum StateError {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use lanparty_samples::Scratch;
+
     use super::*;
-
-    /// A directory that is gone when the test is over.
-    struct Scratch(PathBuf);
-
-    impl Scratch {
-        fn new(name: &str) -> Self {
-            let path =
-                std::env::temp_dir().join(format!("lanparty-state-{name}-{}", std::process::id()));
-            fs::create_dir_all(&path).expect("the temporary folder is writable");
-
-            Self(path)
-        }
-    }
-
-    impl Drop for Scratch {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).expect("the test made it");
-        }
-    }
 
     #[test]
     fn reads_what_it_wrote_and_keeps_it_private() {
         let scratch = Scratch::new("read");
-        let path = scratch.0.join("key");
+        let path = scratch.file("key");
 
         assert_eq!(read_private(&path).unwrap(), None);
         write_private(&path, b"one").unwrap();
@@ -272,13 +256,13 @@ mod tests {
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
-        assert_eq!(fs::read_dir(&scratch.0).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
     }
 
     #[test]
     fn refuses_a_file_that_others_may_read() {
         let scratch = Scratch::new("public");
-        let path = scratch.0.join("key");
+        let path = scratch.file("key");
         fs::write(&path, b"secret").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
 
@@ -288,7 +272,7 @@ mod tests {
     #[test]
     fn a_failed_write_leaves_the_old_file() {
         let scratch = Scratch::new("failed");
-        let path = scratch.0.join("key");
+        let path = scratch.file("key");
         write_private(&path, b"old").unwrap();
         fs::create_dir(temporary(&path)).unwrap();
 
@@ -303,11 +287,11 @@ mod tests {
     fn the_directory_asked_for_goes_before_the_environment() {
         let scratch = Scratch::new("dir");
         let environment = Environment {
-            state_directory: Some(scratch.0.join("systemd")),
-            xdg_state_home: Some(scratch.0.join("xdg")),
+            state_directory: Some(scratch.file("systemd")),
+            xdg_state_home: Some(scratch.file("xdg")),
             home: None,
         };
-        let asked = scratch.0.join("asked");
+        let asked = scratch.file("asked");
 
         assert_eq!(
             StateDir::open(Some(&asked), &environment)
@@ -316,6 +300,6 @@ mod tests {
             asked.join("x")
         );
         let found = StateDir::open(None, &environment).unwrap();
-        assert_eq!(found.file("x"), scratch.0.join("systemd/x"));
+        assert_eq!(found.file("x"), scratch.file("systemd/x"));
     }
 }

@@ -74,8 +74,8 @@ impl FromStr for Filter {
 )]
 pub struct ParseFilterError;
 
-/// How long the end of a program waits for standard error to take what was said last. A disk or a terminal takes it at once; what is
-/// stuck for longer than this has no reader.
+/// How long the end of a program waits for standard error to take what was said last. A disk or a
+/// terminal takes it at once; what is stuck for longer than this has no reader.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Where lines go, once that is set up.
@@ -83,9 +83,10 @@ static SINK: OnceLock<Arc<Sink>> = OnceLock::new();
 
 /// Sends log lines to standard error from now on: those that `filter` lets pass.
 ///
-/// Whoever logs never waits for standard error: lines go through a queue to a thread of their own. What it does not take is dropped
-/// and counted, and the log says how many lines are missing. Of one kind of line there are at most 100 a minute; the next one says
-/// how many were left out. A program ends with [`flush`] or [`last_words`].
+/// No thread that logs waits for standard error: lines go through a queue to a thread of their own.
+/// What standard error does not take is dropped and counted, and the log says how many lines are
+/// missing. Of one kind of line there are at most 100 at once, and 100 a minute; the next one says how
+/// many were left out. A program ends with [`flush`] or [`last_words`].
 ///
 /// Standard output stays free for the lines that a person reads.
 ///
@@ -96,7 +97,8 @@ pub fn init(filter: &Filter, format: Format) -> Result<(), InitError> {
     init_with(filter, format, || ())
 }
 
-/// Does the same as [`init`]; the thread that writes calls `prepare` first, for what is each thread's own business: its privileges.
+/// Does the same as [`init`]; the thread that writes calls `prepare` first, for what is each thread's
+/// own business: its privileges.
 ///
 /// # Errors
 ///
@@ -154,8 +156,8 @@ pub enum InitError {
     NoThread(#[source] io::Error),
 }
 
-/// Waits until everything that was logged is written, but no longer than a second: standard error that nobody reads keeps no program
-/// from ending.
+/// Waits until everything that was logged is written, but no longer than a second: standard error that
+/// nobody reads keeps no program from ending.
 pub fn flush() {
     if let Some(sink) = SINK.get() {
         // What is stuck for this long has no reader.
@@ -163,8 +165,8 @@ pub fn flush() {
     }
 }
 
-/// Writes the last words of a program or thread to standard error, behind everything that was logged, and waits for them as [`flush`]
-/// does. They may have several lines.
+/// Writes the last words of a program or thread to standard error, behind everything that was logged,
+/// and waits for them as [`flush`] does. They may have several lines.
 pub fn last_words(words: &str) {
     let words = format!("{}\n", words.trim_end_matches('\n'));
     match SINK.get() {
@@ -237,7 +239,7 @@ impl Write for Line {
     }
 }
 
-/// Returns a line that stays one line, whatever texts of strangers are in it.
+/// Returns a line that stays one line, whatever texts of peers are in it.
 fn alone(bytes: &[u8], ansi: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_a_stranger_stays_inside_its_line() {
+    fn a_text_of_a_peer_stays_inside_its_line() {
         let forged = "INFO relay: peer says x\n2026 INFO relay: joined \u{1b}[2K\n";
         assert_eq!(
             alone(forged.as_bytes(), false),

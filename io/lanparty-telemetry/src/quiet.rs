@@ -14,15 +14,16 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::logs::Format;
 use crate::throttle::Throttle;
 
-/// How many lines of one kind there are in [`WINDOW`]: a full room of 64 may come at once, each member with a line of its own. A
-/// stranger who goes on all day gets 25 MiB of log.
-pub(crate) const MOST: u32 = 100;
+/// How many lines of one kind there are at once, and then in every [`WINDOW`]: a full room of 64 may
+/// come at once, each member with a line of its own. A peer that goes on all day gets 25 MiB of log.
+pub(crate) const MOST: u64 = 100;
 
 /// See [`MOST`].
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// A format of which each kind of line (each place in the code) has at most [`MOST`] in [`WINDOW`]. What was left out is counted, and
-/// said in the next line of that kind. Lines at TRACE are left alone: whoever asks for every frame gets every frame.
+/// A format of which each kind of line (each place in the code) has at most [`MOST`] at once and in
+/// every [`WINDOW`]. What was left out is counted, and said in the next line of that kind. Lines at
+/// TRACE pass without bound: who asks for every frame gets every frame.
 #[derive(Debug)]
 pub(crate) struct Quiet<F> {
     inner: F,
@@ -146,10 +147,13 @@ mod tests {
             .map_event_format(|inner| Quiet::new(inner, Format::Text))
             .finish();
 
+        let begun = Instant::now();
         tracing::subscriber::with_default(lines, flood);
 
         let lines = page.lines();
-        assert_eq!(lines.len(), MOST as usize + 1);
+        // Two more a second at most.
+        let most = MOST + 2 + 2 * begun.elapsed().as_secs();
+        assert!((MOST + 1..=most).contains(&(lines.len() as u64)));
         assert!(lines.last().unwrap().contains("another kind"));
     }
 
@@ -192,7 +196,8 @@ mod tests {
         }
     }
 
-    const SHORT: Duration = Duration::from_millis(20);
+    /// The shortest window of a throttle.
+    const SHORT: Duration = Duration::from_secs(1);
 
     /// Logs the same line until one comes after some that did not. Returns how many did not.
     fn say_until_it_is_told(page: &Page) -> u64 {
@@ -200,7 +205,7 @@ mod tests {
         loop {
             let before = page.lines().len();
             tracing::info!(peer = 7, "joined");
-            assert!(before < 10_000, "every line passes");
+            assert!(before < 100, "every line passes");
             match (page.lines().len() - before, left_out) {
                 (0, _) => left_out += 1,
                 (_, 0) => {}

@@ -1,8 +1,9 @@
 //! Where log lines go: through a bounded queue to a thread that writes them.
 //!
-//! Whoever logs never waits: standard error may be a pipe that nobody reads, or a journal that is behind, and the threads that log
-//! carry frames. `tracing-appender` has such a queue, but says nowhere in the log that lines are missing, bounds their number and not
-//! their bytes, and waits for its thread at the end whether or not that is stuck.
+//! No thread that logs waits: standard error may be a pipe that nobody reads, or a journal that is
+//! behind, and the threads that log carry frames. `tracing-appender` has such a queue, but says nowhere
+//! in the log that lines are missing, bounds their number and not their bytes, and waits for its thread
+//! at the end whether or not that is stuck.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,8 @@
-//! Lines that a stranger can trigger, at a bounded rate.
+//! Lines that a peer can trigger, at a bounded rate.
 
 use std::time::{Duration, Instant};
+
+use lanparty_bounds::{Rate, TokenBucket};
 
 /// Lets a line pass now and then, and counts the others.
 ///
@@ -16,39 +18,37 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Throttle {
-    window: Duration,
-    most: u32,
-    since: Option<Instant>,
-    passed: u32,
+    rate: Rate,
+    /// Tokens for one line.
+    cost: u64,
+    bucket: TokenBucket,
     left_out: u64,
 }
 
 impl Throttle {
-    /// Lets `most` lines pass in every `window`.
-    pub const fn new(window: Duration, most: u32) -> Self {
+    /// Lets `most` lines pass at once, and as many in every `window` after that. The window is
+    /// whole seconds, one at least.
+    pub const fn new(window: Duration, most: u64) -> Self {
+        // A line costs as many tokens as the window has seconds.
+        let seconds = window.as_secs();
+
         Self {
-            window,
-            most,
-            since: None,
-            passed: 0,
+            rate: Rate {
+                per_second: most,
+                burst: most.saturating_mul(seconds),
+            },
+            cost: seconds,
+            bucket: TokenBucket::FULL,
             left_out: 0,
         }
     }
 
     /// Returns how many lines were left out since the last one that passed, if the line may pass.
     pub fn pass(&mut self, now: Instant) -> Option<u64> {
-        let is_over = self
-            .since
-            .is_none_or(|since| now.saturating_duration_since(since) >= self.window);
-        if is_over {
-            self.since = Some(now);
-            self.passed = 0;
-        }
-        if self.passed >= self.most {
-            self.left_out += 1;
+        if !self.bucket.take(self.rate, self.cost, now) {
+            self.left_out = self.left_out.saturating_add(1);
             return None;
         }
-        self.passed += 1;
 
         Some(std::mem::take(&mut self.left_out))
     }

@@ -1,7 +1,7 @@
 //! Routes, metrics, MTU and network category of a player's Windows PC: plan, journal, apply, undo.
 //!
-//! What the party needs is a [`Wish`]. [`plan()`] compares it with a [`Snapshot`] of the system and says, as data, which [`Step`]s are
-//! missing; it is pure. A [`Keeper`] writes each step into a journal before it takes it, reads everything back, and undoes what is in
+//! What the party needs is a [`DesiredState`]. [`plan()`] compares it with a [`Snapshot`] of the system and says, as data, which [`Step`]s are
+//! missing; it is pure. A [`RouteManager`] writes each step into a journal before it takes it, reads everything back, and undoes what is in
 //! the journal when it ends, and when the next one starts after a crash. It acts through a [`RouteSystem`]: [`SystemRoutes`] on
 //! Windows, a model in tests.
 //!
@@ -9,7 +9,7 @@
 //! meantime stays as that somebody wanted it.
 
 mod journal;
-mod keeper;
+mod manager;
 #[cfg(test)]
 mod model;
 mod plan;
@@ -20,8 +20,8 @@ mod step;
 mod system;
 
 pub use journal::{FileStore, Journal, JournalError, JournalStore};
-pub use keeper::{EnsureError, Keeper, Problem, Repair, Report};
-pub use plan::{Pin, Plan, TapWish, Wish, best_route, plan};
+pub use manager::{EnsureError, Problem, Repair, Report, RouteManager};
+pub use plan::{DesiredState, DesiredTap, Pin, Plan, best_route, plan};
 pub use state::{
     AdapterId, Category, Family, Interface, Luid, Prefix, Route, RouterDiscovery, Settings,
     Snapshot,

@@ -6,8 +6,9 @@ use std::io;
 use std::rc::Rc;
 
 use crate::{
-    AdapterId, Added, Category, Family, Interface, Journal, JournalError, JournalStore, Luid,
-    Prefix, Route, RouteSystem, RouterDiscovery, Settings, Snapshot, SystemError, TapWish, Wish,
+    AdapterId, Added, Category, DesiredState, DesiredTap, Family, Interface, Journal, JournalError,
+    JournalStore, Luid, Prefix, Route, RouteSystem, RouterDiscovery, Settings, Snapshot,
+    SystemError,
 };
 
 pub(crate) const ETHERNET: Luid = Luid(6 << 48 | 1 << 24);
@@ -30,10 +31,10 @@ pub(crate) fn default_route(next_hop: &str, interface: Luid, metric: u32) -> Rou
     route("0.0.0.0", 0, next_hop, interface, metric)
 }
 
-pub(crate) fn wish() -> Wish {
-    Wish {
+pub(crate) fn desired() -> DesiredState {
+    DesiredState {
         relays: vec!["203.0.113.7".parse().unwrap()],
-        tap: Some(TapWish {
+        tap: Some(DesiredTap {
             interface: TAP,
             adapter: AdapterId(ADAPTER.into()),
             mtu: 1400,

@@ -17,16 +17,16 @@ const MIN_MTU_V6: u32 = 1280;
 
 /// What the party needs from this PC.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct DesiredState {
     /// The relay's addresses, to be reached past the TAP whatever the party's LAN says.
     pub relays: Vec<IpAddr>,
     /// The TAP, once it is open.
-    pub tap: Option<TapWish>,
+    pub tap: Option<DesiredTap>,
 }
 
 /// What the TAP needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TapWish {
+pub struct DesiredTap {
     /// Its interface.
     pub interface: Luid,
     /// Its adapter.
@@ -80,17 +80,17 @@ pub struct Plan {
 }
 
 /// Compares what is wished for with what is there. `ours` are the routes that we added before.
-pub fn plan(wish: &Wish, snapshot: &Snapshot, ours: &[Route]) -> Plan {
+pub fn plan(desired: &DesiredState, snapshot: &Snapshot, ours: &[Route]) -> Plan {
     let mut plan = Plan::default();
-    let tap = wish.tap.as_ref().map(|tap| tap.interface);
-    for relay in &wish.relays {
+    let tap = desired.tap.as_ref().map(|tap| tap.interface);
+    for relay in &desired.relays {
         let pin = pin(*relay, tap, snapshot, ours);
         if let Pin::Ours(route) = pin {
             plan.add_route(route, snapshot);
         }
         plan.pins.push(pin);
     }
-    if let Some(tap) = &wish.tap {
+    if let Some(tap) = &desired.tap {
         plan.set_up(tap, snapshot);
     }
 
@@ -155,7 +155,7 @@ impl Plan {
         }
     }
 
-    fn set_up(&mut self, tap: &TapWish, snapshot: &Snapshot) {
+    fn set_up(&mut self, tap: &DesiredTap, snapshot: &Snapshot) {
         for family in Family::ALL {
             self.set_interface(tap, family, snapshot);
         }
@@ -188,7 +188,7 @@ impl Plan {
         self.default_routes.extend(by_tap);
     }
 
-    fn set_interface(&mut self, tap: &TapWish, family: Family, snapshot: &Snapshot) {
+    fn set_interface(&mut self, tap: &DesiredTap, family: Family, snapshot: &Snapshot) {
         let Some(interface) = snapshot.interfaces.get(&(tap.interface, family)) else {
             return;
         };
@@ -231,11 +231,11 @@ const BROADCASTS: [Prefix; 2] = [
 mod tests {
     use super::*;
 
-    use crate::model::{ETHERNET, TAP, default_route, home, route, wish};
+    use crate::model::{ETHERNET, TAP, default_route, desired, home, route};
 
     #[test]
     fn the_relay_is_pinned_by_the_way_that_leads_there_now() {
-        let plan = plan(&wish(), &home(), &[]);
+        let plan = plan(&desired(), &home(), &[]);
         let pinned = route("203.0.113.7", 32, "192.168.1.1", ETHERNET, 0);
 
         assert_eq!(plan.steps[0], Step::AddRoute(pinned));
@@ -247,7 +247,7 @@ mod tests {
         let mut snapshot = home();
         let own = route("203.0.113.7", 32, "192.168.1.254", ETHERNET, 5);
         snapshot.routes.push(own);
-        let plan = plan(&wish(), &snapshot, &[]);
+        let plan = plan(&desired(), &snapshot, &[]);
 
         assert_eq!(plan.pins, [Pin::Existing(own)]);
         assert!(!plan.steps.contains(&Step::AddRoute(own)));
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_relay_on_the_same_link_is_pinned_to_the_link() {
-        let near = Wish {
+        let near = DesiredState {
             relays: vec!["192.168.1.77".parse().unwrap()],
             tap: None,
         };
@@ -271,7 +271,7 @@ mod tests {
         snapshot
             .routes
             .push(route("203.0.113.0", 24, "10.77.0.1", TAP, 0));
-        let plan = plan(&wish(), &snapshot, &[]);
+        let plan = plan(&desired(), &snapshot, &[]);
 
         assert_eq!(
             plan.pins,
@@ -293,19 +293,19 @@ mod tests {
         let old = route("203.0.113.7", 32, "192.168.1.1", ETHERNET, 0);
         snapshot.routes.push(old);
         assert!(
-            plan(&wish(), &snapshot, &[old])
+            plan(&desired(), &snapshot, &[old])
                 .pins
                 .contains(&Pin::Ours(old))
         );
 
         snapshot.routes[0] = default_route("172.20.10.1", Luid(9), 0);
         let new = route("203.0.113.7", 32, "172.20.10.1", Luid(9), 0);
-        assert_eq!(plan(&wish(), &snapshot, &[old]).pins, [Pin::Ours(new)]);
+        assert_eq!(plan(&desired(), &snapshot, &[old]).pins, [Pin::Ours(new)]);
     }
 
     #[test]
     fn broadcasts_leave_by_the_tap_and_nothing_else_does() {
-        let plan = plan(&wish(), &home(), &[]);
+        let plan = plan(&desired(), &home(), &[]);
         let [v4, v6] = Family::ALL.map(|family| {
             plan.steps.iter().find_map(|step| match step {
                 Step::SetInterface { family: of, to, .. } if *of == family => Some(*to),
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn ipv6_keeps_the_mtu_that_it_cannot_do_without() {
-        let mut small = wish();
+        let mut small = desired();
         small.tap.as_mut().unwrap().mtu = 1200;
         let mtus: Vec<u32> = plan(&small, &home(), &[])
             .steps
@@ -353,7 +353,7 @@ mod tests {
         for category in [None, Some(Category::Private), Some(Category::Domain)] {
             let mut snapshot = home();
             snapshot.category = category;
-            let plan = plan(&wish(), &snapshot, &[]);
+            let plan = plan(&desired(), &snapshot, &[]);
             assert!(!plan.steps.iter().any(Step::is_optional));
         }
     }

@@ -2,27 +2,30 @@
 
 use proptest::prelude::*;
 
-use crate::model::{ETHERNET, TAP, Trouble, World, default_route, home, route, wish};
+use crate::model::{ETHERNET, TAP, Trouble, World, default_route, desired, home, route};
 use crate::{
-    Category, Family, Interface, Keeper, Pin, Problem, RouterDiscovery, Settings, Snapshot, Wish,
+    Category, DesiredState, Family, Interface, Pin, Problem, RouteManager, RouterDiscovery,
+    Settings, Snapshot,
 };
 
-fn open(world: &World) -> Keeper<World, World> {
-    Keeper::open(world.clone(), world.clone()).unwrap().0
+fn open(world: &World) -> RouteManager<World, World> {
+    RouteManager::open(world.clone(), world.clone()).unwrap().0
 }
 
 /// Changes that a run makes when nothing goes wrong, with the journal's.
 const RUN: usize = 40;
 
 fn run(world: &World) {
-    if let Ok((mut keeper, _)) = Keeper::open(world.clone(), world.clone()) {
-        let before = Wish {
+    if let Ok((mut manager, _)) = RouteManager::open(world.clone(), world.clone()) {
+        let before = DesiredState {
             tap: None,
-            ..wish()
+            ..desired()
         };
-        let joined = keeper.ensure(&before).and_then(|_| keeper.ensure(&wish()));
+        let joined = manager
+            .ensure(&before)
+            .and_then(|_| manager.ensure(&desired()));
         drop(joined);
-        drop(keeper.restore());
+        drop(manager.restore());
     }
 }
 
@@ -70,9 +73,9 @@ fn every_step_is_in_the_journal_before_it_is_taken() {
 #[test]
 fn a_second_look_changes_nothing() {
     let world = World::new(home());
-    let mut keeper = open(&world);
-    let first = keeper.ensure(&wish()).unwrap();
-    let second = keeper.ensure(&wish()).unwrap();
+    let mut manager = open(&world);
+    let first = manager.ensure(&desired()).unwrap();
+    let second = manager.ensure(&desired()).unwrap();
 
     assert_eq!(first.done.len(), 6, "{:?}", first.done);
     assert!(
@@ -86,8 +89,8 @@ fn a_second_look_changes_nothing() {
 #[test]
 fn what_windows_takes_back_is_asserted_again_and_still_undone() {
     let world = World::new(home());
-    let mut keeper = open(&world);
-    keeper.ensure(&wish()).unwrap();
+    let mut manager = open(&world);
+    manager.ensure(&desired()).unwrap();
     world.change(|state| {
         let fresh = home().interfaces[&(TAP, Family::V4)];
         state.interfaces.insert((TAP, Family::V4), fresh);
@@ -95,21 +98,21 @@ fn what_windows_takes_back_is_asserted_again_and_still_undone() {
         state.routes.retain(|route| route.interface != TAP);
     });
 
-    let report = keeper.ensure(&wish()).unwrap();
+    let report = manager.ensure(&desired()).unwrap();
     assert_eq!(report.done.len(), 4, "{:?}", report.done);
-    assert!(keeper.restore().unwrap().left.is_empty());
+    assert!(manager.restore().unwrap().left.is_empty());
     assert_eq!(world.state(), home());
 }
 
 #[test]
 fn a_pin_moves_when_the_way_to_the_internet_moves() {
     let world = World::new(home());
-    let mut keeper = open(&world);
-    keeper.ensure(&wish()).unwrap();
+    let mut manager = open(&world);
+    manager.ensure(&desired()).unwrap();
     let moved = default_route("192.168.1.2", ETHERNET, 0);
     world.change(|state| state.routes[0] = moved);
 
-    let report = keeper.ensure(&wish()).unwrap();
+    let report = manager.ensure(&desired()).unwrap();
     let pinned = route("203.0.113.7", 32, "192.168.1.2", ETHERNET, 0);
     assert_eq!(report.pins, [Pin::Ours(pinned)]);
     let to_relay = |snapshot: &Snapshot| {
@@ -119,20 +122,20 @@ fn a_pin_moves_when_the_way_to_the_internet_moves() {
             .count()
     };
     assert_eq!(to_relay(&world.state()), 1);
-    drop(keeper);
+    drop(manager);
     assert_eq!(to_relay(&world.state()), 0);
 }
 
 #[test]
 fn a_route_to_the_relay_by_the_tap_is_told() {
     let world = World::new(home());
-    let mut keeper = open(&world);
+    let mut manager = open(&world);
     world.change(|state| {
         state
             .routes
             .push(route("203.0.113.7", 32, "10.77.0.1", TAP, 0));
     });
-    let report = keeper.ensure(&wish()).unwrap();
+    let report = manager.ensure(&desired()).unwrap();
 
     assert!(matches!(report.problems[..], [Problem::RelayThroughTap(_)]));
 }
@@ -140,14 +143,14 @@ fn a_route_to_the_relay_by_the_tap_is_told() {
 #[test]
 fn what_somebody_changed_in_the_meantime_stays_as_they_wanted_it() {
     let world = World::new(home());
-    let mut keeper = open(&world);
-    keeper.ensure(&wish()).unwrap();
+    let mut manager = open(&world);
+    manager.ensure(&desired()).unwrap();
     let set = |state: &mut Snapshot, metric| {
         let interface = state.interfaces.get_mut(&(TAP, Family::V4)).unwrap();
         interface.settings.metric = metric;
     };
     world.change(|state| set(state, 77));
-    drop(keeper);
+    drop(manager);
 
     let mut expected = home();
     set(&mut expected, 77);
@@ -204,9 +207,9 @@ proptest! {
     #[test]
     fn a_fault_while_setting_up_is_undone_at_once(start in states(), at in 1..RUN) {
         let world = World::new(start.clone());
-        let mut keeper = open(&world);
+        let mut manager = open(&world);
         world.expect(Trouble::Fault { at });
-        if keeper.ensure(&wish()).is_err() {
+        if manager.ensure(&desired()).is_err() {
             prop_assert_eq!(world.state(), start);
         }
     }

@@ -208,7 +208,7 @@ fn error(failed: Win32Error) -> SystemError {
 mod tests {
     use super::*;
 
-    use crate::{FileStore, Keeper, TapWish, Wish, best_route};
+    use crate::{DesiredState, DesiredTap, FileStore, RouteManager, best_route};
 
     /// The interface that leads outside plays the TAP: it is one that this system has.
     #[test]
@@ -217,26 +217,26 @@ mod tests {
         let start = system.snapshot(None).unwrap();
         let outside = best_route(&start, "192.0.2.1".parse().unwrap(), |_| true)
             .expect("a route to anywhere, as a test machine has");
-        let mut wish = Wish {
+        let mut desired = DesiredState {
             relays: vec!["192.0.2.1".parse().unwrap(), "127.0.0.1".parse().unwrap()],
             tap: None,
         };
         let store = FileStore::new(std::env::temp_dir().join("softlan-route-test.json"));
-        let (mut keeper, _) = Keeper::open(system, store).unwrap();
+        let (mut manager, _) = RouteManager::open(system, store).unwrap();
 
-        let pinned = keeper.ensure(&wish).unwrap();
+        let pinned = manager.ensure(&desired).unwrap();
         assert!(pinned.pins.iter().all(crate::Pin::is_pinned), "{pinned:?}");
-        wish.tap = Some(TapWish {
+        desired.tap = Some(DesiredTap {
             interface: outside.interface,
             adapter: AdapterId("{00000000-0000-0000-0000-00000000DEAD}".into()),
             mtu: 1400,
         });
-        wish.relays.clear();
-        let report = keeper.ensure(&wish).unwrap();
+        desired.relays.clear();
+        let report = manager.ensure(&desired).unwrap();
         assert!(report.problems.is_empty(), "{report:?}");
-        assert!(keeper.ensure(&wish).unwrap().done.is_empty());
+        assert!(manager.ensure(&desired).unwrap().done.is_empty());
 
-        assert!(keeper.restore().unwrap().left.is_empty());
+        assert!(manager.restore().unwrap().left.is_empty());
         let mut system = SystemRoutes::open().unwrap();
         assert_eq!(system.snapshot(None).unwrap(), start);
     }

@@ -4,8 +4,6 @@
 mod address;
 #[path = "linux/interface.rs"]
 mod interface;
-#[path = "linux/netlink.rs"]
-mod netlink;
 #[path = "linux/route.rs"]
 mod route;
 
@@ -16,15 +14,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use lanparty_device::{Capabilities, FrameDevice, LinkState, Received, Statistics};
 use lanparty_offload::VnetHeader;
 use lanparty_offload::coalesce::MAX_PIECES;
 use lanparty_offload::segment::MAX_SUPER_LEN;
 use lanparty_offload::vnet::VNET_HEADER_LEN;
 
 pub use self::route::{RouteError, RouteGuard};
-use crate::{Capabilities, LinkState, OpenError, Received, Statistics, TapOptions};
+use crate::{OpenError, TapOptions};
 
-/// Frames per call of [`Tap::receive`]. Each takes a system call anyway; the bound keeps other sources of the loop's turn
+/// Frames per call of [`FrameDevice::receive`]. Each takes a system call anyway; the bound keeps other sources of the loop's turn
 /// from waiting behind more than 2 MiB of super-frames.
 const BATCH: usize = 32;
 
@@ -125,18 +124,16 @@ impl Tap {
         self.index
     }
 
-    /// Returns what the kernel takes and hands over.
-    pub const fn capabilities(&self) -> Capabilities {
-        self.capabilities
-    }
-
     /// Switches the interface on or off. Call it in the network namespace where the interface was made.
     ///
     /// # Errors
     ///
     /// Returns what the kernel said.
-    pub fn set_up(&self, up: bool) -> io::Result<()> {
-        interface::set_up(&self.name, up)
+    pub fn set_up(&mut self, up: bool) -> io::Result<()> {
+        interface::set_up(&self.name, up)?;
+        self.state = if up { LinkState::Up } else { LinkState::Down };
+
+        Ok(())
     }
 
     /// Sets the MTU in bytes. Call it in the network namespace where the interface was made.
@@ -156,13 +153,10 @@ impl Tap {
     pub fn addresses(&self) -> io::Result<Vec<IpAddr>> {
         address::of(&self.name)
     }
+}
 
-    /// Takes what the system has sent and returns how many frames: 0 if there is nothing. The batch before is gone.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the device is gone.
-    pub fn receive(&mut self) -> io::Result<usize> {
+impl FrameDevice for Tap {
+    fn receive(&mut self) -> io::Result<usize> {
         self.lengths.clear();
         for slot in self.slots.chunks_exact_mut(SLOT) {
             match self.file.read(slot) {
@@ -181,8 +175,7 @@ impl Tap {
         Ok(count)
     }
 
-    /// Returns frame `index` of the last batch; `None` beyond its end.
-    pub fn received(&self, index: usize) -> Option<Received<'_>> {
+    fn received(&self, index: usize) -> Option<Received<'_>> {
         let len = *self.lengths.get(index)?;
         let slot = self.slots.chunks_exact(SLOT).nth(index)?;
         let (vnet, frame) = VnetHeader::parse(slot.get(..len)?)?;
@@ -190,8 +183,7 @@ impl Tap {
         Some(Received { vnet, frame })
     }
 
-    /// Returns frame `index` of the last batch to be changed where it lies; `None` beyond its end.
-    pub fn received_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+    fn received_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
         let len = *self.lengths.get(index)?;
         let slot = self
             .slots
@@ -203,8 +195,7 @@ impl Tap {
         Some((VnetHeader::parse(vnet)?.0, frame))
     }
 
-    /// Gives the system a frame or super-frame, from where its pieces lie.
-    pub fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
         let header = vnet.to_bytes();
         let mut vectors = [IoSlice::new(&[]); MAX_PIECES + 1];
         let all = std::iter::once(IoSlice::new(&header)).chain(pieces.iter().copied());
@@ -234,13 +225,20 @@ impl Tap {
     }
 
     /// Returns the state that the last frame met: nothing waits here, each frame was a system call.
-    pub const fn flush(&mut self) -> LinkState {
+    fn flush(&mut self) -> LinkState {
         self.state
     }
 
-    /// Returns the counters since the device was opened.
-    pub const fn statistics(&self) -> Statistics {
+    fn statistics(&mut self) -> Statistics {
         self.statistics
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn link_state(&self) -> LinkState {
+        self.state
     }
 }
 

@@ -19,6 +19,7 @@ use std::net::IpAddr;
 use std::os::windows::io::{AsHandle as _, BorrowedHandle};
 use std::time::{Duration, Instant};
 
+use lanparty_device::{Capabilities, FrameDevice, LinkState, Received, Statistics};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use lanparty_win32::{Event, Request, Win32Error, net};
@@ -29,7 +30,6 @@ pub use self::adapter::{
 use self::driver::Driver;
 pub use self::driver::{DriverVersion, MIN_DRIVER};
 pub use self::prepare::{AdapterError, look, prepare};
-use crate::{Capabilities, LinkState, Received, Statistics};
 
 /// Reads that wait in the driver at a time.
 ///
@@ -39,7 +39,7 @@ const READS: usize = 64;
 ///
 /// Windows' stack was seen to hold one for over a second while others passed. 128 full frames are 15 ms at 100 Mbit/s.
 const WRITES: usize = 128;
-/// Frames per call of [`Tap::receive`]: half of the reads, so that the other half waits in the driver while these are looked at.
+/// Frames per call of [`FrameDevice::receive`]: half of the reads, so that the other half waits in the driver while these are looked at.
 const BATCH: usize = READS / 2;
 /// Bytes of an Ethernet header.
 const HEADER_LEN: usize = 14;
@@ -184,15 +184,6 @@ impl Tap {
         self.driver_mtu
     }
 
-    /// Returns what the driver takes and hands over: single frames.
-    #[expect(clippy::unused_self, reason = "the shape of the Linux device")]
-    pub const fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            tcp: false,
-            udp: false,
-        }
-    }
-
     /// Plugs the cable in or pulls it.
     ///
     /// # Errors
@@ -201,6 +192,7 @@ impl Tap {
     pub fn set_up(&mut self, up: bool) -> io::Result<()> {
         self.driver.set_media(up).map_err(io::Error::other)?;
         self.up = up;
+        self.state = if up { LinkState::Up } else { LinkState::Down };
         self.aborted = Aborted::default();
 
         self.start_reads(Instant::now())
@@ -220,9 +212,9 @@ impl Tap {
         Ok(own.map(|own| own.ip).collect())
     }
 
-    /// Returns what to wait for until [`Tap::receive`] has something.
+    /// Returns what to wait for until [`FrameDevice::receive`] has something.
     ///
-    /// It is another handle after each call of [`Tap::receive`]: the driver fills the reads one after another.
+    /// It is another handle after each call of [`FrameDevice::receive`]: the driver fills the reads one after another.
     pub fn readable(&self) -> BorrowedHandle<'_> {
         match self.reads.get(self.next_read) {
             Some(read) if read.is_pending() => read.done(),
@@ -230,40 +222,9 @@ impl Tap {
         }
     }
 
-    /// Returns when to call [`Tap::receive`] although nothing is readable: the driver aborted, and is to be asked again.
+    /// Returns when to call [`FrameDevice::receive`] although nothing is readable: the driver aborted, and is to be asked again.
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.aborted.until
-    }
-
-    /// Takes what the system has sent and returns how many frames: 0 if there is nothing. The batch before is gone.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the adapter is gone, or aborts for longer than sleeping and waking takes.
-    pub fn receive(&mut self) -> io::Result<usize> {
-        self.batch.clear();
-        let now = Instant::now();
-        self.start_reads(now)?;
-        while self.batch.len() < BATCH {
-            let place = self.next_read;
-            let Some(done) = self.reads.get_mut(place).and_then(Request::poll) else {
-                break;
-            };
-            match done {
-                Ok(len) => {
-                    self.aborted = Aborted::default();
-                    self.batch.push((place, len));
-                }
-                Err(error) if error.is(ABORTED) => self.pause(now),
-                // A frame that was longer than the buffer, which the driver does not make.
-                Err(_) => self.statistics.truncated = self.statistics.truncated.saturating_add(1),
-            }
-            self.next_read = (place + 1) % READS;
-        }
-        let count = self.batch.len();
-        self.statistics.received = self.statistics.received.saturating_add(count as u64);
-
-        Ok(count)
     }
 
     /// Lets every read wait that is nobody's, in the order in which the driver is to fill them.
@@ -312,64 +273,6 @@ impl Tap {
         self.state = LinkState::Down;
     }
 
-    /// Returns frame `index` of the last batch; `None` beyond its end.
-    pub fn received(&self, index: usize) -> Option<Received<'_>> {
-        let (place, len) = *self.batch.get(index)?;
-        let buffer = self.reads.get(place)?.filled()?;
-
-        Some(Received {
-            vnet: VnetHeader::NONE,
-            frame: buffer.get(..len)?,
-        })
-    }
-
-    /// Returns frame `index` of the last batch to be changed where it lies; `None` beyond its end.
-    pub fn received_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
-        let (place, len) = *self.batch.get(index)?;
-        let buffer = self.reads.get_mut(place)?.buffer()?;
-
-        Some((VnetHeader::NONE, buffer.get_mut(..len)?))
-    }
-
-    /// Gives the system a frame, from where its pieces lie.
-    ///
-    /// Super-frames, tagged frames and what is no frame are refused and counted: the driver takes them and breaks them.
-    pub fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
-        let Some(place) = self.take_free() else {
-            self.statistics.send_busy = self.statistics.send_busy.saturating_add(1);
-            return self.state;
-        };
-        let len = self
-            .writes
-            .get_mut(place)
-            .and_then(Request::buffer)
-            .and_then(|buffer| gather(pieces, buffer))
-            .filter(|_| !vnet.is_super() && !vnet.needs_checksum());
-        let Some((write, len)) = self.writes.get_mut(place).zip(len) else {
-            self.free.push(place);
-            self.statistics.send_refused = self.statistics.send_refused.saturating_add(1);
-            return self.state;
-        };
-        if let Err(error) = write.start_write(self.driver.device(), len) {
-            self.free.push(place);
-            self.count_failure(&error);
-        }
-
-        self.state
-    }
-
-    /// Returns the state that the last frames met. What was given to the driver is on its way; nothing waits here.
-    pub fn flush(&mut self) -> LinkState {
-        self.collect();
-
-        self.state
-    }
-
-    /// Returns the counters since the device was opened.
-    pub const fn statistics(&self) -> Statistics {
-        self.statistics
-    }
-
     fn take_free(&mut self) -> Option<usize> {
         if self.free.is_empty() {
             self.collect();
@@ -403,6 +306,101 @@ impl Tap {
             &mut self.statistics.send_refused
         };
         *counter = counter.saturating_add(1);
+    }
+}
+
+impl FrameDevice for Tap {
+    /// Takes what the system has sent.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the adapter is gone, or aborts for longer than sleeping and waking takes.
+    fn receive(&mut self) -> io::Result<usize> {
+        self.batch.clear();
+        let now = Instant::now();
+        self.start_reads(now)?;
+        while self.batch.len() < BATCH {
+            let place = self.next_read;
+            let Some(done) = self.reads.get_mut(place).and_then(Request::poll) else {
+                break;
+            };
+            match done {
+                Ok(len) => {
+                    self.aborted = Aborted::default();
+                    self.batch.push((place, len));
+                }
+                Err(error) if error.is(ABORTED) => self.pause(now),
+                // A frame that was longer than the buffer, which the driver does not make.
+                Err(_) => self.statistics.truncated = self.statistics.truncated.saturating_add(1),
+            }
+            self.next_read = (place + 1) % READS;
+        }
+        let count = self.batch.len();
+        self.statistics.received = self.statistics.received.saturating_add(count as u64);
+
+        Ok(count)
+    }
+
+    fn received(&self, index: usize) -> Option<Received<'_>> {
+        let (place, len) = *self.batch.get(index)?;
+        let buffer = self.reads.get(place)?.filled()?;
+
+        Some(Received {
+            vnet: VnetHeader::NONE,
+            frame: buffer.get(..len)?,
+        })
+    }
+
+    fn received_mut(&mut self, index: usize) -> Option<(VnetHeader, &mut [u8])> {
+        let (place, len) = *self.batch.get(index)?;
+        let buffer = self.reads.get_mut(place)?.buffer()?;
+
+        Some((VnetHeader::NONE, buffer.get_mut(..len)?))
+    }
+
+    /// Super-frames, tagged frames and what is no frame are refused and counted: the driver takes them and breaks them.
+    fn send(&mut self, vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
+        let Some(place) = self.take_free() else {
+            self.statistics.send_busy = self.statistics.send_busy.saturating_add(1);
+            return self.state;
+        };
+        let len = self
+            .writes
+            .get_mut(place)
+            .and_then(Request::buffer)
+            .and_then(|buffer| gather(pieces, buffer))
+            .filter(|_| !vnet.is_super() && !vnet.needs_checksum());
+        let Some((write, len)) = self.writes.get_mut(place).zip(len) else {
+            self.free.push(place);
+            self.statistics.send_refused = self.statistics.send_refused.saturating_add(1);
+            return self.state;
+        };
+        if let Err(error) = write.start_write(self.driver.device(), len) {
+            self.free.push(place);
+            self.count_failure(&error);
+        }
+
+        self.state
+    }
+
+    /// Returns the state that the last frames met. What was given to the driver is on its way; nothing waits here.
+    fn flush(&mut self) -> LinkState {
+        self.collect();
+
+        self.state
+    }
+
+    fn statistics(&mut self) -> Statistics {
+        self.statistics
+    }
+
+    /// Single frames only.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    fn link_state(&self) -> LinkState {
+        self.state
     }
 }
 

@@ -14,7 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_client_tap::{LinkState, RouteGuard, Tap, TapOptions};
+use lanparty_client_tap::{RouteGuard, Tap, TapOptions};
+use lanparty_device::{FrameDevice as _, LinkState};
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_offload::{Coalescer, Super, VnetHeader};
 use lanparty_proto::MacAddr;
@@ -26,7 +27,7 @@ const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x11]);
 #[test]
 fn a_device_is_made_as_asked_and_vanishes() {
     in_namespace(|| {
-        let tap = open("lan", MAC);
+        let mut tap = open("lan", MAC);
         tap.set_up(true).unwrap();
         tap.set_mtu(1350).unwrap();
         sh("ip address add 192.0.2.1/24 dev lan");
@@ -202,7 +203,7 @@ impl Ends {
     fn make(address: &'static str, last: u8) -> Self {
         let inside = thread::spawn(move || {
             leave();
-            let tap = open("lan", MacAddr([2, 0, 0, 0, 0, last]));
+            let mut tap = open("lan", MacAddr([2, 0, 0, 0, 0, last]));
             tap.set_up(true).unwrap();
             sh(&format!("ip address add {address} dev lan"));
             let namespace = std::fs::File::open("/proc/thread-self/ns/net").unwrap();

@@ -1,19 +1,12 @@
 //! The kernel's filter, in classic BPF (`linux/filter.h`).
 
+use lanparty_linux::bpf::{
+    Instruction, JUMP_EQUAL, JUMP_SET, LOAD_BYTE, LOAD_HALF, LOAD_WORD, RETURN,
+};
 use lanparty_proto::MacAddr;
-
-/// One instruction: code, jump if true, jump if false, operand.
-pub(crate) type Instruction = (u16, u8, u8, u32);
 
 /// The most remote MACs that a filter holds: five instructions each, and seven more, in `BPF_MAXINSNS` (4096).
 pub const MAX_FILTERED_MACS: usize = 800;
-
-const LOAD_WORD: u16 = 0x20;
-const LOAD_HALF: u16 = 0x28;
-const LOAD_BYTE: u16 = 0x30;
-const JUMP_EQUAL: u16 = 0x15;
-const JUMP_SET: u16 = 0x45;
-const RETURN: u16 = 0x06;
 
 /// More than any frame: nothing is cut off.
 const WHOLE: u32 = 0x0004_0000;
@@ -54,25 +47,12 @@ pub(crate) fn pass_all() -> Vec<Instruction> {
 
 #[cfg(test)]
 mod tests {
+    use lanparty_linux::bpf;
+
     use super::*;
 
-    /// Runs a program as the kernel would, for the instructions used here.
     fn run(program: &[Instruction], frame: &[u8]) -> u32 {
-        let (mut a, mut pc) = (0_u32, 0_usize);
-        loop {
-            let (code, jt, jf, k) = program[pc];
-            let at = k as usize;
-            pc += 1;
-            match code {
-                LOAD_WORD => a = u32::from_be_bytes(frame[at..at + 4].try_into().unwrap()),
-                LOAD_HALF => a = u16::from_be_bytes(frame[at..at + 2].try_into().unwrap()).into(),
-                LOAD_BYTE => a = frame[at].into(),
-                JUMP_EQUAL => pc += usize::from(if a == k { jt } else { jf }),
-                JUMP_SET => pc += usize::from(if a & k != 0 { jt } else { jf }),
-                RETURN => return k,
-                _ => unreachable!("not an instruction of ours"),
-            }
-        }
+        bpf::run(program, frame).unwrap()
     }
 
     #[test]

@@ -1,26 +1,25 @@
 //! Packet sockets: frames of a LAN as the network card and the kernel's offloads leave them, and back.
 //!
-//! [`PacketSocket::receive`] takes a batch off the interface, [`PacketSocket::received`] shows each frame with its
-//! virtio-net header and its VLAN tag back in place; [`PacketSocket::send`] and [`PacketSocket::flush`] put frames out.
-//! Nothing the network does is an error: what cannot be sent is counted.
+//! A [`PacketSocket`] is driven as a [`FrameDevice`](lanparty_device::FrameDevice): each frame comes with its virtio-net header, and
+//! with its VLAN tag back in place. Nothing the network does is an error: what cannot be sent is counted.
+//!
+//! On other systems than Linux this crate is empty.
+#![cfg(target_os = "linux")]
 
 mod facts;
 mod filter;
 
-#[cfg(target_os = "linux")]
-#[path = "linux.rs"]
-mod imp;
-#[cfg(not(target_os = "linux"))]
-#[path = "stub.rs"]
-mod imp;
+mod interface;
+mod options;
+mod receive;
+mod send;
+mod socket;
 
 use std::io;
 
-use lanparty_offload::VnetHeader;
-
 pub use self::facts::{InterfaceFacts, InterfaceKind, Offloads};
 pub use self::filter::MAX_FILTERED_MACS;
-pub use self::imp::PacketSocket;
+pub use self::socket::PacketSocket;
 
 /// How a packet socket is opened.
 #[derive(Debug, Clone, Copy)]
@@ -44,43 +43,6 @@ impl Default for PacketOptions {
     }
 }
 
-/// A frame that arrived.
-#[derive(Debug, Clone, Copy)]
-pub struct Received<'a> {
-    /// What offloads have left to do; give both to `Super::parse`.
-    pub vnet: VnetHeader,
-    /// The frame, its VLAN tag in place.
-    pub frame: &'a [u8],
-}
-
-/// Whether the interface takes frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
-    /// It does.
-    Up,
-    /// It is down or gone; frames are dropped and counted until it is back.
-    Down,
-}
-
-/// What did not arrive or leave, since the socket was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Statistics {
-    /// Frames that passed the kernel's filter.
-    pub received: u64,
-    /// Frames that the kernel dropped because the receive buffer was full.
-    pub kernel_drops: u64,
-    /// Frames longer than the buffers here.
-    pub truncated: u64,
-    /// Frames handed to the kernel.
-    pub sent: u64,
-    /// Frames dropped because the send buffer or the card's queue was full.
-    pub send_busy: u64,
-    /// Frames dropped because the interface was down.
-    pub send_down: u64,
-    /// Frames that the kernel refused (longer than the MTU, a header it cannot express).
-    pub send_refused: u64,
-}
-
 /// What the kernel's filter does after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterState {
@@ -94,9 +56,6 @@ pub enum FilterState {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// This system has no packet sockets.
-    #[error("packet sockets need Linux; this is an unsupported platform")]
-    UnsupportedPlatform,
     /// There is no such interface.
     #[error("there is no interface {name:?}")]
     NoInterface {

@@ -12,9 +12,10 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use lanparty_device::{FrameDevice as _, LinkState};
 use lanparty_offload::vnet::GSO_TCPV4;
 use lanparty_offload::{Super, VnetHeader};
-use lanparty_packet::{FilterState, InterfaceFacts, LinkState, PacketOptions, PacketSocket};
+use lanparty_packet::{FilterState, InterfaceFacts, PacketOptions, PacketSocket};
 use lanparty_proto::MacAddr;
 use lanparty_samples::SuperFrame;
 use proptest::prelude::*;

@@ -38,5 +38,5 @@ pub use power::ResumeWatch;
 pub use process::{is_elevated, is_wine, system_directory};
 pub use registry::{Key, Value};
 pub use session_end::SessionWatch;
-pub use timer::{PreciseTimer, hurry_thread};
+pub use timer::{PreciseTimer, raise_thread_priority};
 pub use winsock::{Family, SocketsEvent, ignore_port_unreachable, set_unicast_interface};

@@ -101,7 +101,7 @@ impl Request {
     ///
     /// Returns what the driver said if it refused at once.
     pub fn start_read(&mut self, device: &Device) -> Result<(), Win32Error> {
-        self.start(device, BUFFER_LEN, Way::Read)
+        self.start(device, BUFFER_LEN, Operation::Read)
     }
 
     /// Starts writing the first `len` bytes of the buffer.
@@ -110,12 +110,17 @@ impl Request {
     ///
     /// Returns what the driver said if it refused at once.
     pub fn start_write(&mut self, device: &Device, len: usize) -> Result<(), Win32Error> {
-        self.start(device, len.min(BUFFER_LEN), Way::Write)
+        self.start(device, len.min(BUFFER_LEN), Operation::Write)
     }
 
-    fn start(&mut self, device: &Device, len: usize, way: Way) -> Result<(), Win32Error> {
+    fn start(
+        &mut self,
+        device: &Device,
+        len: usize,
+        operation: Operation,
+    ) -> Result<(), Win32Error> {
         if self.is_pending() {
-            return Err(Win32Error::from_code(way.call(), ERROR_IO_PENDING));
+            return Err(Win32Error::from_code(operation.call(), ERROR_IO_PENDING));
         }
         let len = u32::try_from(len).unwrap_or_default();
         let handle = device.handle().as_raw_handle();
@@ -132,12 +137,14 @@ impl Request {
         // SAFETY: as above.
         let buffer = unsafe { &raw mut (*shared).buffer }.cast();
 
-        let status = match way {
+        let status = match operation {
             // SAFETY: `buffer` has `len` bytes; it and `overlapped` stay where they are and are not touched until the driver is
             // done, which `pending` stands for. `pending` keeps the device open.
-            Way::Read => unsafe { ReadFile(handle, buffer, len, ptr::null_mut(), overlapped) },
+            Operation::Read => unsafe {
+                ReadFile(handle, buffer, len, ptr::null_mut(), overlapped)
+            },
             // SAFETY: as above.
-            Way::Write => unsafe {
+            Operation::Write => unsafe {
                 WriteFile(
                     handle,
                     buffer.cast_const(),
@@ -147,7 +154,7 @@ impl Request {
                 )
             },
         };
-        let error = Win32Error::last(way.call());
+        let error = Win32Error::last(operation.call());
         if status == 0 && !error.is(ERROR_IO_PENDING) {
             self.done.reset();
             return Err(error);
@@ -232,12 +239,12 @@ impl fmt::Debug for Request {
 }
 
 #[derive(Clone, Copy)]
-enum Way {
+enum Operation {
     Read,
     Write,
 }
 
-impl Way {
+impl Operation {
     const fn call(self) -> &'static str {
         match self {
             Self::Read => "ReadFile",

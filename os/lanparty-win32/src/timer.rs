@@ -84,7 +84,7 @@ impl AsHandle for PreciseTimer {
 /// # Errors
 ///
 /// Returns what Windows said.
-pub fn hurry_thread() -> Result<(), Win32Error> {
+pub fn raise_thread_priority() -> Result<(), Win32Error> {
     // SAFETY: the call has no preconditions.
     let thread = unsafe { GetCurrentThread() };
     // SAFETY: the handle stands for this thread and is never closed.
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_may_hurry() {
-        hurry_thread().unwrap();
+    fn a_thread_may_have_priority() {
+        raise_thread_priority().unwrap();
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use lanparty_ctrl::close_code;
-use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust};
+use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust, read_certificate};
 use lanparty_proto::MacAddr;
 use lanparty_queue::Pace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -75,7 +75,7 @@ impl Crowd {
     ///
     /// Returns an error if the certificate is none, or loopback has not enough addresses.
     pub fn new(relay: SocketAddr, certificate: &[u8], room_size: u32, most: usize) -> Result<Self> {
-        let trust = Trust::Pinned(certificate.to_vec().into());
+        let trust = Trust::Pinned(read_certificate(certificate)?);
         let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Off)?;
         let sockets = (0..most.div_ceil(PER_SOCKET).max(1))
             .map(|number| Socket::open(number, settings.clone()))

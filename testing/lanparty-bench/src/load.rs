@@ -24,7 +24,7 @@ const TOO_LATE: Duration = Duration::from_millis(20);
 
 /// Where traffic goes: from a box to an address of another.
 #[derive(Debug, Clone, Copy)]
-pub struct Way<'a> {
+pub struct Direction<'a> {
     /// Who sends.
     pub from: &'a Namespace,
     /// Who receives.
@@ -38,10 +38,10 @@ pub struct Way<'a> {
 /// # Errors
 ///
 /// Returns an error if a connection fails or stalls.
-pub fn tcp(way: Way<'_>, streams: usize, time: Duration) -> Result<f64> {
+pub fn tcp(direction: Direction<'_>, streams: usize, time: Duration) -> Result<f64> {
     let stop = AtomicBool::new(false);
 
-    tcp_until(way, streams, &stop, |stop| {
+    tcp_until(direction, streams, &stop, |stop| {
         std::thread::sleep(time);
         stop.store(true, Ordering::Relaxed);
     })
@@ -54,20 +54,20 @@ pub fn tcp(way: Way<'_>, streams: usize, time: Duration) -> Result<f64> {
 ///
 /// Returns an error if a connection fails or stalls.
 pub fn tcp_until<T>(
-    way: Way<'_>,
+    direction: Direction<'_>,
     streams: usize,
     stop: &AtomicBool,
     meanwhile: impl FnOnce(&AtomicBool) -> T,
 ) -> Result<(f64, T)> {
-    let listener = way
+    let listener = direction
         .to
-        .enter(|| TcpListener::bind((way.address, 0)))
-        .with_context(|| format!("failed to listen on {}", way.address))?;
+        .enter(|| TcpListener::bind((direction.address, 0)))
+        .with_context(|| format!("failed to listen on {}", direction.address))?;
     let target = listener.local_addr()?;
     std::thread::scope(|scope| {
         let pairs: Vec<_> = (0..streams)
             .map(|_| {
-                let sink = way
+                let sink = direction
                     .from
                     .enter(|| TcpStream::connect_timeout(&target, STALL))
                     .with_context(|| format!("failed to connect to {target}"))?;
@@ -132,13 +132,15 @@ pub struct Packets {
 /// # Errors
 ///
 /// Returns an error if a socket cannot be made.
-pub fn udp(way: Way<'_>, pace: u32, time: Duration) -> Result<Packets> {
-    let receiver = way.to.enter(|| UdpSocket::bind((way.address, 0)))?;
+pub fn udp(direction: Direction<'_>, pace: u32, time: Duration) -> Result<Packets> {
+    let receiver = direction
+        .to
+        .enter(|| UdpSocket::bind((direction.address, 0)))?;
     // The receiver must not be what drops: root may pass the system's limit.
     rustix::net::sockopt::set_socket_recv_buffer_size_force(&receiver, 16 << 20)?;
     receiver.set_read_timeout(Some(Duration::from_millis(500)))?;
     let target = receiver.local_addr()?;
-    let sender = way.from.enter(|| UdpSocket::bind("0.0.0.0:0"))?;
+    let sender = direction.from.enter(|| UdpSocket::bind("0.0.0.0:0"))?;
     sender.connect(target)?;
 
     std::thread::scope(|scope| {
@@ -197,12 +199,12 @@ fn count(socket: &UdpSocket) -> (u32, Duration) {
 /// # Errors
 ///
 /// Returns an error if `ping` cannot run.
-pub fn ping(way: Way<'_>, count: usize, interval: Duration) -> Result<RoundTrips> {
-    let mut command = way.from.command("ping");
+pub fn ping(direction: Direction<'_>, count: usize, interval: Duration) -> Result<RoundTrips> {
+    let mut command = direction.from.command("ping");
     command
         .args(["-n", "-W", "1", "-s", "56", "-c", &count.to_string(), "-i"])
         .arg(format!("{:.4}", interval.as_secs_f64()))
-        .arg(way.address.to_string());
+        .arg(direction.address.to_string());
     let said = lanparty_e2e::command::run(&mut command)?;
 
     Ok(RoundTrips::of_ping(
@@ -216,10 +218,10 @@ pub fn ping(way: Way<'_>, count: usize, interval: Duration) -> Result<RoundTrips
 /// # Errors
 ///
 /// Returns an error if it does not within 40 s, which is longer than any rival's way to get ready.
-pub fn wait_reachable(way: Way<'_>) -> Result<()> {
+pub fn wait_reachable(direction: Direction<'_>) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(40) {
-        if ping(way, 1, Duration::from_millis(10))?
+        if ping(direction, 1, Duration::from_millis(10))?
             .quantile(500)
             .is_some()
         {
@@ -228,5 +230,5 @@ pub fn wait_reachable(way: Way<'_>) -> Result<()> {
     }
 
     Err(io::Error::from(io::ErrorKind::TimedOut))
-        .with_context(|| format!("{} is not reachable", way.address))
+        .with_context(|| format!("{} is not reachable", direction.address))
 }

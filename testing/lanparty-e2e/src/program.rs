@@ -1,8 +1,8 @@
 //! A program that runs in a namespace: started, watched, signalled, and gone when dropped.
 
 mod commands;
-mod heir;
 mod install;
+mod successor;
 
 use std::fs::{self, File};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -14,8 +14,8 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use self::commands::{RELAY_PORT, ROOM};
-use self::heir::Heir;
 pub use self::install::{Installed, Spoil};
+use self::successor::SuccessorProcess;
 
 /// How long a program may take to print what a test waits for: generous, machines may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub struct Program {
     name: String,
     child: Child,
     /// What took over from the child.
-    heir: Option<Heir>,
+    successor: Option<SuccessorProcess>,
     stdout: Output,
     stderr: Output,
 }
@@ -82,7 +82,7 @@ impl Program {
         Ok(Self {
             name: name.to_owned(),
             child,
-            heir: None,
+            successor: None,
             stdout,
             stderr,
         })
@@ -90,7 +90,7 @@ impl Program {
 
     /// Returns the process id.
     pub fn pid(&self) -> u32 {
-        (self.heir.as_ref()).map_or_else(|| self.child.id(), |heir| heir.pid)
+        (self.successor.as_ref()).map_or_else(|| self.child.id(), |successor| successor.pid)
     }
 
     /// Asks it to start its successor, and waits until that has taken over.
@@ -108,16 +108,16 @@ impl Program {
             std::thread::sleep(Duration::from_millis(5));
         }
         let said = self.stdout();
-        let mut heirs = said
+        let mut successors = said
             .lines()
             .filter_map(|line| line.split_once(" handed over to process "))
             .map(|(_, pid)| pid);
-        let heir = heirs
+        let successor = successors
             .next_back()
-            .and_then(|pid| Heir::new(pid.parse().ok()?).ok());
-        let heir =
-            heir.with_context(|| format!("{} has no successor{}", self.name, self.story()))?;
-        self.heir = Some(heir);
+            .and_then(|pid| SuccessorProcess::new(pid.parse().ok()?).ok());
+        let successor =
+            successor.with_context(|| format!("{} has no successor{}", self.name, self.story()))?;
+        self.successor = Some(successor);
 
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Program {
         self.signal(Signal::USR2)?;
         let (start, parent) = (Instant::now(), self.pid());
         let successor = loop {
-            if let Some(child) = Heir::child_of(parent) {
+            if let Some(child) = SuccessorProcess::child_of(parent) {
                 break child;
             }
             if start.elapsed() > patience {
@@ -211,8 +211,8 @@ impl Program {
     ///
     /// Returns an error if the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        if let Some(heir) = &self.heir {
-            return heir.signal(signal);
+        if let Some(successor) = &self.successor {
+            return successor.signal(signal);
         }
         let pid = i32::try_from(self.child.id())
             .ok()
@@ -230,8 +230,8 @@ impl Program {
 
     /// Returns how it ended, if it did. Of a successor only its parent would learn more than that.
     fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        match &self.heir {
-            Some(heir) if heir.is_running() => Ok(None),
+        match &self.successor {
+            Some(successor) if successor.is_running() => Ok(None),
             Some(_) | None => Ok(self.child.try_wait()?),
         }
     }
@@ -284,9 +284,9 @@ impl Program {
     ///
     /// Returns an error if it does not die.
     pub fn kill(&mut self) -> Result<()> {
-        if let Some(heir) = &self.heir {
-            heir.signal(Signal::KILL)?;
-            heir.wait(PATIENCE);
+        if let Some(successor) = &self.successor {
+            successor.signal(Signal::KILL)?;
+            successor.wait(PATIENCE);
         }
         self.child.kill()?;
         self.child.wait()?;

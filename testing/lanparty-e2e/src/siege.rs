@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use lanparty_ctrl::Role;
+use lanparty_linux::realtime::RealtimePriority;
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_schedule::Precedence;
 use rustix::process::{getpriority_process, setpriority_process};
 
 pub use self::member::Member;
@@ -113,8 +113,8 @@ fn measure(
 ) -> Result<Outcome> {
     // As a member's data path does. Attackers are ordinary: they share this machine, but what they take of it is not the relay's doing.
     let niceness = getpriority_process(None)?;
-    let precedence = Precedence::secure(true);
-    let _enlisted = precedence.enlist();
+    let realtime = RealtimePriority::secure(true);
+    let _registered = realtime.register();
     let mut witness = Witness::join(relay)?;
     let begin = Instant::now();
     while begin.elapsed() < LISTENING {

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use lanparty_client_tap::{Tap, TapOptions};
+use lanparty_device::FrameDevice as _;
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

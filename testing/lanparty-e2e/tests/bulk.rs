@@ -18,7 +18,7 @@ fn start_relay(bed: &Bed, limit: &str) -> Program {
     command
         .args(["--listen", &format!("{RELAY_PORT}/udp")])
         .args(["--client-bytes", limit])
-        .arg("--dev-cert-der-out")
+        .arg("--dev-cert-out")
         .arg(bed.certificate());
     let mut relay = Program::start(bed.dir(), "relay", command).unwrap();
     relay.wait_line("relay ready").unwrap();

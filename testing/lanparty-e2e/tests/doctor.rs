@@ -40,12 +40,12 @@ fn healthy_box_is_told_what_is_there() {
 
     assert_eq!(code, Some(0), "{said}");
     for words in [
-        "ok       lan0 is wired",
+        "ok       card             lan0 is wired",
         "promiscuously",
         "offloads",
-        "warning  a gateway of this room is on this LAN",
-        "ok       a DHCP server answers: 192.168.77.10",
-        "ok       the relay 10.80.2.2:4433 answers",
+        "warning  other gateways   a gateway of this room is on this LAN",
+        "ok       DHCP             a DHCP server answers: 192.168.77.10",
+        "ok       relay            the relay 10.80.2.2:4433 answers",
     ] {
         assert!(said.contains(words), "no {words:?} in: {said}");
     }
@@ -57,10 +57,16 @@ fn what_is_wrong_is_named() {
 
     let (code, said) = ask(&bed, 0, &["--interface", "nosuch0"]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("fault    there is no network interface nosuch0"));
+    assert!(said.contains("fault    card             there is no network interface nosuch0"));
 
     let (code, said) = ask(&bed, 0, &["--interface", LAN]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("ok       no other gateway"), "{said}");
-    assert!(said.contains("warning  no DHCP server answers"), "{said}");
+    assert!(
+        said.contains("ok       other gateways   no other gateway"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warning  DHCP             no DHCP server answers"),
+        "{said}"
+    );
 }

@@ -6,7 +6,7 @@ use lanparty_e2e::siege::{self, Relay, WITNESS_WORKER};
 const MAX_GROWTH: u64 = 16 << 20;
 
 /// Options of a relay that bears malformed datagrams without end, so that its parsers see all of them.
-const PATIENT: [&str; 4] = ["--strikes", "0", "--max-strikes", "4294967295"];
+const PATIENT: [&str; 4] = ["--violations", "0", "--max-violations", "4294967295"];
 
 #[test]
 fn garbage_of_an_admitted_client_ends_it_at_the_threshold() {

@@ -27,7 +27,7 @@ fn party(frames: &str, path_mtu: u32, narrow: Side) -> Party {
     let mut command = bed.program(Side::Relay, "lanparty-relay").unwrap();
     command
         .args(["--listen", &format!("[::]:{RELAY_PORT}")])
-        .arg("--dev-cert-der-out")
+        .arg("--dev-cert-out")
         .arg(bed.certificate());
     let mut relay = Program::start(bed.dir(), "relay", command).unwrap();
     relay.wait_line("relay ready").unwrap();

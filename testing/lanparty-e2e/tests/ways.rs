@@ -46,7 +46,7 @@ fn relay_is_reached_by_ipv6() {
         .unwrap();
     command
         .args(["--listen", &format!("[::]:{RELAY_PORT}")])
-        .arg("--dev-cert-der-out")
+        .arg("--dev-cert-out")
         .arg(bed.certificate());
     let mut relay = Program::start(bed.dir(), "relay", command).unwrap();
     relay.wait_line("relay ready").unwrap();

@@ -4,12 +4,12 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_client_core::{ClientPath, DataPath, Flow, Outbox};
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_offload::{Coalescer, FlowHasher, VnetHeader};
 use lanparty_proto::MacAddr;
-use lanparty_queue::{Class, Outlet, OutletConfig, Pace, QueueItem};
-use lanparty_switch::{Attachment, Switch, Verdict};
+use lanparty_queue::{EgressConfig, EgressQueue, Pace, QueueItem, TrafficClass};
+use lanparty_switch::{Membership, Switch, Verdict};
+use lanparty_tunnel::{ClientPath, DataPath, Flow, Outbox};
 
 use crate::frames::{self, CLIENT, CLIENT_ID, FULL, GATEWAY_ID, SEGMENTS, SMALL, STATION};
 use crate::stations::{self, BUDGET};
@@ -180,7 +180,7 @@ fn forward(
     destination: MacAddr,
     count: u32,
     targets: usize,
-    (mut switch, places): (Switch, Vec<Attachment>),
+    (mut switch, places): (Switch, Vec<Membership>),
 ) {
     let sender = places.get(1).copied().expect("a client");
     let datagram = frames::datagram(CLIENT_ID, &frames::udp(destination, CLIENT, SMALL));
@@ -207,7 +207,7 @@ fn queue(count: u32) {
     let mut link = Link::new(start());
     let flow = Flow {
         id: 1,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     for _ in 0..count.div_ceil(TURN) {
         for _ in 0..TURN {
@@ -218,7 +218,7 @@ fn queue(count: u32) {
 }
 
 /// Does what a relay's worker does with a datagram.
-fn relay(switch: &mut Switch, sender: Attachment, datagram: &Bytes, now: Instant, link: &mut Link) {
+fn relay(switch: &mut Switch, sender: Membership, datagram: &Bytes, now: Instant, link: &mut Link) {
     let forward = match switch.handle_datagram(sender, datagram, now) {
         Verdict::Forward(forward) => forward,
         Verdict::Hold => return,
@@ -226,7 +226,7 @@ fn relay(switch: &mut Switch, sender: Attachment, datagram: &Bytes, now: Instant
     };
     let flow = Flow {
         id: 1,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     for _target in forward.targets() {
         if let Some(held) = &forward.held {
@@ -238,21 +238,21 @@ fn relay(switch: &mut Switch, sender: Attachment, datagram: &Bytes, now: Instant
 
 /// A link as far as it is ours: the queue in front of the QUIC library.
 struct Link {
-    outlet: Outlet<Waiting>,
+    egress: EgressQueue<Waiting>,
     now: Instant,
 }
 
 impl Link {
     fn new(now: Instant) -> Self {
         Self {
-            outlet: Outlet::new(OutletConfig::new(Pace::Off)),
+            egress: EgressQueue::new(EgressConfig::new(Pace::Off)),
             now,
         }
     }
 
     fn queue(&mut self, datagram: Bytes, flow: Flow) {
         let queued = self
-            .outlet
+            .egress
             .enqueue(Waiting(datagram), flow.id, 0, flow.class, self.now);
         assert_eq!(queued.overflow, 0, "the queue keeps up");
     }
@@ -261,7 +261,7 @@ impl Link {
     fn drain(&mut self) -> impl Iterator<Item = Bytes> {
         self.now += Duration::from_millis(1);
 
-        std::iter::from_fn(|| self.outlet.poll_transmit(self.now)).map(|waiting| waiting.0)
+        std::iter::from_fn(|| self.egress.poll_transmit(self.now)).map(|waiting| waiting.0)
     }
 }
 

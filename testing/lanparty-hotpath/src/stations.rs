@@ -3,14 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Peer};
 use lanparty_ctrl::Role;
-use lanparty_gateway_core::{GatewayPath, GatewayPathConfig, ProbeKeys};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId};
 use lanparty_samples::{hello, join, joined};
-use lanparty_switch::{Attachment, ConnId, Joiner, Limits, Rate, Switch};
+use lanparty_session::{JoinInfo, Peer};
+use lanparty_switch::{ConnId, Joiner, Limits, Membership, Rate, Switch};
+use lanparty_tunnel::{ClientPath, ClientPathConfig};
+use lanparty_tunnel::{GatewayPath, GatewayPathConfig, ProbeKeys};
 
 use crate::frames::{CARD, CLIENT, CLIENT_ID, GATEWAY_ID, ROOM};
 
@@ -64,7 +65,7 @@ fn told(own: PeerId) -> JoinInfo {
 }
 
 /// Returns a switch with a gateway and `clients` in one room, without rate limits, and the places by order of joining.
-pub(crate) fn switch(clients: u8, now: Instant) -> (Switch, Vec<Attachment>) {
+pub(crate) fn switch(clients: u8, now: Instant) -> (Switch, Vec<Membership>) {
     let limits = Limits {
         broadcast: Rate::UNLIMITED,
         unknown: Rate::UNLIMITED,

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use lanparty_client_core::{Attempt, DataPath, JoinInfo, Outbox, Output, Peer};
 use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Role};
 use lanparty_proto::{MacAddr, PeerId, RoomId};
+use lanparty_session::{ConnectionId, JoinInfo, Output, Peer};
+use lanparty_tunnel::{DataPath, Outbox};
 
 /// The room of [`joined`].
 pub const ROOM: RoomId = RoomId(9);
@@ -50,14 +51,14 @@ pub fn hello(mac: Option<MacAddr>) -> Hello {
 /// What `own` is told on joining: a gateway is there, whole frames of 1500 bytes travel, and a datagram carries 1400 bytes.
 pub fn joined(own: PeerId) -> JoinInfo {
     JoinInfo {
-        attempt: Attempt(1),
+        connection: ConnectionId(1),
         peer: own,
         room: ROOM,
         mtu: 1500,
         mode: Mode::Full,
         budget: 1400,
         gateway: true,
-        same_place: false,
+        same_membership: false,
         resume: None,
     }
 }

@@ -10,10 +10,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_client_core::session::{Attempt, Cause, Config, JoinInfo, Output as Wish, Session};
 use lanparty_ctrl::{Decoder, MAX_ADMITTED, Role, close_code};
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_switch::{Attachment, ConnId, Limits, Switch};
+use lanparty_session::session::{
+    ConnectionError, ConnectionId, JoinInfo, Output as DesiredState, Session, SessionConfig,
+};
+use lanparty_switch::{ConnId, Limits, Membership, Switch};
 
 use crate::{Line, Rng, Wire};
 
@@ -63,7 +65,7 @@ pub struct Player {
 impl Player {
     /// Returns whether it has a place and a connection that carries it.
     pub fn is_joined(&self) -> bool {
-        self.session.attempt().is_some()
+        self.session.connection().is_some()
     }
 }
 
@@ -71,10 +73,10 @@ impl Player {
 #[derive(Debug)]
 struct Conn {
     player: usize,
-    attempt: Attempt,
+    attempt: ConnectionId,
     origin: IpAddr,
     decoder: Decoder,
-    place: Option<Attachment>,
+    place: Option<Membership>,
     /// Nothing passes any more, though neither end may know.
     is_cut: bool,
 }
@@ -102,7 +104,7 @@ pub struct Party {
     /// What was heard and not taken yet.
     pub heard: Vec<Heard>,
     conns: BTreeMap<ConnId, Conn>,
-    by_attempt: BTreeMap<(usize, Attempt), ConnId>,
+    by_attempt: BTreeMap<(usize, ConnectionId), ConnId>,
     sure: Wire<Sure>,
     unsure: Wire<Unsure>,
     later: BTreeMap<(Instant, u64), Sure>,
@@ -149,7 +151,7 @@ impl Party {
     ///
     /// Panics if `room` is no room code.
     pub fn invite(&mut self, room: &str, mac: Option<MacAddr>) -> usize {
-        let mut session = Session::new(Config {
+        let mut session = Session::new(SessionConfig {
             relay: "relay".into(),
             role: mac.map_or(Role::Gateway, |_| Role::Client),
             room: room.parse().expect("a test names its rooms properly"),
@@ -162,7 +164,7 @@ impl Party {
             program_version: "1".into(),
             generation: 1,
             resume: None,
-            standby: lanparty_client_core::Standby::Never,
+            standby: lanparty_session::Standby::Never,
             instance: self.rng.next().into(),
             seed: self.rng.next(),
         });
@@ -176,7 +178,7 @@ impl Party {
             ended: None,
         });
         let player = self.players.len() - 1;
-        self.carry_out(player);
+        self.process_outputs(player);
 
         player
     }
@@ -186,7 +188,7 @@ impl Party {
         if let Some(found) = self.players.get_mut(player) {
             found.session.leave(self.now);
         }
-        self.carry_out(player);
+        self.process_outputs(player);
     }
 
     /// Cuts a player's connection: from now on nothing passes. The player notices after `notices`, the relay when it gives up.
@@ -218,7 +220,7 @@ impl Party {
 
     /// Returns the connection that carries a player's place.
     pub fn conn_of(&self, player: usize) -> Option<ConnId> {
-        let attempt = self.players.get(player)?.session.attempt()?;
+        let attempt = self.players.get(player)?.session.connection()?;
 
         self.by_attempt.get(&(player, attempt)).copied()
     }
@@ -279,7 +281,7 @@ impl Party {
                     .is_some_and(|at| at <= self.now)
             {
                 found.session.handle_timeout(self.now);
-                self.carry_out(player);
+                self.process_outputs(player);
             }
         }
     }
@@ -308,7 +310,7 @@ impl Party {
             }),
             Sure::RelayCloses(id, code, text) => {
                 self.tell_member(id, |session, attempt, now| {
-                    let cause = Cause::Closed {
+                    let cause = ConnectionError::Closed {
                         code: code.into(),
                         text,
                     };
@@ -348,12 +350,12 @@ impl Party {
         if let Some(found) = self.players.get_mut(player) {
             found
                 .session
-                .handle_closed(attempt, Cause::TimedOut, self.now);
+                .handle_closed(attempt, ConnectionError::TimedOut, self.now);
         }
-        self.carry_out(player);
+        self.process_outputs(player);
     }
 
-    fn tell_member(&mut self, id: ConnId, tell: impl FnOnce(&mut Session, Attempt, Instant)) {
+    fn tell_member(&mut self, id: ConnId, tell: impl FnOnce(&mut Session, ConnectionId, Instant)) {
         let Some(conn) = self.conns.get(&id).filter(|conn| !conn.is_cut) else {
             return;
         };
@@ -361,54 +363,56 @@ impl Party {
         if let Some(found) = self.players.get_mut(player) {
             tell(&mut found.session, attempt, self.now);
         }
-        self.carry_out(player);
+        self.process_outputs(player);
     }
 
-    fn carry_out(&mut self, player: usize) {
+    fn process_outputs(&mut self, player: usize) {
         while let Some(wish) = self
             .players
             .get_mut(player)
             .and_then(|found| found.session.poll_output())
         {
             match wish {
-                Wish::Connect { attempt, .. } => self.connect(player, attempt),
-                Wish::Send { attempt, bytes } => {
+                DesiredState::Connect { id: attempt, .. } => self.connect(player, attempt),
+                DesiredState::Send { id: attempt, bytes } => {
                     if let Some(id) = self.by_attempt.get(&(player, attempt)).copied() {
                         self.post(Sure::ToRelay(id, bytes));
                     }
                 }
-                Wish::Close { attempt, code, .. } => {
+                DesiredState::Close {
+                    id: attempt, code, ..
+                } => {
                     if let Some(id) = self.by_attempt.remove(&(player, attempt)) {
                         self.post(Sure::MemberCloses(id, code));
                     }
                 }
-                Wish::Joined(info) => {
+                DesiredState::Joined(info) => {
                     if let Some(found) = self.players.get_mut(player) {
-                        found.places += usize::from(!info.same_place);
+                        found.places += usize::from(!info.same_membership);
                         found.joined = Some(info);
                     }
                 }
-                Wish::PeerLeft(..) => {
+                DesiredState::PeerLeft(..) => {
                     if let Some(found) = self.players.get_mut(player) {
                         found.leaves_heard += 1;
                     }
                 }
-                Wish::Ended(end) => {
+                DesiredState::Ended(end) => {
                     if let Some(found) = self.players.get_mut(player) {
                         found.ended = Some(end.sentence);
                     }
                 }
-                Wish::PeerJoined(_)
-                | Wish::PeerDetached(_)
-                | Wish::PeerResumed(_)
-                | Wish::ForeignSource(_)
-                | Wish::Detached
-                | Wish::Status(_) => {}
+                DesiredState::PeerJoined(_)
+                | DesiredState::PeerDetached(_)
+                | DesiredState::PeerResumed(_)
+                | DesiredState::ForeignSource(_)
+                | DesiredState::Detached
+                | DesiredState::Status(_) => {}
             }
         }
     }
 
-    fn connect(&mut self, player: usize, attempt: Attempt) {
+    fn connect(&mut self, player: usize, attempt: ConnectionId) {
         self.counter += 1;
         let id = ConnId(self.counter);
         let number = u32::try_from(player).unwrap_or(u32::MAX);

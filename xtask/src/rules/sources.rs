@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::relative;
+use super::requirements::Requirements;
+
 /// The longest file, its unit tests not counted: what one person keeps in mind.
 const MAX_LINES: usize = 450;
 
@@ -14,25 +17,31 @@ const FOLDERS: [&str; 7] = ["core", "io", "os", "apps", "testing", "xtask", "fuz
 /// The one file outside `os/` with unsafe code: the test bed's raw sockets must not share the product's mistakes.
 const RAW_SOCKETS_OF_TESTS: &str = "testing/lanparty-e2e/src/raw.rs";
 
-/// Checks every source file and every manifest below `root`.
+/// The one file whose tests cite rows that do not exist.
+const CITES_WRONG_ROWS: &str = "xtask/src/rules/requirements.rs";
+
+/// The one file of `io/` that names a kind of system: a file's mode is its privacy, and one function decides that for every system.
+const FILE_MODES: &str = "io/lanparty-state/src/lib.rs";
+
+/// Checks every source file and every manifest below `root`, and the rows of the requirements that
+/// they cite.
 ///
 /// # Errors
 ///
 /// Returns an error if a file cannot be read.
-pub(super) fn check(root: &Path) -> Result<Vec<String>> {
+pub(super) fn check(root: &Path, requirements: &Requirements) -> Result<Vec<String>> {
     let mut broken = Vec::new();
     for folder in FOLDERS {
         let mut files = Vec::new();
         walk(&root.join(folder), &mut files)?;
         for file in files {
-            let path = file
-                .strip_prefix(root)
-                .unwrap_or(&file)
-                .to_string_lossy()
-                .into_owned();
+            let path = relative(root, &file);
             let text =
                 fs::read_to_string(&file).with_context(|| format!("failed to read {path}"))?;
             broken.extend(check_file(&path, &text));
+            if path != CITES_WRONG_ROWS {
+                broken.extend(requirements.check(&path, &text));
+            }
         }
     }
     if !root.join("core/clippy.toml").is_file() {
@@ -45,7 +54,7 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
 }
 
 /// Returns every Rust file and manifest, and every file that could turn core's lint settings off.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Ok(());
     };
@@ -122,6 +131,11 @@ fn check_source(path: &str, text: &str) -> Vec<String> {
     if !may_be_unsafe && has_word(&code(text), "unsafe") {
         broken.push(format!("{path}: unsafe code lives in os/ alone"));
     }
+    if path.starts_with("io/") && path != FILE_MODES && code(text).contains("std::os::") {
+        broken.push(format!(
+            "{path}: io/ acts portably; what names a system lives in os/"
+        ));
+    }
 
     broken
 }
@@ -135,7 +149,7 @@ fn has_word(text: &str, word: &str) -> bool {
 /// Returns the text without comments and string literals.
 ///
 /// Knows line and block comments, plain and raw strings, and character literals: enough for our sources.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
@@ -201,6 +215,17 @@ mod tests {
             check_file("testing/lanparty-e2e/src/raw.rs", text),
             Vec::<String>::new()
         );
+    }
+
+    #[test]
+    fn portable_crates_name_no_system() {
+        let text = "use std::os::fd::OwnedFd;\n";
+
+        assert_eq!(check_file("io/a/src/lib.rs", text).len(), 1);
+        assert_eq!(check_file("os/a/src/lib.rs", text), Vec::<String>::new());
+        assert_eq!(check_file(FILE_MODES, text), Vec::<String>::new());
+        let comment = "// std::os::fd\n";
+        assert_eq!(check_file("io/a/src/lib.rs", comment), Vec::<String>::new());
     }
 
     #[test]

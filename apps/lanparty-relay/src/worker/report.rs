@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lanparty_net::LinkId;
 use lanparty_switch::{MemberSnapshot, RoomSnapshot, Totals};
 
 use super::Worker;
 use super::frames::Losses;
+use super::outputs::link;
 
 /// One worker.
 #[derive(Debug)]
@@ -39,12 +39,12 @@ pub(crate) struct MemberReport {
 impl Worker {
     pub(super) fn report(&mut self, now: Instant) -> WorkerReport {
         self.collect_losses();
-        let rooms = self.switch.snapshot(now).into_iter();
+        let rooms = self.core.snapshot(now).into_iter();
 
         WorkerReport {
             worker: self.number,
-            connections: self.conns.len(),
-            totals: self.switch.totals().clone(),
+            connections: self.core.connections(),
+            totals: self.core.totals(),
             losses: self.losses,
             rooms: rooms.map(|room| self.report_room(room, now)).collect(),
         }
@@ -52,8 +52,8 @@ impl Worker {
 
     /// Adds what the links gave up by themselves since the last report. What a link gave up that is gone went with it.
     fn collect_losses(&mut self) {
-        for link in self.conns.links() {
-            let new = self.endpoint.take_losses(link);
+        for conn in self.core.conn_ids() {
+            let new = self.endpoint.take_losses(link(conn));
             self.losses.delay = self.losses.delay.wrapping_add(new.queue.codel);
             self.losses.superseded = self.losses.superseded.wrapping_add(new.queue.superseded);
             self.losses.oversize = self.losses.oversize.wrapping_add(new.oversize);
@@ -72,8 +72,7 @@ impl Worker {
     }
 
     fn report_member(&self, mut member: MemberSnapshot, now: Instant) -> MemberReport {
-        let link = member.conn.map(|conn| LinkId::from_bits(conn.0));
-        let facts = link.and_then(|link| self.endpoint.facts(link));
+        let facts = (member.conn).and_then(|conn| self.endpoint.facts(link(conn)));
         if let Some(facts) = facts {
             let heard = now.saturating_duration_since(facts.last_heard);
             member.last_seen = member.last_seen.min(heard);

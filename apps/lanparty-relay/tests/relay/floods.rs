@@ -1,8 +1,8 @@
-//! What strangers cannot do to a log, and what a log that nobody reads cannot do to the relay.
+//! What peers cannot do to a log, and what a log that nobody reads cannot do to the relay.
 
 use std::io::{BufRead as _, BufReader};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Message, PROTOCOL_VERSION, Role, encode};
 use lanparty_proto::MacAddr;
@@ -57,13 +57,17 @@ fn a_flood_of_control_messages_leaves_a_line_for_each_connection_and_gets_one_an
 fn coming_and_going_without_end_leaves_a_bounded_log() {
     let arguments = ["--log", "info", "--workers", "1", "--address-connects", "0"];
     let mut relay = Relay::start("revolving", &arguments);
+    let begun = Instant::now();
     for _ in 0..150 {
         Member::join(&relay, Role::Client, "ROOM1", Some(A)).leave();
     }
 
     let log = relay.end();
+    // A hundred at once, and two more a second at most.
+    let most = 101 + 2 * begun.elapsed().as_secs();
     for kind in [" joined ", " left "] {
-        assert_eq!(lines(&log, &[kind]).len(), 100, "{log}");
+        let count = lines(&log, &[kind]).len() as u64;
+        assert!((100..=most).contains(&count), "{count} of {most}: {log}");
     }
 }
 

@@ -238,8 +238,8 @@ fn files_that_cannot_be_used_are_refused_with_what_to_do() {
             "must be a PEM file with the whole chain",
         ),
         (
-            &["--dev-cert-der-out", "/nonexistent/cert.der"][..],
-            "name another file with --dev-cert-der-out",
+            &["--dev-cert-out", "/nonexistent/cert.pem"][..],
+            "name another file with --dev-cert-out",
         ),
         (
             &["--state-dir", "/dev/null/state"][..],

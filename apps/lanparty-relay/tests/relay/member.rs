@@ -8,11 +8,12 @@ use lanparty_ctrl::{
     encode,
 };
 use lanparty_net::{
-    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust, member_socket,
+    CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
+    member_socket, read_certificate,
 };
-use lanparty_proto::split::{first_half_len, part_header};
+use lanparty_proto::fragment::{first_half_len, fragment_header};
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 use crate::process::Relay;
 
@@ -51,7 +52,7 @@ impl Member {
     }
 
     fn connect_to(relay: &Relay, worker: Option<u8>) -> Self {
-        let trust = Trust::Pinned(relay.certificate().into());
+        let trust = Trust::Pinned(read_certificate(&relay.certificate()).unwrap());
         let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Auto).unwrap();
         let socket = member_socket(relay.address()).unwrap();
         let mut endpoint = Endpoint::member(socket, settings).unwrap();
@@ -169,7 +170,7 @@ impl Member {
         let total = u16::try_from(frame.len()).unwrap();
         let (first, second) = frame.split_at(first_half_len(frame.len()));
         for (half, is_second) in [(first, false), (second, true)] {
-            let part = [&part_header(7, total, is_second)[..], half].concat();
+            let part = [&fragment_header(7, total, is_second)[..], half].concat();
             let datagram = self.framed(&part, true);
             self.send_raw(&datagram);
         }
@@ -188,7 +189,7 @@ impl Member {
         let now = Instant::now();
         let queued = self
             .endpoint
-            .queue(self.link, datagram, 0, Class::Normal, 0, now);
+            .queue(self.link, datagram, 0, TrafficClass::Normal, 0, now);
         assert_eq!(queued.overflow, 0, "the queue has room for a test");
         self.endpoint.flush(now);
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use lanparty_samples::Scratch;
 use rustix::fs::{OFlags, fcntl_setfl as set_flags};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ const LOG: &str = "log";
 /// A relay that is gone, with its files, when the test is over.
 pub(crate) struct Relay {
     child: Child,
-    folder: PathBuf,
+    folder: Scratch,
     address: SocketAddr,
     arguments: Vec<String>,
 }
@@ -26,10 +27,10 @@ pub(crate) struct Relay {
 impl Relay {
     /// Starts a relay on a port of the system's choice and waits until it is ready.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        let folder = folder(name);
+        let folder = Scratch::new(name);
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
         let stderr = log_file(&folder);
-        let (child, address) = spawn(&folder, "127.0.0.1:0", &arguments, stderr.into());
+        let (child, address) = spawn(folder.path(), "127.0.0.1:0", &arguments, stderr.into());
 
         Self {
             child,
@@ -41,10 +42,10 @@ impl Relay {
 
     /// Starts a relay whose standard error is a pipe that is full, and that nobody reads yet.
     pub(crate) fn start_mute(name: &str, arguments: &[&str]) -> (Self, PipeReader) {
-        let folder = folder(name);
+        let folder = Scratch::new(name);
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
         let (reader, full) = full_pipe();
-        let (child, address) = spawn(&folder, "127.0.0.1:0", &arguments, full.into());
+        let (child, address) = spawn(folder.path(), "127.0.0.1:0", &arguments, full.into());
         let relay = Self {
             child,
             folder,
@@ -59,7 +60,7 @@ impl Relay {
     pub(crate) fn restart(&mut self) {
         let stderr = log_file(&self.folder);
         let listen = self.address.to_string();
-        let (child, address) = spawn(&self.folder, &listen, &self.arguments, stderr.into());
+        let (child, address) = spawn(self.folder.path(), &listen, &self.arguments, stderr.into());
         assert_eq!(address, self.address);
         self.child = child;
     }
@@ -69,11 +70,11 @@ impl Relay {
     }
 
     pub(crate) fn state(&self) -> PathBuf {
-        self.folder.join("state")
+        self.folder.file("state")
     }
 
     pub(crate) fn certificate(&self) -> Vec<u8> {
-        std::fs::read(self.folder.join("cert.der")).unwrap()
+        std::fs::read(self.folder.file("cert.pem")).unwrap()
     }
 
     /// Returns what `lanparty-relay status` prints.
@@ -97,7 +98,7 @@ impl Relay {
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join(LOG)).unwrap_or_default()
+        std::fs::read_to_string(self.folder.file(LOG)).unwrap_or_default()
     }
 
     /// Sends SIGTERM.
@@ -125,11 +126,11 @@ impl Relay {
 
     /// Starts a relay that must not start and whose standard error nobody reads; returns its exit code.
     pub(crate) fn refused_mute(name: &str, arguments: &[&str], patience: Duration) -> Option<i32> {
-        let folder = folder(name);
+        let folder = Scratch::new(name);
         let (_unread, full) = full_pipe();
         let child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0", "--state-dir"])
-            .arg(folder.join("state"))
+            .arg(folder.file("state"))
             .args(arguments)
             .stderr(full)
             .spawn()
@@ -147,14 +148,13 @@ impl Relay {
 
     /// Starts a relay that must not start; returns its exit code and what it says.
     pub(crate) fn refused(name: &str, arguments: &[&str]) -> (i32, String) {
-        let folder = folder(name);
+        let folder = Scratch::new(name);
         let mut command = Command::new(PROGRAM);
-        command.env("STATE_DIRECTORY", folder.join("state"));
+        command.env("STATE_DIRECTORY", folder.file("state"));
         if !arguments.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
         let output = command.args(arguments).output().unwrap();
-        std::fs::remove_dir_all(folder).unwrap();
 
         (
             output.status.code().unwrap(),
@@ -172,15 +172,7 @@ impl Drop for Relay {
         if std::thread::panicking() {
             eprintln!("the relay's log:\n{}", self.log());
         }
-        let _removed = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("relay-test-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-
-    folder
 }
 
 /// Makes a pipe that takes nothing more until somebody reads.
@@ -194,13 +186,13 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-fn log_file(folder: &Path) -> File {
+fn log_file(folder: &Scratch) -> File {
     let mut options = File::options();
 
     options
         .create(true)
         .append(true)
-        .open(folder.join(LOG))
+        .open(folder.file(LOG))
         .unwrap()
 }
 
@@ -208,8 +200,8 @@ fn spawn(folder: &Path, listen: &str, arguments: &[String], stderr: Stdio) -> (C
     let mut child = Command::new(PROGRAM)
         .args(["--listen", listen, "--state-dir"])
         .arg(folder.join("state"))
-        .arg("--dev-cert-der-out")
-        .arg(folder.join("cert.der"))
+        .arg("--dev-cert-out")
+        .arg(folder.join("cert.pem"))
         .args(arguments)
         .env("SOFTLAN_LOG", "warn")
         .stdout(Stdio::piped())

@@ -1,6 +1,6 @@
 //! A bottleneck in virtual time: senders with an outlet each, one FIFO link, receivers that acknowledge rarely.
 
-use lanparty_queue::{AckBatch, Class, Outlet, OutletConfig, Pace, QueueItem};
+use lanparty_queue::{AckBatch, EgressConfig, EgressQueue, Pace, QueueItem, TrafficClass};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -86,7 +86,7 @@ enum Event {
 
 #[derive(Debug)]
 struct Sender {
-    outlet: Outlet<Packet>,
+    egress: EgressQueue<Packet>,
     source: Source,
     start: Duration,
     sent: BTreeMap<u64, (Instant, u64)>,
@@ -175,9 +175,9 @@ impl Sim {
     pub(crate) fn add(&mut self, pace: Pace, source: Source, start: Duration) {
         let sender = self.senders.len();
         self.senders.push(Sender {
-            outlet: Outlet::new(OutletConfig {
+            egress: EgressQueue::new(EgressConfig {
                 mtu: 1400,
-                ..OutletConfig::new(pace)
+                ..EgressConfig::new(pace)
             }),
             source,
             start,
@@ -243,10 +243,13 @@ impl Sim {
                     created: self.now,
                     number: 0,
                 };
-                let _enqueued =
-                    self.senders[sender]
-                        .outlet
-                        .enqueue(packet, GAME, 0, Class::Normal, self.now);
+                let _enqueued = self.senders[sender].egress.enqueue(
+                    packet,
+                    GAME,
+                    0,
+                    TrafficClass::Normal,
+                    self.now,
+                );
                 // 50 pps, a little off so that it meets every phase of the rest.
                 self.push(
                     self.now + Duration::from_micros(20_037),
@@ -269,7 +272,7 @@ impl Sim {
         }
         loop {
             let wants = match entry.source {
-                Source::Greedy => entry.outlet.queue().len() < 300,
+                Source::Greedy => entry.egress.queue().len() < 300,
                 #[expect(clippy::cast_precision_loss, reason = "windows are small")]
                 Source::Window => (entry.inner.len() as f64) < entry.window,
                 Source::None => false,
@@ -286,7 +289,9 @@ impl Sim {
                 created: now,
                 number,
             };
-            let _enqueued = entry.outlet.enqueue(packet, BULK, 0, Class::Normal, now);
+            let _enqueued = entry
+                .egress
+                .enqueue(packet, BULK, 0, TrafficClass::Normal, now);
             if entry.source == Source::Greedy {
                 entry.inner.clear();
             }
@@ -294,18 +299,18 @@ impl Sim {
     }
 
     fn pump(&mut self, sender: usize) {
-        while let Some(packet) = self.senders[sender].outlet.poll_transmit(self.now) {
+        while let Some(packet) = self.senders[sender].egress.poll_transmit(self.now) {
             let entry = &mut self.senders[sender];
             let bytes = packet.len + QUIC;
             let pn = entry.next_pn;
             entry.next_pn += 1;
             entry.sent.insert(pn, (self.now, bytes));
             entry.in_flight += bytes;
-            entry.outlet.handle_sent(self.now, bytes, 1, true);
+            entry.egress.handle_sent(self.now, bytes, 1, true);
             self.transmit(sender, pn, packet, bytes + IP_UDP);
         }
         let entry = &mut self.senders[sender];
-        if let Some(at) = entry.outlet.poll_timeout(self.now) {
+        if let Some(at) = entry.egress.poll_timeout(self.now) {
             // Timers of a real system fire late.
             let at = at.max(self.now) + Duration::from_micros(60);
             if entry.wake.is_none_or(|wake| at < wake) {
@@ -404,7 +409,7 @@ impl Sim {
         }
         batch.in_flight = entry.in_flight;
         batch.ack_delay = kept;
-        entry.outlet.handle_ack_batch(now, &batch);
+        entry.egress.handle_ack_batch(now, &batch);
         // Packet threshold, RFC 9002 section 6.1.1.
         let largest = pns.iter().copied().max().unwrap_or(0);
         let kept = entry.sent.split_off(&largest.saturating_sub(2));
@@ -414,7 +419,7 @@ impl Sim {
             .sum();
         if lost > 0 {
             entry.in_flight -= lost;
-            entry.outlet.handle_loss(now, lost);
+            entry.egress.handle_loss(now, lost);
         }
     }
 

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use quinn_proto::{DatagramEvent, EcnCodepoint, Transmit};
 
 use super::sending::heading;
-use super::{Endpoint, Side, is_v4, mark, outlet};
-use crate::gate::{Decision, Guest};
+use super::{Endpoint, Side, egress, is_v4, mark};
+use crate::accept::{Decision, PendingConnection};
 use crate::link::{LinkEvent, LinkId};
 use crate::sensor::Reports;
 use crate::trains::TrainSocket;
-use crate::transport::{self, End};
+use crate::transport::{self, End, IDLE_TIMEOUT};
 
 /// What came from somebody without a link.
 enum Stranger {
@@ -81,7 +81,8 @@ impl Endpoint {
         match gatekeeper.decide(remote, validated, incoming.may_retry(), now) {
             Decision::Accept { pace } => {
                 let reports = Reports::default();
-                let transport = transport::config(End::Relay, !is_v4(remote), reports.clone());
+                let transport =
+                    transport::config(End::Relay, !is_v4(remote), IDLE_TIMEOUT, reports.clone());
                 let mut config = server.clone();
                 config.transport_config(Arc::new(transport));
                 match self
@@ -89,14 +90,14 @@ impl Endpoint {
                     .accept(incoming, now, &mut self.contents, Some(Arc::new(config)))
                 {
                     Ok((handle, conn)) => {
-                        let outlet = outlet(pace, remote);
-                        let link = self.insert(handle, conn, validated, outlet, reports, now);
+                        let egress = egress(pace, remote);
+                        let link = self.insert(handle, conn, validated, egress, reports, now);
                         if let Side::Relay { handshakes, .. } = &mut self.side {
                             handshakes.begin(link, now);
                         }
                     }
                     Err(error) => {
-                        let guest = Guest {
+                        let guest = PendingConnection {
                             remote,
                             was_validated: validated,
                             is_connected: false,

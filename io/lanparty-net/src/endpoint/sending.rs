@@ -87,9 +87,9 @@ impl Endpoint {
             }
             return;
         }
-        link.outlet.release_if_idle(now);
+        link.egress.release_if_idle(now);
         // The queue of a link that waits for the socket has nothing to wait for besides.
-        let may_send = (!link.is_dirty).then(|| link.outlet.poll_timeout(now));
+        let may_send = (!link.is_dirty).then(|| link.egress.poll_timeout(now));
         let deadline = [link.conn.poll_timeout(), may_send.flatten()]
             .into_iter()
             .flatten()

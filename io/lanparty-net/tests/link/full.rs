@@ -44,7 +44,7 @@ fn links_that_found_the_socket_full_send_once_it_is_writable() {
     let settings = RelaySettings::new(identity, RelayKeys::generate().unwrap())
         .unwrap()
         .with_udp_system(UdpSystem {
-            prepare: |_| (),
+            prepare: |_, _| (),
             send: send_unless_full,
         });
     let socket = relay_socket("127.0.0.1:0".parse().unwrap(), false).unwrap();
@@ -95,7 +95,7 @@ fn a_link_that_waits_for_a_full_socket_still_times_out() {
     let settings = MemberSettings::new(NAME.to_owned(), &relay.trust, Pace::Off)
         .unwrap()
         .with_udp_system(UdpSystem {
-            prepare: |_| (),
+            prepare: |_, _| (),
             send: send_unless_full,
         });
     let mut member = Endpoint::member(member_socket(relay.address).unwrap(), settings).unwrap();

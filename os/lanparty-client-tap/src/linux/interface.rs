@@ -8,10 +8,9 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
+use lanparty_device::Capabilities;
 use lanparty_offload::vnet::VNET_HEADER_LEN;
 use lanparty_proto::MacAddr;
-
-use crate::Capabilities;
 
 /// `TUN_F_*` (`linux/if_tun.h`): what the program behind the device can take.
 const TUN_F_CSUM: libc::c_ulong = 0x01;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::netlink::Route;
+use lanparty_linux::netlink::Route;
 
 /// The smallest metric that IPv6 has for us: the kernel's own routes to groups have 256 (`IP6_RT_PRIO_ADDRCONF`), and 0 means
 /// "default".

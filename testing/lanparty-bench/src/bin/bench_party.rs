@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use lanparty_bench::figures::RoundTrips;
-use lanparty_bench::load::{Packets, Way, ping, tcp, tcp_until, udp, wait_reachable};
+use lanparty_bench::load::{Direction, Packets, ping, tcp, tcp_until, udp, wait_reachable};
 use lanparty_bench::meter::{Meter, resident_kib};
 use lanparty_bench::rival::{REMOTE_ADDRESS, Rival, Tunnel};
 use lanparty_bench::table::{Bulk, Row, tables};
@@ -93,12 +93,12 @@ fn measure(rival: Rival, cli: &Cli) -> Result<Row> {
         Bed::set_offloads(bed.host_cable(0), true)?;
     }
     let tunnel = rival.start(&bed)?;
-    let up = Way {
+    let up = Direction {
         from: bed.remote(0),
         to: bed.host(0),
         address: Bed::host_address(0),
     };
-    let down = Way {
+    let down = Direction {
         from: bed.host(0),
         to: bed.remote(0),
         address: REMOTE_ADDRESS,
@@ -114,7 +114,7 @@ fn measure(rival: Rival, cli: &Cli) -> Result<Row> {
     });
     let pinging = || ping(up, cli.pings, interval);
     let idle = pinging()?;
-    let [first, second] = [up, down].map(|way| measure_way(way, &tunnel, cli, pinging));
+    let [first, second] = [up, down].map(|direction| measure_way(direction, &tunnel, cli, pinging));
     let ((tcp_up, tcp4_up, udp_up, beside_up), (tcp_down, tcp4_down, udp_down, beside_down)) =
         (first?, second?);
     let mut resident_mib = 0.0;
@@ -134,7 +134,7 @@ fn measure(rival: Rival, cli: &Cli) -> Result<Row> {
 
 /// Measures one direction: TCP, four TCP streams, UDP under overload, and the round trips of `pinging` beside TCP.
 fn measure_way(
-    way: Way<'_>,
+    direction: Direction<'_>,
     tunnel: &Tunnel,
     cli: &Cli,
     pinging: impl Fn() -> Result<RoundTrips>,
@@ -142,10 +142,10 @@ fn measure_way(
     let time = Duration::from_secs(cli.seconds.max(1));
     let mut bulk = Bulk::default();
     for _ in 0..cli.runs.max(1) {
-        measure_tcp(way, tunnel, time, &mut bulk).context("TCP")?;
+        measure_tcp(direction, tunnel, time, &mut bulk).context("TCP")?;
     }
-    let tcp4 = tcp(way, 4, time).context("four TCP streams")? * 8e-6;
-    let packets = udp(way, cli.offered, time).context("UDP")?;
+    let tcp4 = tcp(direction, 4, time).context("four TCP streams")? * 8e-6;
+    let packets = udp(direction, cli.offered, time).context("UDP")?;
     // Whatever UDP has left in queues drains before round trips are measured.
     std::thread::sleep(Duration::from_secs(1));
     let beside = |_: &AtomicBool| {
@@ -153,20 +153,25 @@ fn measure_way(
         pinging()
     };
     let (_rate, trips) =
-        tcp_until(way, 1, &AtomicBool::new(false), beside).context("TCP beside pings")?;
+        tcp_until(direction, 1, &AtomicBool::new(false), beside).context("TCP beside pings")?;
 
     Ok((bulk, tcp4, packets, trips?))
 }
 
 /// Measures one TCP transfer, and the CPU time of the tunnel's programs per gigabyte of it.
-fn measure_tcp(way: Way<'_>, tunnel: &Tunnel, time: Duration, bulk: &mut Bulk) -> Result<()> {
+fn measure_tcp(
+    direction: Direction<'_>,
+    tunnel: &Tunnel,
+    time: Duration,
+    bulk: &mut Bulk,
+) -> Result<()> {
     let pids: Vec<u32> = tunnel
         .programs
         .iter()
         .map(lanparty_e2e::Program::pid)
         .collect();
     let meter = Meter::start(&pids)?;
-    let rate = tcp(way, 1, time)?;
+    let rate = tcp(direction, 1, time)?;
     let gigabytes = (rate * meter.seconds() / 1e9).max(f64::MIN_POSITIVE);
     bulk.cpu_per_gb = meter.used()?.iter().map(|used| used / gigabytes).collect();
     bulk.megabits.push(rate * 8e-6);

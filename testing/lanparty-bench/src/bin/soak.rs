@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser as _;
-use lanparty_bench::load::{Way, tcp, udp, wait_reachable};
+use lanparty_bench::load::{Direction, tcp, udp, wait_reachable};
 use lanparty_bench::meter::resident_kib;
 use lanparty_bench::rival::REMOTE_ADDRESS;
 use lanparty_e2e::party::TAP;
@@ -50,12 +50,12 @@ fn run(seconds: u64) -> Result<()> {
     let bed = &party.bed;
     bed.remote(0)
         .sh(&format!("ip address replace {REMOTE_ADDRESS}/24 dev {TAP}"))?;
-    let up = Way {
+    let up = Direction {
         from: bed.remote(0),
         to: bed.host(0),
         address: Bed::host_address(0),
     };
-    let down = Way {
+    let down = Direction {
         from: bed.host(0),
         to: bed.remote(0),
         address: REMOTE_ADDRESS,
@@ -105,7 +105,7 @@ fn judge(name: &str, series: &[(u64, u64)]) -> bool {
 }
 
 /// One round of load in both directions at once, during which a second player joins and leaves.
-fn round(bed: &Bed, up: Way<'_>, down: Way<'_>) -> Result<()> {
+fn round(bed: &Bed, up: Direction<'_>, down: Direction<'_>) -> Result<()> {
     let time = Duration::from_secs(3);
     std::thread::scope(|scope| {
         let transfers = [

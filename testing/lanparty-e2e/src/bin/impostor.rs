@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 
 use anyhow::{Context as _, Result, bail};
 use lanparty_e2e::program::Spoil;
-use lanparty_succession::{Predecessor, Program, Successor};
+use lanparty_handover::{Predecessor, Program, Successor};
 
 fn main() -> Result<()> {
     let own = std::env::current_exe().context("cannot find out where this program is")?;

@@ -167,7 +167,7 @@ fn returning(cli: &Cli) -> Result<()> {
 
 fn datagrams(cli: &Cli) -> Result<()> {
     // Nobody sends millions past the default threshold: this relay is told to bear them, so that its parsers see all.
-    let patient = ["--strikes", "0", "--max-strikes", "4294967295"];
+    let patient = ["--violations", "0", "--max-violations", "4294967295"];
     let whose = [
         (WITNESS_WORKER, "the same"),
         (WITNESS_WORKER + 1, "another"),

@@ -19,7 +19,7 @@ pub const ROOM: &str = "ROOM1";
 impl Bed {
     /// Returns where the relay writes its certificate, and where everybody reads it.
     pub fn certificate(&self) -> PathBuf {
-        self.dir().join("relay-cert.der")
+        self.dir().join("relay-cert.pem")
     }
 
     /// Returns a command for softlan's program `name` on `side`, with a state folder of its own: the one that was installed on the bed,
@@ -71,7 +71,7 @@ impl Bed {
         let mut command = self.program(Side::Relay, "lanparty-relay")?;
         command
             .args(["--listen", &format!("0.0.0.0:{RELAY_PORT}")])
-            .arg("--dev-cert-der-out")
+            .arg("--dev-cert-out")
             .arg(self.certificate());
 
         Ok(command)

@@ -1,25 +1,24 @@
 //! A thousand members of one relay that is renewed while they talk: the real session, data path and connections, with no device behind.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use lanparty_client_core::session::Config as SessionConfig;
-use lanparty_client_core::{ClientPath, ClientPathConfig, JoinInfo, Session, Standby};
 use lanparty_ctrl::Role;
-use lanparty_member::{
-    Command, Config, Handle, Member, Port, PortDrops, PortError, PortFacts, Ready, Socket,
-};
-use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust};
+use lanparty_device::{Capabilities, FrameDevice, LinkState, Ready, Received, Statistics};
+use lanparty_driver::{Command, Config, Handle, Member, Port, PortError, Socket};
+use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, Trust, read_certificate};
 use lanparty_obs::StatusLine;
 use lanparty_offload::VnetHeader;
 use lanparty_proto::MacAddr;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_queue::Pace;
+use lanparty_session::{Session, SessionConfig, Standby};
+use lanparty_tunnel::{ClientPath, ClientPathConfig};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::figures::{Figure, Report};
@@ -119,6 +118,14 @@ impl Talker {
 }
 
 impl Port for Talker {
+    type Device = Self;
+
+    const GONE: &'static str = "the device is gone";
+
+    fn device(&mut self) -> &mut Self {
+        self
+    }
+
     fn wait(
         &mut self,
         sockets: &[Option<Socket<'_>>],
@@ -151,8 +158,10 @@ impl Port for Talker {
 
         Ok(Ready::ANY)
     }
+}
 
-    fn receive(&mut self) -> Result<usize, PortError> {
+impl FrameDevice for Talker {
+    fn receive(&mut self) -> io::Result<usize> {
         if let Some(number) = self.answer.take() {
             self.build(number);
             return Ok(1);
@@ -172,11 +181,18 @@ impl Port for Talker {
         Ok(1)
     }
 
-    fn received(&mut self, _index: usize) -> Option<(VnetHeader, &mut [u8])> {
+    fn received(&self, _index: usize) -> Option<Received<'_>> {
+        Some(Received {
+            vnet: VnetHeader::NONE,
+            frame: &self.frame,
+        })
+    }
+
+    fn received_mut(&mut self, _index: usize) -> Option<(VnetHeader, &mut [u8])> {
         Some((VnetHeader::NONE, &mut self.frame))
     }
 
-    fn send(&mut self, _vnet: &VnetHeader, pieces: &[IoSlice<'_>]) {
+    fn send(&mut self, _vnet: &VnetHeader, pieces: &[IoSlice<'_>]) -> LinkState {
         let frame: Vec<u8> = pieces
             .iter()
             .flat_map(|piece| piece.iter().copied())
@@ -185,24 +201,24 @@ impl Port for Talker {
         if let Some(number) = number {
             self.hear(u64::from_be_bytes(*number));
         }
+
+        LinkState::Up
     }
 
-    fn flush(&mut self) {}
-
-    fn take_drops(&mut self) -> PortDrops {
-        PortDrops::default()
+    fn flush(&mut self) -> LinkState {
+        LinkState::Up
     }
 
-    fn handle_joined(&mut self, _info: &JoinInfo) -> Result<(), PortError> {
-        Ok(())
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 
-    fn handle_away(&mut self) {}
+    fn statistics(&mut self) -> Statistics {
+        Statistics::default()
+    }
 
-    fn handle_remotes(&mut self, _remotes: &[MacAddr]) {}
-
-    fn facts(&mut self) -> PortFacts {
-        PortFacts::default()
+    fn link_state(&self) -> LinkState {
+        LinkState::Up
     }
 }
 
@@ -216,7 +232,7 @@ type Running = (Handle, JoinHandle<()>);
 
 /// Starts member `number`, who talks with its neighbour.
 fn start(relay: &Relay, number: usize, counts: &Arc<Counts>) -> Result<Running> {
-    let trust = Trust::Pinned(relay.certificate().to_vec().into());
+    let trust = Trust::Pinned(read_certificate(relay.certificate())?);
     let settings = MemberSettings::new(DEVELOPMENT_NAME.into(), &trust, Pace::Auto)?;
     let seed = u64::try_from(number)?;
     let session = Session::new(SessionConfig {

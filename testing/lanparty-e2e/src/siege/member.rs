@@ -8,9 +8,10 @@ use bytes::Bytes;
 use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Role, Welcome, encode};
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
+    read_certificate,
 };
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 use lanparty_samples::hello;
 
 use crate::bed::Bed;
@@ -37,7 +38,7 @@ pub(super) fn settings(relay: &Relay) -> Result<MemberSettings> {
 }
 
 fn settings_by(certificate: &[u8]) -> Result<MemberSettings> {
-    let trust = Trust::Pinned(certificate.to_vec().into());
+    let trust = Trust::Pinned(read_certificate(certificate)?);
 
     Ok(MemberSettings::new(
         DEVELOPMENT_NAME.into(),
@@ -261,7 +262,7 @@ impl Member {
         // An attacker does not care what its own queue drops; it counts what it tried.
         let _dropped = self
             .endpoint
-            .queue(self.link, datagram, 0, Class::Normal, 0, now);
+            .queue(self.link, datagram, 0, TrafficClass::Normal, 0, now);
     }
 
     /// Returns whether nothing that was queued waits for the socket.

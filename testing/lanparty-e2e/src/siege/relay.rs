@@ -50,8 +50,8 @@ impl Relay {
         command
             .args(["--listen", "127.0.0.1:0", "--state-dir"])
             .arg(folder.join("state"))
-            .arg("--dev-cert-der-out")
-            .arg(folder.join("cert.der"))
+            .arg("--dev-cert-out")
+            .arg(folder.join("cert.pem"))
             .args(["--log", "warn,ends=info"])
             .args(options);
         let mut program = Program::start(&folder, "relay", command)?;
@@ -61,7 +61,7 @@ impl Relay {
             .split_whitespace()
             .find_map(|word| word.parse().ok())
             .context("the relay says where it listens")?;
-        let certificate = std::fs::read(folder.join("cert.der"))?;
+        let certificate = std::fs::read(folder.join("cert.pem"))?;
 
         Ok(Self {
             program,

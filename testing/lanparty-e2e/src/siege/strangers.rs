@@ -23,7 +23,9 @@ fn many(number: usize) -> Result<Ipv4Addr> {
 ///
 /// Returns an error if the relay lets in more than its limits say.
 pub fn flood(relay: &Relay) -> Result<()> {
-    let before = relay.status()?["door"]["accepted"].as_u64().unwrap_or(0);
+    let before = relay.status()?["incoming_connections"]["accepted"]
+        .as_u64()
+        .unwrap_or(0);
     let mut members = (0..200)
         .map(|_| Member::dial(relay, address(250, 1)))
         .collect::<Result<Vec<_>>>()?;
@@ -34,7 +36,10 @@ pub fn flood(relay: &Relay) -> Result<()> {
         }
     }
     let seconds = start.elapsed().as_secs() + 1;
-    let accepted = relay.status()?["door"]["accepted"].as_u64().unwrap_or(0) - before;
+    let accepted = relay.status()?["incoming_connections"]["accepted"]
+        .as_u64()
+        .unwrap_or(0)
+        - before;
     ensure!(
         accepted <= 64 + 20 * seconds,
         "{accepted} connections of one address were let in"
@@ -52,7 +57,9 @@ pub fn flood(relay: &Relay) -> Result<()> {
 /// Returns an error if memory never runs short, or the door stays closed.
 pub fn scarce(relay: &Relay) -> Result<()> {
     let refused = |relay: &Relay| -> Result<u64> {
-        Ok(relay.status()?["door"]["refused"].as_u64().unwrap_or(0))
+        Ok(relay.status()?["incoming_connections"]["refused"]
+            .as_u64()
+            .unwrap_or(0))
     };
     let mut members = Vec::new();
     while refused(relay)? == 0 {
@@ -112,8 +119,11 @@ pub fn network(relay: &Relay, most: u8) -> Result<()> {
 ///
 /// Returns an error if it is asked, or a stranger is not.
 pub fn known(relay: &Relay) -> Result<()> {
-    let retried =
-        || -> Result<u64> { Ok(relay.status()?["door"]["retried"].as_u64().unwrap_or(0)) };
+    let retried = || -> Result<u64> {
+        Ok(relay.status()?["incoming_connections"]["retried"]
+            .as_u64()
+            .unwrap_or(0))
+    };
     let settings = member::settings(relay)?;
     let come = |last| -> Result<u64> {
         let (from, mac) = (address(250, 5), MacAddr([2, 0, 0, 0, 1, last]));
