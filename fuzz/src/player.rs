@@ -1,8 +1,8 @@
 //! Rewriting towards the player.
 
-use lanparty_proto::Frame;
+use lanparty_proto::{ChecksumState, Frame};
 use lanparty_proto::player::options::STRIPPED_DHCP;
-use lanparty_proto::player::{Checksum, PlayerPolicy, Rewrite, rewrite};
+use lanparty_proto::player::{PlayerPolicy, Rewrite, rewrite};
 
 /// Where the DHCP options start in an untagged frame without IPv4 options.
 const DHCP_OPTIONS: usize = 14 + 20 + 8 + 240;
@@ -10,7 +10,7 @@ const DHCP_OPTIONS: usize = 14 + 20 + 8 + 240;
 /// Rewriting towards the player: no panic, cleaning twice is cleaning once, nothing listed is left.
 pub fn player(bytes: &[u8]) {
     let mut once = bytes.to_vec();
-    let verdict = rewrite(PlayerPolicy::default(), &mut once, Checksum::Complete);
+    let verdict = rewrite(PlayerPolicy::default(), &mut once, ChecksumState::Complete);
     assert_eq!(once.len(), bytes.len());
     if verdict == Ok(Rewrite::Untouched) {
         assert_eq!(once, bytes);
@@ -21,7 +21,7 @@ pub fn player(bytes: &[u8]) {
 
     assert!(Frame::parse(&once).is_ok());
     let mut twice = once.clone();
-    let again = rewrite(PlayerPolicy::default(), &mut twice, Checksum::Complete);
+    let again = rewrite(PlayerPolicy::default(), &mut twice, ChecksumState::Complete);
     assert_eq!((again, &twice), (verdict, &once));
     if once.get(12..15) == Some(&[0x08, 0x00, 0x45]) {
         let total = u16::from_be_bytes([once[16], once[17]]);

@@ -1,7 +1,7 @@
 //! The safety policy in both directions.
 
 use lanparty_proto::address_info::AddressInfo;
-use lanparty_proto::policy::Class;
+use lanparty_proto::policy::ProtocolClass;
 use lanparty_proto::{Direction, Frame, Kind, Policy, policy};
 
 /// The largest MTU of a room.
@@ -14,7 +14,7 @@ pub fn policy(bytes: &[u8]) {
     };
     let from_lan = policy::check(Policy::DEFAULT, Direction::FromLan, &frame, MTU);
     let from_remote = policy::check(Policy::DEFAULT, Direction::FromRemote, &frame, MTU);
-    let all_open = Policy::with(Class::ALL, &[]);
+    let all_open = Policy::with(ProtocolClass::ALL, &[]);
     let opened = policy::check(all_open, Direction::FromRemote, &frame, MTU);
     if let Err(refusal) = from_remote {
         assert!(

@@ -1,5 +1,6 @@
 //! House rules that no lint knows. Every rule returns sentences; none means kept.
 
+mod circles;
 mod coverage;
 mod documents;
 mod layers;
@@ -25,6 +26,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
     let mut broken = layers::check(&graph, root);
     broken.extend(sources::check(root, &requirements)?);
+    broken.extend(circles::check(root)?);
     broken.extend(coverage::check(root, &requirements)?);
     broken.extend(check_documents(root, &graph, &requirements)?);
     for sentence in &broken {

@@ -225,7 +225,7 @@ pub(crate) struct LimitOptions {
         env = "SOFTLAN_ALLOW_KIND",
         value_delimiter = ','
     )]
-    pub(crate) allow_kind: Vec<policy::Class>,
+    pub(crate) allow_kind: Vec<policy::ProtocolClass>,
     /// A kind of protocol not to take from clients, by its name in docs/policy.md; may be repeated.
     #[arg(
         long,
@@ -233,7 +233,7 @@ pub(crate) struct LimitOptions {
         env = "SOFTLAN_DENY_KIND",
         value_delimiter = ','
     )]
-    pub(crate) deny_kind: Vec<policy::Class>,
+    pub(crate) deny_kind: Vec<policy::ProtocolClass>,
 }
 
 impl LimitOptions {

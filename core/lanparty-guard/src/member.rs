@@ -75,7 +75,8 @@ impl Slot {
 /// One member.
 #[derive(Debug, Default)]
 pub(crate) struct Member {
-    /// At most [`MAX_IPV4`], one link-local address of IPv4, and [`MAX_IPV6`].
+    /// At most [`MAX_IPV4`], one link-local address of IPv4, and [`MAX_IPV6`]. Not an ageing map:
+    /// each kind has a bound of its own, and a lease goes after what nobody gave.
     bindings: Vec<Binding>,
     dhcp: TokenBucket,
     new: TokenBucket,

@@ -5,9 +5,10 @@ use std::hint::black_box;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lanparty_offload::coalesce::CoalesceOptions;
-use lanparty_offload::mss::{self, Checksum};
+use lanparty_offload::mss;
 use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
-use lanparty_offload::{Coalescer, FlowHasher, Super, VnetHeader, checksum};
+use lanparty_offload::{Coalescer, FlowHasher, Super, VnetHeader};
+use lanparty_proto::checksum::{self, ChecksumState};
 
 /// TCP payload of a full frame with timestamps.
 const SIZE: u16 = 1448;
@@ -37,7 +38,7 @@ fn benches(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let mut full = cut.first().map(|frame| frame.to_vec()).unwrap_or_default();
     group.bench_function("clamp that misses", |b| {
-        b.iter(|| mss::clamp(black_box(&mut full), 1400, Checksum::Complete));
+        b.iter(|| mss::clamp(black_box(&mut full), 1400, ChecksumState::Complete));
     });
     let hasher = FlowHasher::new(7);
     group.bench_function("flow hash", |b| {

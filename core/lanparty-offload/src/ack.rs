@@ -1,10 +1,14 @@
 //! Pure acknowledgements of TCP that say nothing which a newer one does not say.
 
-use crate::bytewise::{u8_at, u16_at, u32_at};
-use crate::headers::{IPV6_LEN, Network, TCP, TCP_LEN, Version};
+use lanparty_proto::ethernet;
+use lanparty_proto::ip::protocol::TCP;
+use lanparty_proto::ip::transport::{TCP_HEADER_LEN, tcp_header_len};
+use lanparty_proto::ip::{Layout, Version, ipv6};
 
-/// The longest frame that [`supersedes`] looks at: three VLAN tags, IPv6, and TCP with all its options.
-pub const MAX_LEN: usize = 14 + 12 + IPV6_LEN + 60;
+use crate::bytewise::{u8_at, u16_at, u32_at};
+
+/// The longest frame that [`supersedes`] looks at: every VLAN tag, IPv6, and TCP with all its options.
+pub const MAX_LEN: usize = ethernet::MAX_HEADER_LEN + ipv6::HEADER_LEN + 60;
 
 /// Flag bits of TCP (RFC 9293, 3.1): a pure acknowledgement has this one and no other.
 const ACK: u8 = 0x10;
@@ -24,12 +28,12 @@ pub fn supersedes(newer: &[u8], older: &[u8]) -> bool {
 }
 
 fn compare(newer: &[u8], older: &[u8]) -> Option<bool> {
-    let network = Network::parse(newer)?;
-    let l4 = pure(newer, &network)?;
+    let layout = Layout::parse(newer)?;
+    let l4 = pure(newer, &layout)?;
     // The same bytes before the transport header, but for an IPv4 packet's identification and checksum.
     let is_changing = |at: usize| {
-        let at = at.wrapping_sub(network.l3);
-        network.version == Version::V4 && matches!(at, 4 | 5 | 10 | 11)
+        let at = at.wrapping_sub(layout.l3);
+        layout.version == Version::V4 && matches!(at, 4 | 5 | 10 | 11)
     };
     let mut before = newer.get(..l4)?.iter().zip(older.get(..l4)?).enumerate();
     if before.any(|(at, (new, old))| new != old && !is_changing(at)) {
@@ -44,9 +48,9 @@ fn compare(newer: &[u8], older: &[u8]) -> Option<bool> {
         return Some(false);
     }
     let acknowledged = l4.checked_add(8)?;
-    let options = l4.checked_add(TCP_LEN)?;
+    let options = l4.checked_add(TCP_HEADER_LEN)?;
     let is_more = is_after(u32_at(newer, acknowledged)?, u32_at(older, acknowledged)?);
-    let times = |frame| timestamp(frame, options, network.end);
+    let times = |frame| timestamp(frame, options, layout.end);
     let is_later = match (times(newer)?, times(older)?) {
         (Stamp::At(new), Stamp::At(old)) => new == old || is_after(new, old),
         (new, old) => new == old,
@@ -56,20 +60,19 @@ fn compare(newer: &[u8], older: &[u8]) -> Option<bool> {
 }
 
 /// Whether `frame` is one that [`supersedes`] may say yes to.
-pub(crate) fn is_pure(frame: &[u8], network: &Network) -> bool {
-    frame.len() <= MAX_LEN && pure(frame, network).is_some()
+pub(crate) fn is_pure(frame: &[u8], layout: &Layout) -> bool {
+    frame.len() <= MAX_LEN && pure(frame, layout).is_some()
 }
 
 /// Returns where the TCP header of a pure acknowledgement begins, if `frame` is one.
-fn pure(frame: &[u8], network: &Network) -> Option<usize> {
-    let l4 = network.l4;
-    let offset = u8_at(frame, l4.checked_add(12)?)?;
-    let header_len = usize::from(offset >> 4).checked_mul(4)?;
-    let is_pure = network.protocol == TCP
-        && !network.fragment
-        && header_len >= TCP_LEN
-        && l4.checked_add(header_len)? == network.end
-        && u16_at(frame, l4.checked_add(12)?)? & 0x0fff == u16::from(ACK);
+fn pure(frame: &[u8], layout: &Layout) -> Option<usize> {
+    let l4 = layout.l4;
+    let segment = layout.transport(frame);
+    let is_pure = layout.protocol == TCP
+        && !layout.is_fragment
+        && layout.is_whole
+        && tcp_header_len(segment) == Some(segment.len())
+        && u16_at(segment, 12)? & 0x0fff == u16::from(ACK);
 
     is_pure.then_some(l4)
 }

@@ -11,10 +11,12 @@ use std::io::IoSlice;
 use bytes::Bytes;
 
 use self::candidate::{Candidate, Reading};
+use lanparty_proto::ip::protocol::TCP;
+use lanparty_proto::ip::{Version, ipv6};
+
 use crate::bytewise::{put_u16, saturate_u16};
-use crate::checksum;
-use crate::headers::{IPV6_LEN, TCP, Version};
 use crate::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VnetHeader};
+use lanparty_proto::checksum;
 
 /// The most pieces of one output, headers included: well below what one system call takes (`UIO_MAXIOV`, 1024), and 63
 /// payloads of 1400 bytes are more than a super-frame holds.
@@ -26,7 +28,8 @@ const MAX_PACKET: usize = 65_535;
 /// How many flows are open at once, like a bucket of the kernel's GRO (`MAX_GRO_SKBS`, `net/core/gro.c`).
 const MAX_OPEN: usize = 8;
 
-/// The longest headers that are merged: Ethernet with three tags (26), IPv6 (40) and the longest TCP header (60).
+/// The longest headers that are merged: Ethernet with two tags (22), IPv6 (40) and the longest TCP
+/// header (60).
 const MAX_HEADERS: usize = 128;
 
 /// No frame, in the links between frames.
@@ -296,7 +299,7 @@ fn super_headers<'b>(
             put_u16(headers, merge.l3.saturating_add(10), checksum);
         }
         Version::V6 => {
-            let len = saturate_u16(packet.saturating_sub(IPV6_LEN));
+            let len = saturate_u16(packet.saturating_sub(ipv6::HEADER_LEN));
             put_u16(headers, merge.l3.saturating_add(4), len);
         }
     }

@@ -1,21 +1,11 @@
 //! Who queues with whom: a hash over the inner flow, and the few frames that never wait.
 
-use lanparty_proto::EtherType;
+use lanparty_proto::ip::Layout;
+use lanparty_proto::ip::protocol::{ICMPV6, TCP, UDP};
+use lanparty_proto::ip::transport::destination;
+use lanparty_proto::{EtherType, Frame, TrafficClass};
 
 use crate::ack;
-use crate::bytewise::{u8_at, u16_at};
-use crate::headers::{ICMPV6, Network, TCP, UDP, Version, ether_type};
-
-/// How a frame is to wait, by its nature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FlowClass {
-    /// ARP, DHCP and neighbour discovery: without them nothing else moves, and there is little of it.
-    Control,
-    /// A pure acknowledgement of TCP, which a newer one may make needless: [`ack::supersedes`].
-    Acknowledgement,
-    /// Everything else.
-    Normal,
-}
 
 /// What a queue has to know of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +13,7 @@ pub struct Flow {
     /// Which frames it queues with. Good for choosing a queue, not for a dictionary.
     pub hash: u64,
     /// How it is to wait.
-    pub class: FlowClass,
+    pub class: TrafficClass,
 }
 
 /// Tells flows apart, with a seed so that nobody outside can aim at one queue.
@@ -48,19 +38,18 @@ impl FlowHasher {
     /// All fragments of a packet have one hash, which leaves the ports out.
     pub fn read(self, frame: &[u8]) -> Flow {
         let macs = self.hash_macs(frame);
-        let found = ether_type(frame);
-        let network = found.and_then(|(kind, l3)| Network::parse_at(frame, kind, l3));
-        let Some(network) = network else {
-            let kind = found.map_or(EtherType(0), |(kind, _)| kind);
+        let parsed = Frame::parse(frame).ok();
+        let Some(layout) = parsed.as_ref().and_then(Layout::of) else {
+            let number = parsed.map_or(0, |frame| frame.type_or_length());
             return Flow {
-                hash: mix(macs, kind.0.into()),
-                class: class_of_type(kind),
+                hash: mix(macs, number.into()),
+                class: class_of_type(EtherType(number)),
             };
         };
 
         Flow {
-            hash: hash_network(macs, frame, &network),
-            class: class_of_network(frame, &network).unwrap_or(FlowClass::Normal),
+            hash: hash_layout(macs, frame, &layout),
+            class: class_of_layout(frame, &layout).unwrap_or(TrafficClass::Normal),
         }
     }
 
@@ -81,67 +70,57 @@ impl FlowHasher {
 
 /// Tells the few frames that must not wait behind others, without a hash.
 pub fn is_control(frame: &[u8]) -> bool {
-    let Some((kind, l3)) = ether_type(frame) else {
+    let Ok(parsed) = Frame::parse(frame) else {
         return false;
     };
-    let class = match Network::parse_at(frame, kind, l3) {
-        Some(network) => class_of_network(frame, &network),
-        None => Some(class_of_type(kind)),
+    let class = match Layout::of(&parsed) {
+        Some(layout) => class_of_layout(frame, &layout),
+        None => Some(class_of_type(EtherType(parsed.type_or_length()))),
     };
 
-    class == Some(FlowClass::Control)
+    class == Some(TrafficClass::Control)
 }
 
-fn hash_network(macs: u64, frame: &[u8], network: &Network) -> u64 {
-    let (start, end) = match network.version {
-        Version::V4 => (12, 20),
-        Version::V6 => (8, 40),
-    };
-    let addresses = frame
-        .get(network.l3.saturating_add(start)..network.l3.saturating_add(end))
-        .unwrap_or_default();
+fn hash_layout(macs: u64, frame: &[u8], layout: &Layout) -> u64 {
     // Two addresses are whole words in either version.
-    let (words, _) = addresses.as_chunks();
+    let (words, _) = layout.addresses(frame).as_chunks();
     let state = (words.iter()).fold(macs, |state, word| mix(state, u64::from_le_bytes(*word)));
-    let ports = match network.protocol {
-        TCP | UDP if !network.fragment => frame
-            .get(network.l4..)
-            .and_then(|transport| transport.first_chunk())
+    let ports = match layout.protocol {
+        TCP | UDP if !layout.is_fragment => layout
+            .transport(frame)
+            .first_chunk()
             .map_or(0, |ports| u32::from_le_bytes(*ports)),
         _ => 0,
     };
 
-    mix(state, u64::from(network.protocol) << 32 | u64::from(ports))
+    mix(state, u64::from(layout.protocol) << 32 | u64::from(ports))
 }
 
-const fn class_of_type(kind: EtherType) -> FlowClass {
+const fn class_of_type(kind: EtherType) -> TrafficClass {
     match kind {
-        EtherType::ARP => FlowClass::Control,
-        _ => FlowClass::Normal,
+        EtherType::ARP => TrafficClass::Control,
+        _ => TrafficClass::Normal,
     }
 }
 
 /// Returns nothing if the transport header is not all there.
-fn class_of_network(frame: &[u8], network: &Network) -> Option<FlowClass> {
-    if network.fragment {
-        return Some(FlowClass::Normal);
+fn class_of_layout(frame: &[u8], layout: &Layout) -> Option<TrafficClass> {
+    if layout.is_fragment {
+        return Some(TrafficClass::Normal);
     }
-    let is_control = match network.protocol {
+    let is_control = match layout.protocol {
         // BOOTP and DHCP (RFC 2131), DHCPv6 (RFC 8415, 7.2).
-        UDP => matches!(
-            u16_at(frame, network.l4.checked_add(2)?)?,
-            67 | 68 | 546 | 547
-        ),
+        UDP => matches!(destination(layout.transport(frame))?, 67 | 68 | 546 | 547),
         // Router and neighbour discovery and redirect (RFC 4861, 4).
-        ICMPV6 => matches!(u8_at(frame, network.l4)?, 133..=137),
-        TCP if ack::is_pure(frame, network) => return Some(FlowClass::Acknowledgement),
+        ICMPV6 => matches!(layout.transport(frame).first()?, 133..=137),
+        TCP if ack::is_pure(frame, layout) => return Some(TrafficClass::Acknowledgement),
         _ => false,
     };
 
     Some(if is_control {
-        FlowClass::Control
+        TrafficClass::Control
     } else {
-        FlowClass::Normal
+        TrafficClass::Normal
     })
 }
 
@@ -158,6 +137,8 @@ fn mix(state: u64, value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use lanparty_proto::ip::Version;
 
     use super::*;
 
@@ -188,12 +169,12 @@ mod tests {
     #[test]
     fn address_protocols_never_wait() {
         let class = |frame: &[u8]| FlowHasher::new(7).read(frame).class;
-        assert_eq!(class(&udp([0, 68, 0, 67])), FlowClass::Control);
-        assert_eq!(class(&udp([0, 53, 0, 54])), FlowClass::Normal);
+        assert_eq!(class(&udp([0, 68, 0, 67])), TrafficClass::Control);
+        assert_eq!(class(&udp([0, 53, 0, 54])), TrafficClass::Normal);
         let mut arp = vec![0xff; 12];
         arp.extend([8, 6]);
-        assert_eq!(class(&arp), FlowClass::Control);
-        assert_eq!(class(&[]), FlowClass::Normal);
+        assert_eq!(class(&arp), TrafficClass::Control);
+        assert_eq!(class(&[]), TrafficClass::Normal);
     }
 
     /// The hash of one value after the other, each read where the frame's own headers say.
@@ -201,30 +182,34 @@ mod tests {
         let word =
             |bytes: &[u8]| (bytes.iter().rev()).fold(0, |word, byte| word << 8 | u64::from(*byte));
         let mut values = vec![word(&frame[..8]), word(&frame[8..12])];
-        match Network::parse(frame) {
-            None => values.push(ether_type(frame).map_or(0, |(kind, _)| kind.0.into())),
-            Some(network) => {
-                let addresses = match network.version {
-                    Version::V4 => &frame[network.l3 + 12..][..8],
-                    Version::V6 => &frame[network.l3 + 8..][..32],
+        match Layout::parse(frame) {
+            None => values.push(number_of(frame).into()),
+            Some(layout) => {
+                let addresses = match layout.version {
+                    Version::V4 => &frame[layout.l3 + 12..][..8],
+                    Version::V6 => &frame[layout.l3 + 8..][..32],
                 };
                 values.extend(addresses.chunks(8).map(word));
-                let has_ports = matches!(network.protocol, TCP | UDP) && !network.fragment;
-                let ports = frame[network.l4..].get(..4).filter(|_| has_ports);
-                values.push(u64::from(network.protocol) << 32 | ports.map_or(0, word));
+                let has_ports = matches!(layout.protocol, TCP | UDP) && !layout.is_fragment;
+                let ports = frame[layout.l4..layout.end].get(..4).filter(|_| has_ports);
+                values.push(u64::from(layout.protocol) << 32 | ports.map_or(0, word));
             }
         }
 
         values.into_iter().fold(seed ^ MIX_A, mix)
     }
 
+    fn number_of(frame: &[u8]) -> u16 {
+        Frame::parse(frame).map_or(0, |frame| frame.type_or_length())
+    }
+
     fn is_control_afresh(frame: &[u8]) -> bool {
-        let Some(network) = Network::parse(frame) else {
-            return ether_type(frame).is_some_and(|(kind, _)| kind == EtherType::ARP);
+        let Some(layout) = Layout::parse(frame) else {
+            return number_of(frame) == EtherType::ARP.0;
         };
-        let transport = frame[network.l4..].iter().copied().take(4);
+        let transport = frame[layout.l4..layout.end].iter().copied().take(4);
         let transport: Vec<u8> = transport.collect();
-        match (network.fragment, network.protocol, transport.as_slice()) {
+        match (layout.is_fragment, layout.protocol, transport.as_slice()) {
             (false, UDP, [_, _, port @ ..]) => {
                 matches!(port, [0, 67 | 68] | [2, 34 | 35])
             }
@@ -266,7 +251,7 @@ mod tests {
             let flow = FlowHasher::new(seed).read(&frame);
 
             prop_assert_eq!(flow.hash, hash_afresh(seed, &frame));
-            prop_assert_eq!(flow.class == FlowClass::Control, is_control_afresh(&frame));
+            prop_assert_eq!(flow.class == TrafficClass::Control, is_control_afresh(&frame));
             prop_assert_eq!(is_control(&frame), is_control_afresh(&frame));
         }
 
@@ -282,7 +267,7 @@ mod tests {
             }
             if ack::supersedes(&frame, &older) {
                 let flow = FlowHasher::new(7).read(&frame);
-                prop_assert_eq!(flow.class, FlowClass::Acknowledgement);
+                prop_assert_eq!(flow.class, TrafficClass::Acknowledgement);
             }
         }
     }

@@ -1,12 +1,12 @@
 //! IPv4 packets that do not fit and may be fragmented (RFC 791, 2.3 and 3.2).
 
-use lanparty_proto::EtherType;
+use lanparty_proto::{EtherType, Frame, Kind};
 
-use crate::bytewise::{put_u16, saturate_u16, u8_at, u16_at};
-use crate::checksum;
-use crate::headers::{IPV4_LEN, Network, ether_type};
+use lanparty_proto::ip::ipv4::{MIN_HEADER_LEN, Packet};
 
-const DONT_FRAGMENT: u16 = 0x4000;
+use crate::bytewise::{put_u16, saturate_u16, u16_at};
+use lanparty_proto::checksum;
+
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET: u16 = 0x1fff;
 
@@ -41,20 +41,14 @@ impl FragmentRefusal {
 ///
 /// Returns why the packet has to stay whole.
 pub fn fragment(frame: &[u8], max_packet: usize) -> Result<Fragments<'_>, FragmentRefusal> {
-    match ether_type(frame) {
-        Some((EtherType::IPV4, _)) => {}
-        _ => return Err(FragmentRefusal::NotIpv4),
-    }
-    let network = Network::parse(frame).ok_or(FragmentRefusal::NotIpv4)?;
-    let packet = frame
-        .get(network.l3..network.end)
+    let (link, packet) = read(frame).ok_or(FragmentRefusal::NotIpv4)?;
+    let header_len = packet.header_len();
+    let header = frame
+        .get(link..link.saturating_add(header_len))
         .ok_or(FragmentRefusal::NotIpv4)?;
-    let header_len = network.l4.saturating_sub(network.l3);
-    let (header, payload) = packet
-        .split_at_checked(header_len)
-        .ok_or(FragmentRefusal::NotIpv4)?;
+    let payload = packet.payload();
     let flags = u16_at(header, 6).ok_or(FragmentRefusal::NotIpv4)?;
-    if flags & DONT_FRAGMENT != 0 {
+    if packet.dont_fragment() {
         return Err(FragmentRefusal::DontFragment);
     }
     if max_packet < header_len.saturating_add(8) {
@@ -64,7 +58,7 @@ pub fn fragment(frame: &[u8], max_packet: usize) -> Result<Fragments<'_>, Fragme
     let later_len = later_header(header, &mut later);
 
     Ok(Fragments {
-        link: frame.get(..network.l3).unwrap_or_default(),
+        link: frame.get(..link).unwrap_or_default(),
         first: header,
         later,
         later_len,
@@ -78,7 +72,7 @@ pub fn fragment(frame: &[u8], max_packet: usize) -> Result<Fragments<'_>, Fragme
 
 /// Copies the header that later fragments have: options only with their copy flag (RFC 791, 3.1). Returns its length.
 fn later_header(header: &[u8], later: &mut [u8; MAX_HEADER]) -> usize {
-    let (fixed, mut options) = header.split_at(header.len().min(IPV4_LEN));
+    let (fixed, mut options) = header.split_at(header.len().min(MIN_HEADER_LEN));
     let mut len = 0_usize;
     let mut push = |bytes: &[u8]| {
         let end = len.saturating_add(bytes.len());
@@ -187,12 +181,17 @@ impl Fragments<'_> {
     }
 }
 
+/// Reads the IPv4 packet in `frame`, and where it begins.
+fn read(frame: &[u8]) -> Option<(usize, Packet<'_>)> {
+    let frame = Frame::parse(frame).ok()?;
+    if frame.kind() != Kind::Type(EtherType::IPV4) {
+        return None;
+    }
+
+    Some((frame.header_len(), Packet::parse(frame.payload())?))
+}
+
 /// Returns whether the packet in `frame` forbids fragmentation; `None` if it is no IPv4 packet.
 pub fn dont_fragment(frame: &[u8]) -> Option<bool> {
-    let (EtherType::IPV4, l3) = ether_type(frame)? else {
-        return None;
-    };
-    u8_at(frame, l3).filter(|version| version >> 4 == 4)?;
-
-    Some(u16_at(frame, l3.checked_add(6)?)? & DONT_FRAGMENT != 0)
+    read(frame).map(|(_, packet)| packet.dont_fragment())
 }

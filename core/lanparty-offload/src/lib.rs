@@ -1,4 +1,4 @@
-//! Segmentation, coalescing, checksums and MSS: frames as network cards leave them, and back.
+//! Segmentation, coalescing and MSS: frames as network cards leave them, and back.
 //!
 //! A kernel with offloads hands over and takes *super-frames*: up to 64 KiB of one flow under one set of headers, with a
 //! checksum still to be computed, described by a [`VnetHeader`]. The wire of the tunnel carries ordinary frames.
@@ -13,10 +13,8 @@
 
 pub mod ack;
 mod bytewise;
-pub mod checksum;
 pub mod coalesce;
 pub mod flow;
-mod headers;
 pub mod ipv4_fragment;
 pub mod mss;
 pub mod segment;
@@ -25,7 +23,7 @@ pub mod train;
 pub mod vnet;
 
 pub use coalesce::{Coalescer, Out};
-pub use flow::{FlowClass, FlowHasher};
+pub use flow::{Flow, FlowHasher};
 pub use segment::{Segment, SegmentRefusal, Segments, Super};
 pub use train::Train;
 pub use vnet::VnetHeader;

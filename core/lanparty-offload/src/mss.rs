@@ -1,12 +1,13 @@
 //! The maximum segment size of TCP connections, clamped as they are opened.
 
-use crate::bytewise::{put_u16, u8_at, u16_at};
-use crate::checksum;
-use crate::headers::{Network, TCP, Version};
-use crate::segment::transport_len;
+use lanparty_proto::checksum::{self, ChecksumState};
 
-/// Flag bits of TCP (RFC 9293, 3.1).
-const SYN: u8 = 0x02;
+use lanparty_proto::Frame;
+use lanparty_proto::ip::protocol::TCP;
+use lanparty_proto::ip::transport::{TCP_HEADER_LEN, is_syn, tcp_header_len};
+use lanparty_proto::ip::{self, Layout, Version};
+
+use crate::bytewise::{put_u16, u8_at, u16_at};
 
 /// Kinds of TCP options (RFC 9293, 3.2).
 const END: u8 = 0;
@@ -21,23 +22,20 @@ const OVERHEAD_V6: u16 = 60;
 /// The smallest MSS we write: Linux sends no less (`TCP_MIN_MSS`, `net/tcp.h`), and no path of ours comes near it.
 const MIN_MSS: u16 = 88;
 
-/// What the transport checksum of a frame is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checksum {
-    /// As it will be on the wire.
-    Complete,
-    /// The pseudo-header's sum; the rest is computed later, over what stands there then.
-    Partial,
+/// Returns whether `frame` opens a TCP connection, so that only such a frame is copied for [`clamp`].
+#[inline]
+pub fn opens_connection(frame: &Frame<'_>) -> bool {
+    ip::transport_of(frame).is_some_and(|(protocol, segment)| protocol == TCP && is_syn(segment))
 }
 
 /// Lowers the MSS option of a SYN to what gives IP packets of at most `max_packet` bytes. Returns whether it was lowered.
 ///
 /// Every other frame is left alone, also a SYN without the option: its peer then sends 536 or 1220 bytes (RFC 9293, 3.7.1).
-pub fn clamp(frame: &mut [u8], max_packet: u16, checksum: Checksum) -> bool {
-    let Some((network, option)) = find(frame) else {
+pub fn clamp(frame: &mut [u8], max_packet: u16, state: ChecksumState) -> bool {
+    let Some((layout, option)) = find(frame) else {
         return false;
     };
-    let overhead = match network.version {
+    let overhead = match layout.version {
         Version::V4 => OVERHEAD_V4,
         Version::V6 => OVERHEAD_V6,
     };
@@ -47,12 +45,12 @@ pub fn clamp(frame: &mut [u8], max_packet: u16, checksum: Checksum) -> bool {
     };
     put_u16(frame, option, wanted);
 
-    let field = network.l4.saturating_add(16);
-    if checksum == Checksum::Complete
+    let field = layout.l4.saturating_add(16);
+    if state == ChecksumState::Complete
         && let Some(before) = u16_at(frame, field)
     {
         // Behind a lone NOP the value lies across two words of the sum; its bytes then weigh the other way round.
-        let odd = option.saturating_sub(network.l4) % 2 == 1;
+        let odd = option.saturating_sub(layout.l4) % 2 == 1;
         let (old, new) = if odd {
             (current.swap_bytes(), wanted.swap_bytes())
         } else {
@@ -65,18 +63,18 @@ pub fn clamp(frame: &mut [u8], max_packet: u16, checksum: Checksum) -> bool {
 }
 
 /// Finds the value of the MSS option of a SYN.
-fn find(frame: &[u8]) -> Option<(Network, usize)> {
-    let network = Network::parse(frame)?;
-    if network.protocol != TCP || network.later_fragment {
+fn find(frame: &[u8]) -> Option<(Layout, usize)> {
+    let layout = Layout::parse(frame)?;
+    if layout.protocol != TCP || layout.is_later_fragment {
         return None;
     }
-    let transport = frame.get(network.l4..network.end)?;
-    if u8_at(transport, 13)? & SYN == 0 {
+    let transport = layout.transport(frame);
+    if !is_syn(transport) {
         return None;
     }
-    let end = transport_len(transport, TCP)?;
+    let end = tcp_header_len(transport)?;
     let options = transport.get(..end)?;
-    let mut at = crate::headers::TCP_LEN;
+    let mut at = TCP_HEADER_LEN;
     // Bounded: a header has at most 40 bytes of options, and each round moves on by at least one.
     while let Some(kind) = u8_at(options, at) {
         let len = match kind {
@@ -86,7 +84,7 @@ fn find(frame: &[u8]) -> Option<(Network, usize)> {
         };
         if kind == MSS && len == 4 {
             let value = at.checked_add(2)?;
-            return u16_at(options, value).and(Some((network, network.l4.checked_add(value)?)));
+            return u16_at(options, value).and(Some((layout, layout.l4.checked_add(value)?)));
         }
         if len == 0 || (len == 1 && kind != NO_OPERATION) {
             return None;

@@ -5,10 +5,14 @@
 
 use bytes::BufMut as _;
 
+use lanparty_proto::ethernet;
+use lanparty_proto::ip::protocol::{TCP, UDP};
+use lanparty_proto::ip::transport::{UDP_HEADER_LEN, tcp_header_len};
+use lanparty_proto::ip::{Layout, Version, ipv6};
+
 use crate::bytewise::{put, put_u16, saturate_u16, u8_at, u16_at, u32_at};
-use crate::checksum::{self, Sum};
-use crate::headers::{IPV6_LEN, Network, TCP, TCP_LEN, UDP, UDP_LEN, Version};
 use crate::vnet::{GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VnetHeader};
+use lanparty_proto::checksum::{self, Sum};
 
 /// The most segments a super-frame may have.
 ///
@@ -16,8 +20,8 @@ use crate::vnet::{GSO_ECN, GSO_NONE, GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, VnetHeade
 /// something that wants to drown us.
 pub const MAX_SEGMENTS: usize = 1366;
 
-/// The longest super-frame: an IP packet of 65,535 bytes behind an Ethernet header with three tags.
-pub const MAX_SUPER_LEN: usize = 65_535 + 26;
+/// The longest super-frame: an IP packet of 65,535 bytes behind the longest Ethernet header.
+pub const MAX_SUPER_LEN: usize = 65_535 + ethernet::MAX_HEADER_LEN;
 
 const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
@@ -88,7 +92,7 @@ enum Plan {
 /// What all segments share.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    network: Network,
+    layout: Layout,
     /// Bytes of all headers.
     headers: usize,
     /// Payload bytes of every segment but the last.
@@ -138,11 +142,6 @@ impl<'a> Super<'a> {
         self.frame
     }
 
-    /// Returns whether the frame can be passed on as it is, uncopied.
-    pub const fn is_plain(&self) -> bool {
-        matches!(self.plan, Plan::Plain)
-    }
-
     /// Cuts the frame. With `max_packet`, no TCP segment's IP packet is longer than that many bytes; UDP datagrams cannot be
     /// recut and stay as long as they are.
     ///
@@ -154,9 +153,9 @@ impl<'a> Super<'a> {
         let mut count = 1;
         if let Plan::Cut(cut) = &mut plan {
             if let Some(max) = max_packet
-                && cut.network.protocol == TCP
+                && cut.layout.protocol == TCP
             {
-                let room = max.saturating_sub(cut.headers.saturating_sub(cut.network.l3));
+                let room = max.saturating_sub(cut.headers.saturating_sub(cut.layout.l3));
                 if room == 0 {
                     return Err(SegmentRefusal::LimitTooSmall);
                 }
@@ -184,15 +183,14 @@ impl Cut {
         version: Option<Version>,
         protocol: u8,
     ) -> Result<Self, SegmentRefusal> {
-        let network = Network::parse(frame).ok_or(SegmentRefusal::Headers)?;
-        if network.protocol != protocol || version.is_some_and(|version| version != network.version)
-        {
+        let layout = Layout::parse(frame).ok_or(SegmentRefusal::Headers)?;
+        if layout.protocol != protocol || version.is_some_and(|version| version != layout.version) {
             return Err(SegmentRefusal::Headers);
         }
-        if network.fragment {
+        if layout.is_fragment {
             return Err(SegmentRefusal::Fragment);
         }
-        if network.routed {
+        if layout.is_routed {
             return Err(SegmentRefusal::RoutingHeader);
         }
         let offset = if protocol == TCP {
@@ -201,11 +199,11 @@ impl Cut {
             UDP_CHECKSUM
         };
         let elsewhere =
-            usize::from(vnet.csum_start) != network.l4 || usize::from(vnet.csum_offset) != offset;
+            usize::from(vnet.csum_start) != layout.l4 || usize::from(vnet.csum_offset) != offset;
         if vnet.needs_checksum() && elsewhere {
             return Err(SegmentRefusal::ChecksumOffset);
         }
-        let transport = frame.get(network.l4..).ok_or(SegmentRefusal::Headers)?;
+        let transport = frame.get(layout.l4..).ok_or(SegmentRefusal::Headers)?;
         let len = transport_len(transport, protocol).ok_or(SegmentRefusal::Headers)?;
         let size = usize::from(vnet.gso_size);
         if size == 0 {
@@ -213,10 +211,10 @@ impl Cut {
         }
 
         Ok(Self {
-            network,
-            headers: network.l4.saturating_add(len),
+            layout,
+            headers: layout.l4.saturating_add(len),
             size,
-            id: u16_at(frame, network.l3.saturating_add(4)).unwrap_or_default(),
+            id: u16_at(frame, layout.l3.saturating_add(4)).unwrap_or_default(),
             sequence: u32_at(transport, 4).unwrap_or_default(),
             flags: u8_at(transport, 13).unwrap_or_default(),
         })
@@ -228,9 +226,9 @@ impl Cut {
 
     /// Writes the headers of segment `index` over the copy of the super-frame's in `out`, and the checksums.
     fn finish(&self, out: &mut [u8], index: usize, last: bool) {
-        let Network {
+        let Layout {
             version, l3, l4, ..
-        } = self.network;
+        } = self.layout;
         let packet = out.len().saturating_sub(l3);
         match version {
             Version::V4 => {
@@ -242,17 +240,17 @@ impl Cut {
                 put_u16(out, l3.saturating_add(10), checksum);
             }
             Version::V6 => {
-                let payload = packet.saturating_sub(IPV6_LEN);
+                let payload = packet.saturating_sub(ipv6::HEADER_LEN);
                 put_u16(out, l3.saturating_add(4), saturate_u16(payload));
             }
         }
 
         let transport_len = out.len().saturating_sub(l4);
-        let pseudo = self.network.pseudo(out, transport_len);
+        let pseudo = self.layout.pseudo(out, transport_len);
         let Some(transport) = out.get_mut(l4..) else {
             return;
         };
-        if self.network.protocol == TCP {
+        if self.layout.protocol == TCP {
             self.finish_tcp(transport, pseudo, index, last);
         } else {
             put_u16(transport, 4, saturate_u16(transport_len));
@@ -285,14 +283,11 @@ impl Cut {
 
 /// Returns the length of a transport header that is whole.
 pub(crate) fn transport_len(transport: &[u8], protocol: u8) -> Option<usize> {
-    let len = if protocol == TCP {
-        usize::from(u8_at(transport, 12)? >> 4).checked_mul(4)?
+    if protocol == TCP {
+        tcp_header_len(transport)
     } else {
-        UDP_LEN
-    };
-    let shortest = if protocol == TCP { TCP_LEN } else { UDP_LEN };
-
-    (len >= shortest && len <= transport.len()).then_some(len)
+        (transport.len() >= UDP_HEADER_LEN).then_some(UDP_HEADER_LEN)
+    }
 }
 
 /// The frames of a [`Super`], in order.
@@ -417,22 +412,4 @@ fn complete(frame: &mut [u8], start: usize, field: usize) {
         .checksum();
     // Zero and all ones are the same number, and with UDP only the second one means "computed".
     put_u16(frame, field, checksum::udp(checksum));
-}
-
-/// Computes the checksum that `vnet` says is missing, in place, in a frame that is not a super-frame.
-///
-/// # Errors
-///
-/// Returns why the frame can only be dropped.
-pub fn complete_in_place(vnet: &VnetHeader, frame: &mut [u8]) -> Result<(), SegmentRefusal> {
-    if vnet.is_super() {
-        return Err(SegmentRefusal::UnknownGsoType);
-    }
-    if vnet.needs_checksum()
-        && let Plan::Complete { start, field } = Super::parse_completion(vnet, frame)?
-    {
-        complete(frame, start, field);
-    }
-
-    Ok(())
 }

@@ -5,10 +5,13 @@ use std::net::Ipv4Addr;
 
 use lanparty_proto::MacAddr;
 
-use crate::bytewise::{put, put_u16, saturate_u16, u8_at, u16_at};
-use crate::checksum::{self, Sum};
-use crate::headers::{ICMP, ICMPV6, IPV4_LEN, IPV6_LEN, Network, Version};
+use lanparty_proto::ethernet;
+use lanparty_proto::ip::protocol::{ICMP, ICMPV6};
+use lanparty_proto::ip::{Layout, Version, ipv4, ipv6};
+
+use crate::bytewise::{put, put_u16, saturate_u16, u8_at};
 use crate::ipv4_fragment::dont_fragment;
+use lanparty_proto::checksum::{self, Sum};
 
 /// The longest answer over IPv4 (RFC 1812, 4.3.2.3: an ICMP error must not exceed 576 bytes).
 const MAX_ANSWER_V4: usize = 576;
@@ -17,8 +20,8 @@ const MAX_ANSWER_V6: usize = 1280;
 /// Bytes of either ICMP header with its 32-bit parameter.
 const ICMP_LEN: usize = 8;
 
-/// A buffer of this size holds any answer: the longest packet behind an Ethernet header with three tags.
-pub const MAX_ANSWER_LEN: usize = MAX_ANSWER_V6 + 26;
+/// A buffer of this size holds any answer: the longest packet behind the longest Ethernet header.
+pub const MAX_ANSWER_LEN: usize = MAX_ANSWER_V6 + ethernet::MAX_HEADER_LEN;
 
 /// The smallest MTU of IPv6 (RFC 8200, 5); hosts ignore a smaller one in an answer (RFC 8201, 4).
 pub const IPV6_MIN_MTU: u16 = 1280;
@@ -66,8 +69,8 @@ impl Silence {
 ///
 /// Returns why nobody is to be answered.
 pub fn answer(frame: &[u8], mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
-    let network = Network::parse(frame).ok_or(Silence::NotIp)?;
-    if network.later_fragment {
+    let layout = Layout::parse(frame).ok_or(Silence::NotIp)?;
+    if layout.is_later_fragment {
         return Err(Silence::LaterFragment);
     }
     let (macs, _) = frame.split_first_chunk::<12>().ok_or(Silence::NotIp)?;
@@ -77,24 +80,24 @@ pub fn answer(frame: &[u8], mtu: u16, out: &mut [u8]) -> Result<usize, Silence> 
     if !destination.is_valid_source() || !source.is_valid_source() {
         return Err(Silence::Group);
     }
-    if is_icmp_error(frame, &network) {
+    if is_icmp_error(frame, &layout) {
         return Err(Silence::IcmpError);
     }
-    let len = match network.version {
-        Version::V4 => answer_v4(frame, &network, mtu, out)?,
-        Version::V6 => answer_v6(frame, &network, mtu, out)?,
+    let len = match layout.version {
+        Version::V4 => answer_v4(frame, &layout, mtu, out)?,
+        Version::V6 => answer_v6(frame, &layout, mtu, out)?,
     };
     put(out, 0, &source.0);
     put(out, 6, &destination.0);
     // Tags and EtherType are those of the question.
-    put(out, 12, frame.get(12..network.l3).unwrap_or_default());
+    put(out, 12, frame.get(12..layout.l3).unwrap_or_default());
 
     Ok(len)
 }
 
-fn is_icmp_error(frame: &[u8], network: &Network) -> bool {
-    let kind = u8_at(frame, network.l4);
-    match (network.protocol, kind) {
+fn is_icmp_error(frame: &[u8], layout: &Layout) -> bool {
+    let kind = u8_at(frame, layout.l4);
+    match (layout.protocol, kind) {
         // Unreachable, source quench, redirect, time exceeded, parameter problem (RFC 792); a missing type is no reason
         // to answer either.
         (ICMP, Some(3 | 4 | 5 | 11 | 12) | None) => true,
@@ -111,22 +114,22 @@ fn is_host_v4(address: Ipv4Addr) -> bool {
     first != 0 && first != 127 && first < 224
 }
 
-fn answer_v4(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
+fn answer_v4(frame: &[u8], layout: &Layout, mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
     if dont_fragment(frame) != Some(true) {
         return Err(Silence::MayFragment);
     }
-    let (source, destination) = network.addresses_v4(frame);
+    let (source, destination) = layout.addresses_v4(frame);
     if !is_host_v4(source) || !is_host_v4(destination) {
         return Err(Silence::Group);
     }
     let quote = MAX_ANSWER_V4
-        .saturating_sub(IPV4_LEN)
+        .saturating_sub(ipv4::MIN_HEADER_LEN)
         .saturating_sub(ICMP_LEN);
-    let (len, packet) = quote_into(frame, network, IPV4_LEN, quote, out)?;
+    let (len, packet) = quote_into(frame, layout, ipv4::MIN_HEADER_LEN, quote, out)?;
 
     let total = saturate_u16(packet.len());
     let (header, icmp) = packet
-        .split_at_mut_checked(IPV4_LEN)
+        .split_at_mut_checked(ipv4::MIN_HEADER_LEN)
         .ok_or(Silence::NoRoom)?;
     // Version and IHL, precedence "internetwork control" (RFC 1812, 4.3.2.5), DF, a TTL of 64.
     put(
@@ -149,11 +152,11 @@ fn answer_v4(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Resul
     Ok(len)
 }
 
-fn answer_v6(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
+fn answer_v6(frame: &[u8], layout: &Layout, mtu: u16, out: &mut [u8]) -> Result<usize, Silence> {
     if mtu < IPV6_MIN_MTU {
         return Err(Silence::BelowIpv6Minimum);
     }
-    let (source, destination) = network.addresses_v6(frame);
+    let (source, destination) = layout.addresses_v6(frame);
     let is_host = |address: std::net::Ipv6Addr| {
         !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
     };
@@ -161,13 +164,13 @@ fn answer_v6(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Resul
         return Err(Silence::Group);
     }
     let quote = MAX_ANSWER_V6
-        .saturating_sub(IPV6_LEN)
+        .saturating_sub(ipv6::HEADER_LEN)
         .saturating_sub(ICMP_LEN);
-    let (len, packet) = quote_into(frame, network, IPV6_LEN, quote, out)?;
+    let (len, packet) = quote_into(frame, layout, ipv6::HEADER_LEN, quote, out)?;
 
-    let payload = saturate_u16(packet.len().saturating_sub(IPV6_LEN));
+    let payload = saturate_u16(packet.len().saturating_sub(ipv6::HEADER_LEN));
     let (header, icmp) = packet
-        .split_at_mut_checked(IPV6_LEN)
+        .split_at_mut_checked(ipv6::HEADER_LEN)
         .ok_or(Silence::NoRoom)?;
     put(header, 0, &[0x60, 0, 0, 0, 0, 0, ICMPV6, 64]);
     put_u16(header, 4, payload);
@@ -189,38 +192,26 @@ fn answer_v6(frame: &[u8], network: &Network, mtu: u16, out: &mut [u8]) -> Resul
 /// Places as much of the packet as `most` bytes behind the room for both headers. Returns the frame's length and the packet.
 fn quote_into<'o>(
     frame: &[u8],
-    network: &Network,
+    layout: &Layout,
     header_len: usize,
     most: usize,
     out: &'o mut [u8],
 ) -> Result<(usize, &'o mut [u8]), Silence> {
-    let question = frame.get(network.l3..network.end).ok_or(Silence::NotIp)?;
+    let question = frame.get(layout.l3..layout.end).ok_or(Silence::NotIp)?;
     let quote = question.get(..most).unwrap_or(question);
     let at = header_len.saturating_add(ICMP_LEN);
-    let len = network.l3.saturating_add(at).saturating_add(quote.len());
-    let packet = out.get_mut(network.l3..len).ok_or(Silence::NoRoom)?;
+    let len = layout.l3.saturating_add(at).saturating_add(quote.len());
+    let packet = out.get_mut(layout.l3..len).ok_or(Silence::NoRoom)?;
     put(packet, at, quote);
 
     Ok((len, packet))
 }
 
-/// Returns the IPv4 or IPv6 packet length that `frame` claims, without padding; `None` if it is not IP.
-pub fn packet_len(frame: &[u8]) -> Option<usize> {
-    let network = Network::parse(frame)?;
-    let fixed = match network.version {
-        Version::V4 => usize::from(u16_at(frame, network.l3.checked_add(2)?)?),
-        Version::V6 => {
-            usize::from(u16_at(frame, network.l3.checked_add(4)?)?).checked_add(IPV6_LEN)?
-        }
-    };
-
-    Some(fixed)
-}
-
 #[cfg(test)]
 mod tests {
+    use lanparty_proto::ip::protocol::UDP;
+
     use super::*;
-    use crate::headers::UDP;
 
     #[test]
     fn nobody_is_answered_about_groups_fragments_and_errors() {

@@ -7,8 +7,6 @@ pub const VNET_HEADER_LEN: usize = 10;
 
 /// `flags`: the checksum from `csum_start` on is still to be computed; the field holds the pseudo-header's sum.
 pub const FLAG_NEEDS_CSUM: u8 = 1;
-/// `flags`: the checksum was verified.
-pub const FLAG_DATA_VALID: u8 = 2;
 
 /// `gso_type`: an ordinary frame.
 pub const GSO_NONE: u8 = 0;
@@ -26,7 +24,7 @@ pub const GSO_ECN: u8 = 0x80;
 /// Values are carried as they came: only [`Super::parse`](crate::Super::parse) decides what to believe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VnetHeader {
-    /// [`FLAG_NEEDS_CSUM`], [`FLAG_DATA_VALID`].
+    /// [`FLAG_NEEDS_CSUM`], or 2 (`VIRTIO_NET_HDR_F_DATA_VALID`) for a checksum that was verified.
     pub flags: u8,
     /// [`GSO_NONE`], [`GSO_TCPV4`], [`GSO_TCPV6`] or [`GSO_UDP_L4`], perhaps with [`GSO_ECN`].
     pub gso_type: u8,

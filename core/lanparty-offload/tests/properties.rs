@@ -7,10 +7,11 @@
 
 use bytes::Bytes;
 use lanparty_offload::coalesce::CoalesceOptions;
-use lanparty_offload::mss::{self, Checksum};
+use lanparty_offload::mss;
 use lanparty_offload::segment::MAX_SUPER_LEN;
 use lanparty_offload::vnet::{GSO_ECN, VNET_HEADER_LEN};
 use lanparty_offload::{Coalescer, FlowHasher, Super, VnetHeader, ipv4_fragment, too_big};
+use lanparty_proto::ChecksumState;
 use lanparty_samples::{SuperFrame, sum};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -243,7 +244,7 @@ proptest! {
         let mut frame = cut(&VnetHeader { gso_type: 0, ..vnet }, &frame, None).remove(0);
         let wanted = max - if v6 { 60 } else { 40 };
 
-        let clamped = mss::clamp(&mut frame, max, Checksum::Complete);
+        let clamped = mss::clamp(&mut frame, max, ChecksumState::Complete);
 
         prop_assert_eq!(clamped, mss > wanted);
         let value = [frame[l4 + 22 + nops], frame[l4 + 23 + nops]];
@@ -251,7 +252,7 @@ proptest! {
         assert_sound(&frame);
 
         let mut later = partial.clone();
-        mss::clamp(&mut later, max, Checksum::Partial);
+        mss::clamp(&mut later, max, ChecksumState::Partial);
         prop_assert_eq!(&later[l4 + 16..l4 + 18], &partial[l4 + 16..l4 + 18]);
         prop_assert_eq!(&later[..l3], &partial[..l3]);
         prop_assert_eq!(&cut(&VnetHeader { gso_type: 0, ..vnet }, &later, None)[0], &frame);
@@ -334,7 +335,7 @@ fn torture(vnet: VnetHeader, bytes: &[u8], max: usize) {
         }
     }
     let mut copy = bytes.to_vec();
-    mss::clamp(&mut copy, 1400, Checksum::Complete);
+    mss::clamp(&mut copy, 1400, ChecksumState::Complete);
     if let Ok(mut fragments) = ipv4_fragment::fragment(bytes, max) {
         while fragments.write_next(&mut out).is_some() {}
     }

@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use lanparty_proto::player::{self, Checksum, PlayerPolicy};
-use lanparty_proto::{Direction, Frame, Policy, policy};
+use lanparty_proto::player::{self, PlayerPolicy};
+use lanparty_proto::{ChecksumState, Direction, Frame, Policy, policy};
 
 /// A frame from one station to another with a header and 1200 bytes.
 fn frame(kind: u16, header: &[u8]) -> Vec<u8> {
@@ -65,7 +65,7 @@ fn policy(criterion: &mut Criterion) {
                 player::rewrite(
                     PlayerPolicy::default(),
                     black_box(&mut bytes),
-                    Checksum::Complete,
+                    ChecksumState::Complete,
                 )
             });
         });

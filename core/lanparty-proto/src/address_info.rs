@@ -1,15 +1,15 @@
 //! What a frame says about addresses: who claims which, and what a DHCP server or router lets everybody know.
 //!
-//! [`AddressInfo::read`] is lenient, because it decides nothing: what it cannot read says nothing. The policy has refused by then
-//! what must not be said by a client at all.
+//! [`AddressInfo::read`] decides nothing: what does not pass the strict validation of [`crate::ip`] says
+//! nothing. The policy has refused by then what must not be said by a client at all.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::ip::transport::{UDP_HEADER_LEN, destination};
+use crate::ip::{ipv4, ipv6, protocol};
 use crate::policy::icmpv6::kind;
-use crate::policy::ipv4::{self, protocol};
-use crate::policy::ipv6::{self, Chain, next};
-use crate::policy::read::{array, byte};
-use crate::policy::transport::{COOKIE, COOKIE_OFFSET, UDP_HEADER_LEN, destination, port};
+use crate::policy::transport::{COOKIE, COOKIE_OFFSET, port};
+use crate::read::{array, byte};
 use crate::{EtherType, Frame, Kind, MacAddr};
 
 /// What a frame says about addresses.
@@ -86,32 +86,32 @@ fn read_arp(payload: &[u8]) -> Option<AddressInfo<'_>> {
 }
 
 fn read_ipv4(payload: &[u8]) -> Option<AddressInfo<'_>> {
-    let packet = ipv4::Packet::parse(payload)?;
+    let packet = ipv4::Packet::parse_whole(payload)?;
     let source = Ipv4Addr::from(packet.source());
     let is_dhcp = packet.protocol() == protocol::UDP
         && !packet.is_fragment()
         && matches!(
-            destination(packet.payload),
+            destination(packet.payload()),
             Some(port::DHCP_SERVER | port::DHCP_CLIENT)
         );
     let dhcp = is_dhcp
-        .then(|| Dhcp::parse(source, packet.payload))
+        .then(|| Dhcp::parse(source, packet.payload()))
         .flatten();
 
     Some(dhcp.map_or(AddressInfo::Ipv4 { source }, AddressInfo::Dhcp))
 }
 
 fn read_ipv6(payload: &[u8]) -> Option<AddressInfo<'_>> {
-    let packet = ipv6::Packet::parse(payload)?;
+    let packet = ipv6::Packet::parse_whole(payload)?;
     let source = Ipv6Addr::from(packet.source());
     let plain = AddressInfo::Ipv6 { source };
-    if matches!(packet.next_header(), next::TCP | next::UDP) {
+    if matches!(packet.next_header(), protocol::TCP | protocol::UDP) {
         return Some(plain);
     }
-    let Ok(Chain::Upper(upper)) = ipv6::walk(&packet) else {
+    let Some(upper) = packet.upper_strict() else {
         return Some(plain);
     };
-    if upper.protocol != next::ICMPV6 {
+    if upper.is_later_fragment || upper.protocol != protocol::ICMPV6 {
         return Some(plain);
     }
 

@@ -8,6 +8,13 @@ pub const HEADER_LEN: usize = 14;
 /// Bytes of one VLAN tag.
 pub const TAG_LEN: usize = 4;
 
+/// The most VLAN tags that anything here looks behind: one service and one customer tag (IEEE 802.1ad
+/// over IEEE 802.1Q). What stands behind a third one is nobody's business, and the policy refuses it.
+pub const MAX_TAGS: usize = 2;
+
+/// Bytes of the longest header: addresses, [`MAX_TAGS`] tags, and type.
+pub const MAX_HEADER_LEN: usize = HEADER_LEN + MAX_TAGS * TAG_LEN;
+
 /// The longest untagged frame without FCS: 14 bytes of header and 1500 of payload.
 pub const MAX_UNTAGGED_LEN: usize = 1514;
 
@@ -35,10 +42,6 @@ impl EtherType {
     pub const IPV6: Self = Self(0x86dd);
     /// Novell IPX.
     pub const IPX: Self = Self(0x8137);
-    /// Customer VLAN tag (802.1Q).
-    pub const C_TAG: Self = Self(0x8100);
-    /// Service VLAN tag (802.1ad).
-    pub const S_TAG: Self = Self(0x88a8);
     /// Local experimental EtherType 1 (IEEE 802-2014, 9.2.4); CAM refresh and loop probes use it.
     pub const LOCAL_EXPERIMENTAL: Self = Self(0x88b5);
 
@@ -64,6 +67,19 @@ pub enum Kind {
 }
 
 /// A frame whose header has been read.
+///
+/// ```
+/// use lanparty_proto::{EtherType, Frame, Kind, MacAddr};
+///
+/// // A priority-tagged ARP frame.
+/// let bytes = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[0x81, 0, 0x60, 0], &[8, 6], &[0; 28]].concat();
+/// let frame = Frame::parse(&bytes)?;
+///
+/// assert_eq!(frame.destination(), MacAddr::BROADCAST);
+/// assert_eq!((frame.tags(), frame.kind()), (1, Kind::Type(EtherType::ARP)));
+/// assert_eq!(frame.payload().len(), 28);
+/// # Ok::<(), lanparty_proto::FrameError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Frame<'a> {
     bytes: &'a [u8],
@@ -75,11 +91,13 @@ pub struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the header of `bytes`, and every VLAN tag in it.
+    /// Reads the header of `bytes`, and up to [`MAX_TAGS`] VLAN tags in it. If there are more, the next
+    /// tag is the frame's type: [`Frame::is_overtagged`].
     ///
     /// # Errors
     ///
     /// Returns an error if `bytes` ends inside the header or a tag, or if the type field is neither type nor length.
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let Some((header, mut payload)) = bytes.split_first_chunk::<HEADER_LEN>() else {
             return Err(FrameError::TooShort { len: bytes.len() });
@@ -88,7 +106,7 @@ impl<'a> Frame<'a> {
 
         let mut number = u16::from_be_bytes([t0, t1]);
         let mut tags = 0;
-        while EtherType(number).is_tag() {
+        while tags < MAX_TAGS && EtherType(number).is_tag() {
             let Some((&[_, _, t0, t1], rest)) = payload.split_first_chunk::<TAG_LEN>() else {
                 return Err(FrameError::TooShort { len: bytes.len() });
             };
@@ -133,6 +151,16 @@ impl<'a> Frame<'a> {
         self.tags
     }
 
+    /// Returns whether there are more than [`MAX_TAGS`] tags, so that what the frame carries is not read.
+    pub const fn is_overtagged(&self) -> bool {
+        matches!(self.kind, Kind::Type(kind) if kind.is_tag())
+    }
+
+    /// Returns the bytes of the header with its tags: where the payload begins.
+    pub const fn header_len(&self) -> usize {
+        HEADER_LEN.saturating_add(self.tags.saturating_mul(TAG_LEN))
+    }
+
     /// Returns the EtherType or 802.3 length behind the tags.
     pub const fn kind(&self) -> Kind {
         self.kind
@@ -152,9 +180,7 @@ impl<'a> Frame<'a> {
 
     /// Returns the longest this frame may be with `ip_mtu` bytes of payload: its tags do not count.
     pub const fn max_len(&self, ip_mtu: usize) -> usize {
-        HEADER_LEN
-            .saturating_add(ip_mtu)
-            .saturating_add(self.tags.saturating_mul(TAG_LEN))
+        self.header_len().saturating_add(ip_mtu)
     }
 }
 
@@ -203,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_behind_every_tag() {
+    fn looks_behind_both_tags() {
         let bytes = frame(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 7, 0x86, 0xdd], b"six");
         let frame = Frame::parse(&bytes).unwrap();
 
@@ -211,6 +237,21 @@ mod tests {
         assert_eq!(frame.kind(), Kind::Type(EtherType::IPV6));
         assert_eq!(frame.payload(), b"six");
         assert_eq!(frame.max_len(1500), 1522);
+    }
+
+    #[test]
+    fn looks_behind_two_tags_and_no_further() {
+        let tag = [0x81, 0, 0, 7];
+        let tags = [&tag[..], &tag, &tag, &[8, 0]].concat();
+        let bytes = frame(&tags, b"four");
+        let frame = Frame::parse(&bytes).unwrap();
+
+        assert!(frame.is_overtagged());
+        assert_eq!(
+            (frame.tags(), frame.header_len()),
+            (MAX_TAGS, MAX_HEADER_LEN)
+        );
+        assert_eq!(frame.kind(), Kind::Type(EtherType(0x8100)));
     }
 
     #[test]

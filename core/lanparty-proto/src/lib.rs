@@ -5,15 +5,21 @@
 
 pub mod address_info;
 pub mod budget;
+pub mod checksum;
 pub mod ethernet;
 pub mod fragment;
+pub mod ip;
 pub mod mac;
 pub mod overlay;
 pub mod player;
 pub mod policy;
 pub mod probe;
+mod read;
+pub mod traffic;
 
+pub use checksum::ChecksumState;
 pub use ethernet::{EtherType, Frame, FrameError, Kind};
 pub use mac::{IdentityError, MacAddr};
 pub use overlay::{Overlay, OverlayError, PeerId, RoomId};
 pub use policy::{Direction, Policy, Refusal};
+pub use traffic::TrafficClass;

@@ -38,11 +38,6 @@ impl MacAddr {
         self.0[0] & 0x01 != 0
     }
 
-    /// Returns whether this is the broadcast address.
-    pub const fn is_broadcast(self) -> bool {
-        matches!(self.0, [0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
-    }
-
     /// Returns whether every byte is zero.
     pub const fn is_zero(self) -> bool {
         matches!(self.0, [0, 0, 0, 0, 0, 0])

@@ -5,7 +5,8 @@
 //! byte, and refuses what it cannot read to its end. The gateway calls it for what enters the tunnel, the client again for
 //! what leaves it.
 //!
-//! VLAN tags make no difference: hosts take priority-tagged frames like untagged ones, so it looks behind them.
+//! VLAN tags make no difference: hosts take priority-tagged frames like untagged ones, so it looks
+//! behind them, and refuses a frame with more of them than it looks behind.
 
 pub mod options;
 
@@ -16,12 +17,13 @@ mod router;
 #[cfg(test)]
 mod tests;
 
-pub use checksum::Checksum;
 pub use options::{DhcpOption, PlayerPolicy};
 
-use crate::policy::ipv4::{self, protocol};
-use crate::policy::ipv6::{self, Chain, Upper, next};
-use crate::policy::transport::{self, UDP_HEADER_LEN, port};
+use crate::checksum::ChecksumState;
+use crate::ip::transport::{UDP_HEADER_LEN, datagram, destination};
+use crate::ip::{ipv4, ipv6, protocol};
+use crate::policy::ipv4::check_icmp;
+use crate::policy::transport::{self, port};
 use crate::policy::{icmpv6, llc};
 use crate::{EtherType, Frame, Kind, Refusal};
 
@@ -44,8 +46,8 @@ enum Subject {
 
 /// Cleans a frame from the LAN for a player.
 ///
-/// `checksum` says what stands in the transport's checksum field. A checksum that was right is right afterwards, one that was
-/// wrong stays wrong, and the UDP checksum 0 (none) stays 0.
+/// `state` says what stands in the transport's checksum field. A checksum that was right is right
+/// afterwards, one that was wrong stays wrong, and the UDP checksum 0 (none) stays 0.
 ///
 /// # Errors
 ///
@@ -54,7 +56,7 @@ enum Subject {
 pub fn rewrite(
     policy: PlayerPolicy,
     bytes: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<Rewrite, Refusal> {
     let Ok(frame) = Frame::parse(bytes) else {
         return Err(Refusal::Runt);
@@ -71,9 +73,9 @@ pub fn rewrite(
         return Err(Refusal::TransportMalformed);
     };
     match subject {
-        Subject::Dhcp => dhcp::clean(policy, message, checksum)?,
-        Subject::Dhcpv6 => dhcpv6::clean(policy, message, checksum)?,
-        Subject::RouterAdvertisement => router::clean(policy, message, checksum)?,
+        Subject::Dhcp => dhcp::clean(policy, message, state)?,
+        Subject::Dhcpv6 => dhcpv6::clean(policy, message, state)?,
+        Subject::RouterAdvertisement => router::clean(policy, message, state)?,
     }
 
     Ok(Rewrite::Cleaned)
@@ -94,6 +96,7 @@ fn find<'a>(frame: &Frame<'a>) -> Result<Option<(Subject, &'a [u8])>, Refusal> {
     match frame.kind() {
         Kind::Type(EtherType::IPV4) => find_ipv4(frame.payload()),
         Kind::Type(EtherType::IPV6) => find_ipv6(frame.payload()),
+        Kind::Type(_) if frame.is_overtagged() => Err(Refusal::VlanStack),
         Kind::Type(_) => Ok(None),
         Kind::Length(_) if llc::carries_ip(frame.payload()) => Err(Refusal::LlcIp),
         Kind::Length(_) => Ok(None),
@@ -109,23 +112,24 @@ fn offset_of_end(whole: &[u8], part: &[u8]) -> usize {
 
 /// Finds a message to clean in an IPv4 packet, and returns it from its transport header on.
 fn find_ipv4(bytes: &[u8]) -> Result<Option<(Subject, &[u8])>, Refusal> {
-    let packet = ipv4::Packet::parse(bytes).ok_or(Refusal::Ipv4Malformed)?;
+    let packet = ipv4::Packet::parse_whole(bytes).ok_or(Refusal::Ipv4Malformed)?;
     if packet.is_later_fragment() {
         return Ok(None);
     }
 
     match packet.protocol() {
-        protocol::ICMP => ipv4::check_icmp(packet.payload).map(|()| None),
+        protocol::ICMP => check_icmp(packet.payload()).map(|()| None),
         protocol::UDP if packet.is_fragment() => {
-            if packet.payload.len() < UDP_HEADER_LEN || transport::is_dhcp_port(packet.payload) {
+            if packet.payload().len() < UDP_HEADER_LEN || transport::is_dhcp_port(packet.payload())
+            {
                 return Err(Refusal::Ipv4Fragment);
             }
             Ok(None)
         }
         protocol::UDP => {
-            let to_client = transport::destination(packet.payload) == Some(port::DHCP_CLIENT);
-            if to_client || transport::is_boot_reply(packet.payload) {
-                return whole_datagram(packet.payload).map(|bytes| Some((Subject::Dhcp, bytes)));
+            let to_client = destination(packet.payload()) == Some(port::DHCP_CLIENT);
+            if to_client || transport::is_boot_reply(packet.payload()) {
+                return whole_datagram(packet.payload()).map(|bytes| Some((Subject::Dhcp, bytes)));
             }
             Ok(None)
         }
@@ -135,13 +139,14 @@ fn find_ipv4(bytes: &[u8]) -> Result<Option<(Subject, &[u8])>, Refusal> {
 
 /// Finds a message to clean in an IPv6 packet, and returns it from its transport header on.
 fn find_ipv6(bytes: &[u8]) -> Result<Option<(Subject, &[u8])>, Refusal> {
-    let packet = ipv6::Packet::parse(bytes).ok_or(Refusal::Ipv6Malformed)?;
-    let Chain::Upper(upper) = ipv6::walk(&packet)? else {
+    let packet = ipv6::Packet::parse_whole(bytes).ok_or(Refusal::Ipv6Malformed)?;
+    let upper = packet.upper_strict().ok_or(Refusal::Ipv6Chain)?;
+    if upper.is_later_fragment {
         return Ok(None);
-    };
+    }
     let found = find_upper(&upper)?;
     // Neighbour discovery is never fragmented (RFC 6980), and DHCPv6 here has no reason to be.
-    if upper.first_fragment && found.is_some() {
+    if upper.is_fragment && found.is_some() {
         return Err(Refusal::Ipv6Fragment);
     }
 
@@ -150,29 +155,25 @@ fn find_ipv6(bytes: &[u8]) -> Result<Option<(Subject, &[u8])>, Refusal> {
 
 /// Returns a datagram that fills its packet: clients that read raw packets may not stop at the UDP length.
 fn whole_datagram(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    transport::datagram(bytes).and_then(|datagram| {
-        if datagram.len() == bytes.len() {
-            Ok(datagram)
-        } else {
-            Err(Refusal::TransportMalformed)
-        }
-    })
+    datagram(bytes)
+        .filter(|datagram| datagram.len() == bytes.len())
+        .ok_or(Refusal::TransportMalformed)
 }
 
-fn find_upper<'a>(upper: &Upper<'a>) -> Result<Option<(Subject, &'a [u8])>, Refusal> {
+fn find_upper<'a>(upper: &ipv6::Upper<'a>) -> Result<Option<(Subject, &'a [u8])>, Refusal> {
     let bytes = upper.bytes;
     match upper.protocol {
-        next::UDP if upper.first_fragment => match transport::destination(bytes) {
+        protocol::UDP if upper.is_fragment => match destination(bytes) {
             Some(port::DHCPV6_CLIENT) | None => Err(Refusal::Ipv6Fragment),
             Some(_) => Ok(None),
         },
-        next::UDP => {
-            if transport::destination(bytes) == Some(port::DHCPV6_CLIENT) {
+        protocol::UDP => {
+            if destination(bytes) == Some(port::DHCPV6_CLIENT) {
                 return whole_datagram(bytes).map(|bytes| Some((Subject::Dhcpv6, bytes)));
             }
             Ok(None)
         }
-        next::ICMPV6 => match bytes.first() {
+        protocol::ICMPV6 => match bytes.first() {
             Some(&icmpv6::kind::REDIRECT) => Err(Refusal::Redirect),
             Some(&icmpv6::kind::ROUTER_ADVERTISEMENT) => {
                 Ok(Some((Subject::RouterAdvertisement, bytes)))

@@ -5,7 +5,7 @@
 //! sender's. What a frame needs to be remembered for lives elsewhere: [`fragments`] for later fragments of a refused first
 //! one, and the gateway's guard for address bindings.
 //!
-//! From remote clients the policy is an allow-list by [`Class`], which options open and close; within a class everything is parsed
+//! From remote clients the policy is an allow-list by [`ProtocolClass`], which options open and close; within a class everything is parsed
 //! to the end, and what cannot be parsed is refused. What an option opens still has to pass at every other hop: a frame gets as
 //! far as client, relay and gateway all let it, so the strictest of them decides. From the LAN it refuses only what no bridge forwards, because what the LAN says to a player
 //! is cleaned by [`crate::player`] instead. `docs/policy.md` lists every kind with its reason and test.
@@ -20,19 +20,15 @@ pub(crate) mod icmpv6;
 pub(crate) mod ipv4;
 pub(crate) mod ipv6;
 pub(crate) mod llc;
-pub(crate) mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod transport;
 
-pub use classes::{Class, KindError, Policy};
+pub use classes::{KindError, Policy, ProtocolClass};
 pub use fragments::Fragments;
 pub use refusal::Refusal;
 
 use crate::{EtherType, Frame, Kind, MacAddr};
-
-/// The most VLAN tags that a frame from the LAN may carry: one service and one customer tag (IEEE 802.1ad).
-pub const MAX_TAGS: usize = 2;
 
 /// The largest payload of an Ethernet frame that is not a jumbo frame (IEEE 802.3-2018, 3.2.7).
 const MAX_PAYLOAD: u16 = 1500;
@@ -47,6 +43,21 @@ pub enum Direction {
 }
 
 /// Decides whether `frame` may go in `direction`, where `ip_mtu` bytes of payload fit.
+///
+/// ```
+/// use lanparty_proto::policy::{Direction, Policy, Refusal, check};
+/// use lanparty_proto::Frame;
+///
+/// // A spanning tree BPDU: a bridge's, and nobody else's.
+/// let bytes = [&[1, 0x80, 0xc2, 0, 0, 0][..], &[2, 0, 0, 0, 0, 1], &[0, 38], &[0x42; 46]].concat();
+/// let frame = Frame::parse(&bytes)?;
+///
+/// assert_eq!(
+///     check(Policy::DEFAULT, Direction::FromRemote, &frame, 1500),
+///     Err(Refusal::ReservedGroup)
+/// );
+/// # Ok::<(), lanparty_proto::FrameError>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -112,7 +123,7 @@ fn check_outside(frame: &Frame<'_>) -> Result<(), Refusal> {
     if frame.destination().is_group() {
         control::check_group(frame.destination())?;
     }
-    if frame.tags() > MAX_TAGS {
+    if frame.is_overtagged() {
         return Err(Refusal::VlanStack);
     }
     if frame.payload().is_empty() || frame.destination() == MacAddr::ZERO {
@@ -130,9 +141,13 @@ fn check_remote(policy: Policy, frame: &Frame<'_>) -> Result<(), Refusal> {
     }
 
     match frame.kind() {
-        Kind::Type(EtherType::IPV4) if policy.allows(Class::Ipv4) => ipv4::check(policy, frame),
-        Kind::Type(EtherType::IPV6) if policy.allows(Class::Ipv6) => ipv6::check(policy, frame),
-        Kind::Type(EtherType::ARP) if policy.allows(Class::Arp) => arp::check(frame),
+        Kind::Type(EtherType::IPV4) if policy.allows(ProtocolClass::Ipv4) => {
+            ipv4::check(policy, frame)
+        }
+        Kind::Type(EtherType::IPV6) if policy.allows(ProtocolClass::Ipv6) => {
+            ipv6::check(policy, frame)
+        }
+        Kind::Type(EtherType::ARP) if policy.allows(ProtocolClass::Arp) => arp::check(frame),
         Kind::Type(kind) => check_type(policy, kind),
         Kind::Length(length) => llc::check(policy, length, frame.payload()),
     }
@@ -148,7 +163,7 @@ fn check_type(policy: Policy, kind: EtherType) -> Result<(), Refusal> {
     if kind == EtherType::LOCAL_EXPERIMENTAL {
         return Err(Refusal::GatewayProbe);
     }
-    if policy.allows(Class::of_type(kind)) {
+    if policy.allows(ProtocolClass::of_type(kind)) {
         return Ok(());
     }
 

@@ -2,7 +2,8 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use lanparty_queue::{
-    AckBatch, Class, EgressQueue, FqCodel, FqConfig, OutletConfig, Pace, QueueItem, RateController,
+    AckBatch, EgressConfig, EgressQueue, FqCodel, FqConfig, Pace, QueueItem, RateController,
+    TrafficClass,
 };
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -40,8 +41,13 @@ fn queue(criterion: &mut Criterion) {
             let now = clock();
             bencher.iter(|| {
                 for number in 0..TRAIN {
-                    let _enqueued =
-                        queue.enqueue(Item([0; 4]), (number % flows) << 20, 0, Class::Normal, now);
+                    let _enqueued = queue.enqueue(
+                        Item([0; 4]),
+                        (number % flows) << 20,
+                        0,
+                        TrafficClass::Normal,
+                        now,
+                    );
                 }
                 while let Some(item) = queue.dequeue(now) {
                     black_box(item);
@@ -50,13 +56,14 @@ fn queue(criterion: &mut Criterion) {
         });
     }
     group.bench_function("through an outlet without limit", |bencher| {
-        let mut egress = EgressQueue::new(OutletConfig::new(Pace::Off));
+        let mut egress = EgressQueue::new(EgressConfig::new(Pace::Off));
         let mut now = clock();
         bencher.iter(|| {
             // A turn of its own, or the cap on bytes in flight would stop the outlet.
             now += Duration::from_millis(1);
             for _ in 0..TRAIN {
-                let _enqueued = black_box(egress.enqueue(Item([0; 4]), 1, 0, Class::Normal, now));
+                let _enqueued =
+                    black_box(egress.enqueue(Item([0; 4]), 1, 0, TrafficClass::Normal, now));
             }
             while let Some(item) = egress.poll_transmit(now) {
                 black_box(item);

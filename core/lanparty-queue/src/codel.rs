@@ -22,7 +22,7 @@ impl Default for CodelParams {
 
 /// What to do with the packet at the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum CodelDecision {
     Pass,
     /// Drop it, or mark it when that is possible.
     Signal,
@@ -50,23 +50,23 @@ impl Codel {
         backlog: usize,
         mtu: usize,
         params: &CodelParams,
-    ) -> Verdict {
+    ) -> CodelDecision {
         let ok_to_drop = self.above(now, sojourn, backlog, mtu, params);
         match self.drop_next {
             Some(_) if !ok_to_drop => {
                 self.last_drop_next = self.drop_next.take();
-                Verdict::Pass
+                CodelDecision::Pass
             }
             Some(due) if now >= due => {
                 self.count = self.count.saturating_add(1);
                 self.drop_next = Some(due + spacing(params, self.count));
-                Verdict::Signal
+                CodelDecision::Signal
             }
             None if ok_to_drop => {
                 self.enter(now, params);
-                Verdict::Signal
+                CodelDecision::Signal
             }
-            Some(_) | None => Verdict::Pass,
+            Some(_) | None => CodelDecision::Pass,
         }
     }
 
@@ -127,11 +127,11 @@ mod tests {
             let now = start + Duration::from_millis(ms);
             assert_eq!(
                 codel.judge(now, Duration::from_millis(4), 100_000, MTU, &params),
-                Verdict::Pass
+                CodelDecision::Pass
             );
             assert_eq!(
                 codel.judge(now, Duration::from_millis(50), 1000, MTU, &params),
-                Verdict::Pass
+                CodelDecision::Pass
             );
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             .filter(|ms| {
                 let now = start + Duration::from_millis(*ms);
                 codel.judge(now, Duration::from_millis(20), 100_000, MTU, &params)
-                    == Verdict::Signal
+                    == CodelDecision::Signal
             })
             .collect();
         assert_eq!(signals.first(), Some(&100));

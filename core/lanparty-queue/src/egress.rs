@@ -2,9 +2,10 @@
 
 use crate::control::{AckBatch, HARD_CAP, RateController};
 use crate::fq::{Enqueued, FqCodel, FqConfig, QUANTUM, QUANTUM_SLOW};
-use crate::item::{Class, QueueCounts, QueueItem};
+use crate::item::{QueueCounts, QueueItem};
 use crate::rate::BitRate;
 use crate::shaper::{OVERHEAD_IPV4, SPARSE_DEBT_BYTES, Shaper};
+use lanparty_proto::TrafficClass;
 use std::time::{Duration, Instant};
 
 /// Most segments in one train: what the kernel takes in one call with UDP GSO (`UDP_MAX_SEGMENTS`, include/linux/udp.h).
@@ -19,7 +20,7 @@ const SLOW: u64 = 10_000_000;
 /// How long nothing must have been queued before the queue's memory is given back: longer than the pauses of a game that is played.
 pub const RELEASE_AFTER: Duration = Duration::from_secs(5);
 
-/// How one direction of a link is limited: [`crate::Rate`] as seen from the sending end.
+/// How one direction of a link is limited: [`crate::PaceSetting`] as seen from the sending end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// The rate controller finds out.
@@ -32,7 +33,7 @@ pub enum Pace {
 
 /// What an outlet is built with.
 #[derive(Debug, Clone, Copy)]
-pub struct OutletConfig {
+pub struct EgressConfig {
     /// The queue.
     pub queue: FqConfig,
     /// How sending is limited.
@@ -43,7 +44,7 @@ pub struct OutletConfig {
     pub mtu: u16,
 }
 
-impl OutletConfig {
+impl EgressConfig {
     /// Defaults for `pace` on a path of 1200 bytes, QUIC's least (RFC 9000 section 14).
     pub fn new(pace: Pace) -> Self {
         Self {
@@ -81,7 +82,7 @@ pub struct EgressQueue<T> {
 
 impl<T: QueueItem> EgressQueue<T> {
     /// An empty outlet.
-    pub fn new(config: OutletConfig) -> Self {
+    pub fn new(config: EgressConfig) -> Self {
         let controller = RateController::new(config.mtu);
         let mut egress = Self {
             queue: FqCodel::new(config.queue),
@@ -137,17 +138,17 @@ impl<T: QueueItem> EgressQueue<T> {
         self.queue.take_counts()
     }
 
-    /// Queues `item` of the flow that hashes to `flow` from the sender `lane`; see [`FqCodel::enqueue`].
+    /// Queues `item` of the flow that hashes to `flow` from the sender `source`; see [`FqCodel::enqueue`].
     pub fn enqueue(
         &mut self,
         item: T,
         flow: u32,
-        lane: u16,
-        class: Class,
+        source: u16,
+        class: TrafficClass,
         now: Instant,
     ) -> Enqueued {
         self.last_queued = Some(now);
-        self.queue.enqueue(item, flow, lane, class, now)
+        self.queue.enqueue(item, flow, source, class, now)
     }
 
     /// The next item that may leave now.
@@ -323,11 +324,11 @@ mod tests {
 
     #[test]
     fn memory_goes_back_once_nobody_talks_and_not_before() {
-        let mut egress = EgressQueue::new(OutletConfig::new(Pace::Off));
+        let mut egress = EgressQueue::new(EgressConfig::new(Pace::Off));
         let start = Instant::now();
         let later = start + RELEASE_AFTER;
         let put = |egress: &mut EgressQueue<Packet>, now| {
-            let _none = egress.enqueue(Packet(100), 1, 1, Class::Normal, now);
+            let _none = egress.enqueue(Packet(100), 1, 1, TrafficClass::Normal, now);
         };
 
         put(&mut egress, start);

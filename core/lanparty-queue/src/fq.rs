@@ -1,23 +1,27 @@
 //! `FqCodel`: the queue in front of one destination (RFC 8290), fair between senders first and between their flows second.
 
-mod lanes;
+mod index;
 mod overflow;
+mod round;
+mod sources;
 
-use crate::codel::{CodelParams, Verdict};
-use crate::item::{Class, QueueCounts, QueueDrop, QueueItem};
+use crate::codel::{CodelDecision, CodelParams};
+use crate::item::{QueueCounts, QueueDrop, QueueItem};
 use crate::slab::{NIL, Slab};
-use lanes::{Lanes, Pick};
+use lanparty_proto::TrafficClass;
+use round::Pick;
+use sources::SourceQueues;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Longest item that may claim [`Class::Control`]: a DHCP message of 576 bytes (RFC 2131 section 2) in Ethernet and our headers.
+/// Longest item that may claim [`TrafficClass::Control`]: a DHCP message of 576 bytes (RFC 2131 section 2) in Ethernet and our headers.
 pub const CONTROL_MAX_LEN: usize = 640;
 
 /// Items that wait in the control class at most: what a room of 64 says when everybody looks for everybody at once.
 pub const CONTROL_MAX_PACKETS: usize = 64;
 
 /// Sustained rate of the control class: a room of 64 in which every member sends eight ARP requests a second.
-/// It is 0.5 Mbit/s; whoever floods finds himself in an ordinary flow of his own lane.
+/// It is 0.5 Mbit/s; who floods lands in an ordinary flow of its own source.
 pub const CONTROL_BYTES_PER_SECOND: u64 = 64 * 1024;
 
 /// Burst of the control class: a quarter second of [`CONTROL_BYTES_PER_SECOND`].
@@ -26,9 +30,9 @@ pub const CONTROL_BURST: Duration = Duration::from_millis(250);
 /// What a queue is built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FqConfig {
-    /// Hash buckets per lane: RFC 8290 section 5.2.3 asks for 1024.
+    /// Hash buckets per source: RFC 8290 section 5.2.3 asks for 1024.
     pub buckets: u16,
-    /// Bytes a flow, and a lane, may send per round. One full frame (RFC 8290 section 5.2.4): 1514.
+    /// Bytes a flow, and a source, may send per round. One full frame (RFC 8290 section 5.2.4): 1514.
     pub quantum: u32,
     /// `CoDel`'s target and interval.
     pub codel: CodelParams,
@@ -67,7 +71,7 @@ pub struct Enqueued {
 
 /// What waits: the item, when it came, and the next of its flow.
 #[derive(Debug)]
-pub(crate) struct Waiting<T> {
+pub(crate) struct Queued<T> {
     item: T,
     len: u32,
     at: Instant,
@@ -76,19 +80,51 @@ pub(crate) struct Waiting<T> {
 
 /// The queue in front of one destination.
 ///
-/// `enqueue` takes an item with the hash of its flow and its lane (the sender it came from; 0 where there is only one). `dequeue`
-/// hands out the next, after control items in order, by deficit round robin over lanes and over flows within a lane. A flow that
-/// had nothing waiting goes first, on the account of its lane: a lane in debt loses that privilege until its rounds have paid.
+/// [`FqCodel::enqueue`] takes an item with the hash of its flow and its source (the member that it
+/// comes from; 0 where there is only one). [`FqCodel::dequeue`] hands out the next: control items in
+/// order first, then by deficit round robin over sources and over the flows of each. A flow that had
+/// nothing waiting goes first, on the account of its source. A source in debt loses that privilege
+/// until its rounds have paid.
 ///
-/// An empty queue owns no heap memory before its first item; [`FqCodel::release_if_empty`] gives memory back later.
+/// An empty queue owns no heap memory before its first item; [`FqCodel::release_if_empty`] gives
+/// memory back later.
+///
+/// ```
+/// use lanparty_queue::{FqCodel, FqConfig, QueueItem, TrafficClass};
+/// use std::time::Instant;
+///
+/// struct Datagram(Vec<u8>);
+///
+/// impl QueueItem for Datagram {
+///     fn wire_len(&self) -> usize {
+///         self.0.len()
+///     }
+///
+///     fn mark_ce(&mut self) -> bool {
+///         false
+///     }
+/// }
+///
+/// let mut queue = FqCodel::new(FqConfig::default());
+/// let now = Instant::now();
+/// for _ in 0..3 {
+///     let _enqueued = queue.enqueue(Datagram(vec![1; 1400]), 7, 1, TrafficClass::Normal, now);
+/// }
+/// let _enqueued = queue.enqueue(Datagram(vec![2; 60]), 8, 1, TrafficClass::Normal, now);
+///
+/// // The download has had its quantum; the game's packet passes the rest of it.
+/// let order = [(); 4].map(|()| queue.dequeue(now).unwrap().0[0]);
+/// assert_eq!(order, [1, 1, 2, 1]);
+/// assert!(queue.is_empty());
+/// ```
 #[derive(Debug)]
 pub struct FqCodel<T> {
     config: FqConfig,
-    items: Slab<Waiting<T>>,
+    items: Slab<Queued<T>>,
     control: VecDeque<T>,
     /// Until when the control class has spent its rate.
     control_level: Option<Instant>,
-    lanes: Lanes,
+    sources: SourceQueues,
     bytes: usize,
     counts: QueueCounts,
     reported: QueueCounts,
@@ -102,7 +138,7 @@ impl<T: QueueItem> FqCodel<T> {
             items: Slab::new(),
             control: VecDeque::new(),
             control_level: None,
-            lanes: Lanes::new(),
+            sources: SourceQueues::new(),
             bytes: 0,
             counts: QueueCounts::default(),
             reported: QueueCounts::default(),
@@ -146,37 +182,37 @@ impl<T: QueueItem> FqCodel<T> {
         self.config.quantum = quantum;
     }
 
-    /// Queues `item` of the flow that hashes to `flow` from the sender `lane`.
+    /// Queues `item` of the flow that hashes to `flow` from the sender `source`.
     pub fn enqueue(
         &mut self,
         item: T,
         flow: u32,
-        lane: u16,
-        class: Class,
+        source: u16,
+        class: TrafficClass,
         now: Instant,
     ) -> Enqueued {
         let len = item.wire_len();
-        if class == Class::Control && self.admits_control(len, now) {
+        if class == TrafficClass::Control && self.admits_control(len, now) {
             self.bytes += len;
             self.control.push_back(item);
         } else {
             let bucket = bucket_of(flow, self.config.buckets);
-            let flow = self.lanes.flow_for(lane, bucket, self.config.quantum);
+            let flow = self.sources.flow_for(source, bucket, self.config.quantum);
             let wire_len = u32::try_from(len).unwrap_or(u32::MAX);
-            if class == Class::Acknowledgement && self.replaces_last(flow, wire_len, &item) {
-                let last = self.lanes.tail(flow);
+            if class == TrafficClass::Acknowledgement && self.replaces_last(flow, wire_len, &item) {
+                let last = self.sources.tail(flow);
                 self.items.get_mut(last).item = item;
                 self.count(QueueDrop::Superseded);
                 return Enqueued::default();
             }
             self.bytes += len;
-            let index = self.items.insert(Waiting {
+            let index = self.items.insert(Queued {
                 item,
                 len: wire_len,
                 at: now,
                 next: NIL,
             });
-            let tail = self.lanes.append(flow, index, len);
+            let tail = self.sources.append(flow, index, len);
             if tail != NIL {
                 self.items.get_mut(tail).next = index;
             }
@@ -190,7 +226,7 @@ impl<T: QueueItem> FqCodel<T> {
             self.bytes -= item.wire_len();
             return Some(item);
         }
-        while let Some(pick) = self.lanes.pick(self.config.quantum) {
+        while let Some(pick) = self.sources.pick(self.config.quantum) {
             if let Some(item) = self.take_from(pick, now) {
                 return Some(item);
             }
@@ -203,16 +239,16 @@ impl<T: QueueItem> FqCodel<T> {
         if let Some(item) = self.control.front() {
             return Some(item.wire_len());
         }
-        let pick = self.lanes.pick(self.config.quantum)?;
-        Some(self.items.get(self.lanes.head(pick.flow)).len as usize)
+        let pick = self.sources.pick(self.config.quantum)?;
+        Some(self.items.get(self.sources.head(pick.flow)).len as usize)
     }
 
-    /// Whether the next item is control, or of a flow that had nothing waiting and whose lane is not in debt: it may go ahead of a
+    /// Whether the next item is control, or of a flow that had nothing waiting and whose source is not in debt: it may go ahead of a
     /// shaper by a small debt.
     pub fn next_is_sparse(&mut self) -> bool {
         !self.control.is_empty()
             || self
-                .lanes
+                .sources
                 .pick(self.config.quantum)
                 .is_some_and(|pick| pick.sparse)
     }
@@ -222,47 +258,47 @@ impl<T: QueueItem> FqCodel<T> {
         if self.is_empty() {
             self.items.release();
             self.control = VecDeque::new();
-            self.lanes = Lanes::new();
+            self.sources = SourceQueues::new();
         }
     }
 
     /// Whether it holds heap memory.
     #[cfg(test)]
     pub(crate) fn owns_memory(&self) -> bool {
-        self.items.capacity() + self.control.capacity() > 0 || self.lanes.owns_memory()
+        self.items.capacity() + self.control.capacity() > 0 || self.sources.owns_memory()
     }
 
     fn take_from(&mut self, pick: Pick, now: Instant) -> Option<T> {
         loop {
-            let index = self.lanes.head(pick.flow);
+            let index = self.sources.head(pick.flow);
             if index == NIL {
                 return None;
             }
-            let waiting = self.items.remove(index);
-            let len = waiting.len as usize;
-            let sojourn = now.saturating_duration_since(waiting.at);
+            let queued = self.items.remove(index);
+            let len = queued.len as usize;
+            let sojourn = now.saturating_duration_since(queued.at);
             let mtu = self.config.quantum.max(QUANTUM) as usize;
-            let verdict = self
-                .lanes
+            let decision = self
+                .sources
                 .judge(pick.flow, now, sojourn, mtu, &self.config.codel);
-            self.lanes.remove_head(pick.flow, waiting.next, len);
+            self.sources.remove_head(pick.flow, queued.next, len);
             self.bytes -= len;
-            let mut item = waiting.item;
-            if verdict == Verdict::Signal {
+            let mut item = queued.item;
+            if decision == CodelDecision::Signal {
                 if !item.mark_ce() {
                     self.count(QueueDrop::Codel);
                     continue;
                 }
                 self.counts.marked += 1;
             }
-            self.lanes.charge(pick, len);
+            self.sources.charge(pick, len);
             return Some(item);
         }
     }
 
     /// Whether `item` says all that the last one of `flow` says, and is as long, so that it can take its place.
     fn replaces_last(&self, flow: u32, len: u32, item: &T) -> bool {
-        let last = self.lanes.tail(flow);
+        let last = self.sources.tail(flow);
         if last == NIL {
             return false;
         }

@@ -10,23 +10,10 @@ pub trait QueueItem {
     fn mark_ce(&mut self) -> bool;
 
     /// Whether this item makes `older` needless, which waits just before it in the same flow and is as long. The queue then keeps only this one.
-    /// Asked of [`Class::Acknowledgement`] alone.
+    /// Asked of [`TrafficClass::Acknowledgement`](crate::TrafficClass::Acknowledgement) alone.
     fn supersedes(&self, _older: &Self) -> bool {
         false
     }
-}
-
-/// How an item asks to be treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Ordinary traffic: fair queueing and `CoDel`.
-    Normal,
-    /// The same, and [`QueueItem::supersedes`] is worth asking: the item may say all that the one before it says.
-    Acknowledgement,
-    /// Small control traffic without which nothing else works: ARP, DHCP, neighbour discovery. Strict priority within
-    /// [`crate::fq::CONTROL_MAX_LEN`], [`crate::fq::CONTROL_MAX_PACKETS`] and [`crate::fq::CONTROL_BYTES_PER_SECOND`]; beyond
-    /// those the item is queued as [`Class::Normal`].
-    Control,
 }
 
 /// Why a queue gave an item up.

@@ -15,9 +15,10 @@ pub mod tempo;
 
 pub use codel::CodelParams;
 pub use control::{AckBatch, RateController};
-pub use egress::{EgressQueue, MAX_TRAIN, OutletConfig, Pace, RELEASE_AFTER};
+pub use egress::{EgressConfig, EgressQueue, MAX_TRAIN, Pace, RELEASE_AFTER};
 pub use fq::{Enqueued, FqCodel, FqConfig};
-pub use item::{Class, QueueCounts, QueueDrop, QueueItem};
-pub use rate::{BitRate, ParseRateError, Rate};
+pub use item::{QueueCounts, QueueDrop, QueueItem};
+pub use lanparty_proto::TrafficClass;
+pub use rate::{BitRate, PaceSetting, ParseRateError};
 pub use shaper::Shaper;
 pub use tempo::Tempo;

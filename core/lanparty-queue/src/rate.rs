@@ -40,11 +40,6 @@ impl BitRate {
         self.0
     }
 
-    /// In byte/s.
-    pub const fn bytes_per_second(self) -> u64 {
-        self.0 / 8
-    }
-
     /// How long `bytes` take at this rate.
     pub fn time_for(self, bytes: u64) -> Duration {
         let nanos = u128::from(bytes) * 8_000_000_000 / u128::from(self.0);
@@ -145,7 +140,7 @@ impl FromStr for BitRate {
 
 /// How sending is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Rate {
+pub enum PaceSetting {
     /// The rate controller finds out.
     #[default]
     Auto,
@@ -160,7 +155,7 @@ pub enum Rate {
     },
 }
 
-impl fmt::Display for Rate {
+impl fmt::Display for PaceSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
@@ -170,7 +165,7 @@ impl fmt::Display for Rate {
     }
 }
 
-impl FromStr for Rate {
+impl FromStr for PaceSetting {
     type Err = ParseRateError;
 
     fn from_str(text: &str) -> Result<Self, ParseRateError> {
@@ -220,9 +215,9 @@ mod tests {
     #[test]
     fn modes_are_read_and_printed() {
         for text in ["auto", "off", "38mbit/95mbit", "800kbit/2.5gbit"] {
-            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<PaceSetting>().unwrap().to_string(), text);
         }
-        assert_eq!("38mbit".parse::<Rate>(), Err(ParseRateError::Form));
+        assert_eq!("38mbit".parse::<PaceSetting>(), Err(ParseRateError::Form));
     }
 
     proptest! {

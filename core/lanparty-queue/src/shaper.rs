@@ -1,4 +1,7 @@
 //! A token bucket, kept as the time at which it will be level again (the generic cell rate algorithm): no timer fills it.
+//!
+//! Not `lanparty_bounds::TokenBucket`, which refuses: a shaper lets things wait, so it says when the
+//! next may leave, may run into debt for sparse flows, and changes its rate while it runs.
 
 use crate::rate::BitRate;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! The queue against a naive model: nothing is lost, doubled, or reordered within a flow, and every bound holds.
 
-use lanparty_queue::{Class, FqCodel, FqConfig, QueueItem};
+use lanparty_queue::{FqCodel, FqConfig, QueueItem, TrafficClass};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 struct Item {
     number: u64,
     flow: u32,
-    lane: u16,
+    source: u16,
     len: usize,
     ect: bool,
 }
@@ -28,7 +28,7 @@ impl QueueItem for Item {
 enum Step {
     Put {
         flow: u32,
-        lane: u16,
+        source: u16,
         len: usize,
         control: bool,
         ect: bool,
@@ -42,7 +42,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0_u32..40, prop_oneof![Just(0_u16), 0_u16..20, Just(u16::MAX)], 0_usize..1600, prop::bool::weighted(0.1), any::<bool>())
-            .prop_map(|(flow, lane, len, control, ect)| Step::Put { flow: flow << 20, lane, len, control, ect }),
+            .prop_map(|(flow, source, len, control, ect)| Step::Put { flow: flow << 20, source, len, control, ect }),
         4 => Just(Step::Take),
         1 => Just(Step::Peek),
         1 => (0_u64..30_000).prop_map(Step::Wait),
@@ -70,21 +70,21 @@ proptest! {
             let Some(item) = queue.dequeue(now) else { return Ok(false) };
             prop_assert!(waiting.remove(&item.number).is_some(), "never enqueued, or out twice");
             if item.flow != u32::MAX {
-                let before = last.insert((item.flow, item.lane), item.number);
+                let before = last.insert((item.flow, item.source), item.number);
                 prop_assert!(before.is_none_or(|before| before < item.number), "reordered");
             }
             Ok(true)
         };
         for step in steps {
             match step {
-                Step::Put { flow, lane, len, control, ect } => {
+                Step::Put { flow, source, len, control, ect } => {
                     // Control items may overtake ordinary ones, so they have a flow of their own.
                     let flow = if control { u32::MAX } else { flow };
-                    let item = Item { number: put, flow, lane, len, ect };
-                    let class = if control { Class::Control } else { Class::Normal };
+                    let item = Item { number: put, flow, source, len, ect };
+                    let class = if control { TrafficClass::Control } else { TrafficClass::Normal };
                     put += 1;
                     waiting.insert(item.number, item);
-                    overflow += u64::from(queue.enqueue(item, flow, lane, class, now).overflow);
+                    overflow += u64::from(queue.enqueue(item, flow, source, class, now).overflow);
                 }
                 Step::Take => taken += u64::from(take(&mut queue, &mut waiting, now)?),
                 Step::Peek => prop_assert_eq!(queue.peek_len().is_some(), !queue.is_empty()),

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use lanparty_offload::FlowClass;
-use lanparty_queue::Class;
+use lanparty_proto::TrafficClass;
 use lanparty_switch::{ConnId, Dropped, Forward, Verdict as Decision};
 
 use crate::handover::Stage;
@@ -28,7 +27,7 @@ pub struct Flow {
     /// Which frames it queues with.
     pub id: u32,
     /// How it is to wait.
-    pub class: Class,
+    pub class: TrafficClass,
 }
 
 impl Relay {
@@ -56,14 +55,12 @@ impl Relay {
             Decision::Drop(dropped) => Verdict::Drop(dropped),
             Decision::Forward(forward) => {
                 let flow = self.hasher.read(forward.frame);
-                let class = match flow.class {
-                    FlowClass::Control => Class::Control,
-                    FlowClass::Acknowledgement => Class::Acknowledgement,
-                    FlowClass::Normal => Class::Normal,
+                let flow = Flow {
+                    id: fold(flow.hash),
+                    class: flow.class,
                 };
-                let id = fold(flow.hash);
 
-                Verdict::Forward(forward, Flow { id, class })
+                Verdict::Forward(forward, flow)
             }
         }
     }

@@ -8,6 +8,7 @@ use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
 use lanparty_proto::ethernet::HEADER_LEN;
 use lanparty_proto::fragment::{Fragment, Progress};
+use lanparty_proto::ip::{ipv6, protocol};
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy};
@@ -374,18 +375,17 @@ fn class(frame: &Frame<'_>) -> Class {
     }
 }
 
-/// Returns whether this is a neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4) without extension headers.
+/// Returns whether this is a neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4) without
+/// extension headers.
 fn is_neighbour_discovery(frame: &Frame<'_>) -> bool {
-    const NEXT_HEADER_AT: usize = 6;
-    const ICMPV6: u8 = 58;
-    const ICMPV6_AT: usize = 40;
     const SOLICITATION: u8 = 135;
     const ADVERTISEMENT: u8 = 136;
 
     frame.kind() == Kind::Type(EtherType::IPV6)
-        && frame.payload().get(NEXT_HEADER_AT) == Some(&ICMPV6)
-        && matches!(
-            frame.payload().get(ICMPV6_AT),
-            Some(&(SOLICITATION | ADVERTISEMENT))
-        )
+        && ipv6::Packet::parse(frame.payload()).is_some_and(|packet| {
+            let first = packet.payload().first();
+
+            packet.next_header() == protocol::ICMPV6
+                && matches!(first, Some(&(SOLICITATION | ADVERTISEMENT)))
+        })
 }

@@ -13,7 +13,7 @@ use lanparty_ctrl::{
 };
 use lanparty_obs::DropReason;
 use lanparty_proto::fragment::{first_half_len, fragment_header};
-use lanparty_proto::policy::{Class, Policy};
+use lanparty_proto::policy::{Policy, ProtocolClass};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
 use lanparty_proto::{MacAddr, PeerId, Refusal, RoomId, overlay};
 use lanparty_samples::hello;
@@ -539,7 +539,7 @@ fn r9_a_kind_that_the_relay_closes_goes_nowhere_and_one_that_it_opens_passes() {
         bytes
     };
     let mut strict = Party::new(Limits {
-        policy: Policy::with(&[Class::WakeOnLan], &[Class::Ipx]),
+        policy: Policy::with(&[ProtocolClass::WakeOnLan], &[ProtocolClass::Ipx]),
         ..Limits::default()
     });
     let mut usual = defaults();

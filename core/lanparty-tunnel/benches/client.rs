@@ -12,7 +12,7 @@ use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId, overlay};
-use lanparty_queue::Class;
+use lanparty_queue::TrafficClass;
 use lanparty_samples::{self as samples, ROOM, joined};
 use lanparty_session::JoinInfo;
 use lanparty_tunnel::{ClientPath, ClientPathConfig, DataPath as _, Outbox};
@@ -98,7 +98,7 @@ fn join(c: &mut Criterion, name: &str, len: usize) {
     let frame = tcp(MAC, LAN, len);
     let flow = Flow {
         id: 0,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     let mut halves = Vec::new();
     Encapsulator::new(ROOM, GATEWAY, Mode::Full)

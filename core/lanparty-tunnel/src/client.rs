@@ -8,7 +8,7 @@ use lanparty_obs::{DropReason, StatusLine};
 use lanparty_proto::player::{self, PlayerPolicy};
 use lanparty_proto::policy::{self, Direction, Fragments, Policy};
 use lanparty_proto::probe::{self, Probe, ProbeKind};
-use lanparty_proto::{Frame, MacAddr};
+use lanparty_proto::{ChecksumState, Frame, MacAddr};
 
 use lanparty_session::{Output, Peer};
 
@@ -29,6 +29,48 @@ pub struct ClientPathConfig {
 }
 
 /// A player's data path. Drive it as [`DataPath`] says.
+///
+/// ```
+/// # use std::time::Instant;
+/// use lanparty_ctrl::{Mode, Role};
+/// use lanparty_offload::VnetHeader;
+/// use lanparty_proto::player::PlayerPolicy;
+/// use lanparty_proto::{MacAddr, PeerId, Policy, RoomId};
+/// use lanparty_session::{ConnectionId, JoinInfo, Output, Peer};
+/// use lanparty_tunnel::{ClientPath, ClientPathConfig, DataPath, Outbox};
+///
+/// # let now = Instant::now();
+/// let mac: MacAddr = "02:00:00:00:00:01".parse().unwrap();
+/// let mut path = ClientPath::new(ClientPathConfig {
+///     mac,
+///     policy: Policy::DEFAULT,
+///     player: PlayerPolicy::default(),
+///     seed: 7,
+/// });
+/// let mut out = Outbox::default();
+///
+/// // The session has joined a room with a gateway.
+/// let (room, peer) = (RoomId(9), PeerId(5));
+/// let joined = Output::Joined(JoinInfo {
+///     connection: ConnectionId(1),
+///     peer,
+///     room,
+///     mtu: 1280,
+///     mode: Mode::Native,
+///     budget: 1434,
+///     gateway: true,
+///     same_membership: false,
+///     resume: None,
+/// });
+/// let gateway = Peer { id: PeerId(1), role: Role::Gateway, mac: None };
+/// path.handle_session(&joined, now, &mut out);
+/// path.handle_session(&Output::PeerJoined(gateway), now, &mut out);
+///
+/// // A broadcast of the player's PC becomes one overlay datagram for the relay.
+/// let mut frame = [&[0xff; 6][..], &mac.0, &[0x81, 0x37], &[0; 46]].concat();
+/// path.handle_local(VnetHeader::NONE, &mut frame, 1434, now, &mut out);
+/// assert_eq!(out.up.len(), 1);
+/// ```
 #[derive(Debug)]
 pub struct ClientPath {
     config: ClientPathConfig,
@@ -38,7 +80,7 @@ pub struct ClientPath {
 }
 
 impl ClientPath {
-    /// Makes a data path that has no place yet.
+    /// Makes the data path of a client that has not joined yet.
     pub fn new(config: ClientPathConfig) -> Self {
         Self {
             config,
@@ -78,7 +120,7 @@ impl ClientPath {
         let mut outcome = Ok(player::Rewrite::Untouched);
         let cleaned = self.tunnel.pool.fill(frame.len(), |copy| {
             copy.copy_from_slice(frame);
-            outcome = player::rewrite(self.config.player, copy, player::Checksum::Complete);
+            outcome = player::rewrite(self.config.player, copy, ChecksumState::Complete);
         });
         outcome?;
 

@@ -25,7 +25,7 @@ pub struct Encapsulator {
 }
 
 impl Encapsulator {
-    /// Makes an encapsulator for a place in a room.
+    /// Makes an encapsulator for a membership.
     pub fn new(room: RoomId, source: PeerId, mode: Mode) -> Self {
         Self {
             room,
@@ -48,8 +48,8 @@ impl Encapsulator {
         self
     }
 
-    /// Moves to another place; memory and sequence go on.
-    pub const fn set_place(&mut self, room: RoomId, source: PeerId, mode: Mode) {
+    /// Moves to another membership; memory and sequence go on.
+    pub const fn set_membership(&mut self, room: RoomId, source: PeerId, mode: Mode) {
         self.room = room;
         self.source = source;
         self.mode = mode;
@@ -112,7 +112,7 @@ pub struct Decapsulator {
 }
 
 impl Decapsulator {
-    /// Makes a decapsulator for a place in a room.
+    /// Makes a decapsulator for a membership.
     pub fn new(room: RoomId, own: PeerId, mode: Mode) -> Self {
         Self {
             room,
@@ -123,8 +123,8 @@ impl Decapsulator {
         }
     }
 
-    /// Moves to another place and forgets fragments of the old one.
-    pub fn set_place(&mut self, room: RoomId, own: PeerId, mode: Mode) {
+    /// Moves to another membership and forgets fragments of the old one.
+    pub fn set_membership(&mut self, room: RoomId, own: PeerId, mode: Mode) {
         self.room = room;
         self.own = own;
         self.mode = mode;

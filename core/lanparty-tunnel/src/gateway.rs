@@ -73,7 +73,7 @@ pub struct GatewayPath {
 }
 
 impl GatewayPath {
-    /// Makes a data path that has no place yet.
+    /// Makes the data path of a gateway that has not joined yet.
     pub fn new(config: GatewayPathConfig) -> Self {
         Self {
             config,
@@ -89,11 +89,6 @@ impl GatewayPath {
             have_macs_changed: false,
             neighbor: None,
         }
-    }
-
-    /// Returns the address bindings, for events, a snapshot, or what a snapshot restores.
-    pub const fn guard_mut(&mut self) -> &mut Guard {
-        &mut self.guard
     }
 
     /// Keeps the address bindings in step with who is in the room.
@@ -141,7 +136,8 @@ impl DataPath for GatewayPath {
             Output::PeerResumed(peer) => self.refresh_peer(peer, refresh::PEER_RESUMED, out),
             Output::Joined(_) | Output::PeerLeft(..) => {}
             Output::Detached => {
-                // Whoever has the place meanwhile has the clients behind its own port of the switch.
+                // The gateway that takes over meanwhile has the clients behind its own port of the
+                // switch.
                 self.refresh.set_active(false, now);
                 return;
             }

@@ -13,7 +13,6 @@ mod gateway;
 mod members;
 mod path;
 mod pool;
-mod syn;
 mod tunnel;
 
 pub use client::{ClientPath, ClientPathConfig};

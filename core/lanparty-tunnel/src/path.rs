@@ -13,8 +13,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
 use lanparty_offload::{VnetHeader, mss};
-use lanparty_proto::{Frame, MacAddr};
-use lanparty_queue::Class;
+use lanparty_proto::{ChecksumState, Frame, MacAddr};
+use lanparty_queue::TrafficClass;
 
 use lanparty_session::{Neighbor, Output};
 
@@ -26,7 +26,7 @@ pub struct Flow {
     /// Equal for the datagrams whose order matters.
     pub id: u32,
     /// How urgent it is.
-    pub class: Class,
+    pub class: TrafficClass,
 }
 
 /// What a data path wants sent. The owner empties it after every batch and uses it again.
@@ -53,16 +53,16 @@ impl Outbox {
 
 /// The data path of a client or a gateway. The module says how to drive it.
 pub trait DataPath {
-    /// Takes what the session says about places and members.
+    /// Takes what the session says about the membership and other members.
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox);
 
     /// Takes the addresses that this box has now, whenever they changed.
     fn handle_addresses(&mut self, _addresses: &[IpAddr], _now: Instant) {}
 
-    /// Returns the place that frames go through.
+    /// Returns the tunnel that frames go through.
     fn tunnel(&self) -> &Tunnel;
 
-    /// Returns the place that frames go through.
+    /// Returns the tunnel that frames go through.
     fn tunnel_mut(&mut self) -> &mut Tunnel;
 
     /// Decides about a frame from the TAP or LAN, by its headers.
@@ -72,7 +72,7 @@ pub trait DataPath {
     /// Returns why it must not go to the relay.
     fn check_local(&mut self, frame: &Frame<'_>, now: Instant) -> Result<(), DropReason>;
 
-    /// Takes a frame from the TAP or LAN that comes while there is no place, and goes nowhere.
+    /// Takes a frame from the TAP or LAN that comes while the member has not joined, and goes nowhere.
     fn handle_idle(&mut self, _bytes: &[u8]) {}
 
     /// Takes a frame, or a super-frame, from the TAP or LAN. `budget` is
@@ -171,9 +171,9 @@ pub trait DataPath {
 /// Lowers the MSS of a SYN in `frame` to what fits `fit` bytes of IP.
 fn clamp(vnet: &VnetHeader, frame: &mut [u8], fit: u16) {
     let checksum = if vnet.needs_checksum() {
-        mss::Checksum::Partial
+        ChecksumState::Partial
     } else {
-        mss::Checksum::Complete
+        ChecksumState::Complete
     };
     mss::clamp(frame, fit, checksum);
 }

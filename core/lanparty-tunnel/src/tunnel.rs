@@ -8,16 +8,12 @@ use lanparty_bounds::{Rate, TokenBucket};
 use lanparty_ctrl::{Mode, Role};
 use lanparty_obs::{Action, Counters, Direction, DropReason, FrameEvent};
 use lanparty_offload::too_big::{self, MAX_ANSWER_LEN};
-use lanparty_offload::{
-    FlowClass, FlowHasher, SegmentRefusal, Super, VnetHeader, ipv4_fragment, mss,
-};
+use lanparty_offload::{FlowHasher, SegmentRefusal, Super, VnetHeader, ipv4_fragment, mss};
 use lanparty_proto::ethernet::{HEADER_LEN, MAX_UNTAGGED_LEN, TAG_LEN};
-use lanparty_proto::{Frame, PeerId, Refusal, RoomId, budget, overlay, policy};
-use lanparty_queue::Class;
+use lanparty_proto::{ChecksumState, Frame, PeerId, Refusal, RoomId, budget, overlay, policy};
 
 use lanparty_session::{JoinInfo, Output, Peer};
 
-use crate::syn::may_be_syn;
 use crate::{Decapsulator, Encapsulator, Flow, Members, Outbox, Pool};
 
 /// How many events wait for a listener that is slower than frames are: one batch of a busy loop.
@@ -32,7 +28,7 @@ const ANSWERS: Rate = Rate {
     burst: 50,
 };
 
-/// A place in a room with everything that frames need of it.
+/// A membership of a room, with everything that frames need of it.
 #[derive(Debug)]
 pub struct Tunnel {
     /// Who else is in the room.
@@ -56,7 +52,8 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Makes a tunnel that has no place yet; `seed` is drawn at random, for hashing flows.
+    /// Makes the tunnel of a member that has not joined yet; `seed` is drawn at random, for hashing
+    /// flows.
     pub fn new(seed: u64) -> Self {
         let nowhere = (RoomId(0), PeerId(0), Mode::Native);
 
@@ -94,7 +91,7 @@ impl Tunnel {
                 self.down.remove_sender(peer.id);
             }
             Output::Detached | Output::Ended(_) => self.is_joined = false,
-            // A place that is kept stays known: its owner comes back to it.
+            // A membership that is kept stays known: its owner comes back.
             Output::PeerDetached(_)
             | Output::PeerResumed(_)
             | Output::ForeignSource(_)
@@ -110,15 +107,15 @@ impl Tunnel {
             self.members.clear();
             self.fragments.clear();
         }
-        self.up.set_place(info.room, info.peer, info.mode);
-        self.down.set_place(info.room, info.peer, info.mode);
+        self.up.set_membership(info.room, info.peer, info.mode);
+        self.down.set_membership(info.room, info.peer, info.mode);
         self.is_joined = true;
         self.mode = info.mode;
         self.mtu = info.mtu;
         self.budget = info.budget;
     }
 
-    /// Returns whether there is a place to send from.
+    /// Returns whether the member has joined and its connection works.
     pub const fn is_joined(&self) -> bool {
         self.is_joined
     }
@@ -140,14 +137,14 @@ impl Tunnel {
     pub fn clamp_of(&self, frame: &Frame<'_>) -> Option<u16> {
         let fit = self.fit(frame.tags());
 
-        (fit < budget::FULL_IP_MTU && may_be_syn(frame)).then_some(fit)
+        (fit < budget::FULL_IP_MTU && mss::opens_connection(frame)).then_some(fit)
     }
 
     /// Makes a copy of a frame that goes down, its MSS lowered to what [`Self::clamp_of`] said.
     pub fn clamp_down(&mut self, bytes: &[u8], fit: u16) -> Bytes {
         self.pool.fill(bytes.len(), |copy| {
             copy.copy_from_slice(bytes);
-            mss::clamp(copy, fit, mss::Checksum::Complete);
+            mss::clamp(copy, fit, ChecksumState::Complete);
         })
     }
 
@@ -255,15 +252,10 @@ impl Tunnel {
     /// Returns how a frame is to be queued.
     pub fn flow_of(&self, frame: &[u8]) -> Flow {
         let flow = self.hasher.read(frame);
-        let class = match flow.class {
-            FlowClass::Control => Class::Control,
-            FlowClass::Acknowledgement => Class::Acknowledgement,
-            FlowClass::Normal => Class::Normal,
-        };
 
         Flow {
             id: u32::try_from(flow.hash >> 32).unwrap_or_default(),
-            class,
+            class: flow.class,
         }
     }
 

@@ -11,11 +11,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use lanparty_ctrl::{LeaveReason, Mode, Role};
 use lanparty_obs::{Action, DropReason};
-use lanparty_offload::{VnetHeader, checksum};
+use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{MacAddr, PeerId, Refusal, fragment, overlay};
-use lanparty_queue::Class;
+use lanparty_queue::TrafficClass;
 use lanparty_samples::{self as samples, ROOM, client, join, joined};
 use lanparty_session::{JoinInfo, Output, Peer};
 use lanparty_tunnel::{ClientPath, ClientPathConfig, DataPath as _, Flow, Outbox};
@@ -31,7 +31,7 @@ const CLIENT: PeerId = PeerId(6);
 const BUDGET: usize = 1200;
 const FLOW: Flow = Flow {
     id: 0,
-    class: Class::Normal,
+    class: TrafficClass::Normal,
 };
 
 fn path(mode: Mode, mtu: u16) -> ClientPath {
@@ -68,7 +68,7 @@ fn ipv4(destination: MacAddr, source: MacAddr, protocol: u8, payload: &[u8]) -> 
     ];
     let total = u16::try_from(20 + payload.len()).unwrap();
     header[2..4].copy_from_slice(&total.to_be_bytes());
-    let sum = checksum::of(&header);
+    let sum = lanparty_proto::checksum::of(&header);
     header[10..12].copy_from_slice(&sum.to_be_bytes());
 
     ethernet(destination, source, 0x0800, &[&header, payload].concat())

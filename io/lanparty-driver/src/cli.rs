@@ -7,7 +7,7 @@ use lanparty_net::{DEVELOPMENT_NAME, MemberSettings, RelayAddress, Trust, read_c
 use lanparty_program::Refused;
 use lanparty_proto::mac::ParseMacError;
 use lanparty_proto::{MacAddr, policy};
-use lanparty_queue::{Pace, Rate};
+use lanparty_queue::{Pace, PaceSetting};
 
 /// The default is the system's.
 const STATE_DIR_HELP: &str = if cfg!(windows) {
@@ -48,7 +48,7 @@ pub struct JoinArgs {
         value_name = "RATE",
         default_value = "auto"
     )]
-    pub rate: Rate,
+    pub rate: PaceSetting,
 
     /// Carry at most so many bytes in one datagram, instead of what the path allows
     #[arg(long, env = "SOFTLAN_DATAGRAM_BUDGET", value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1126..))]
@@ -65,7 +65,7 @@ pub struct JoinArgs {
         value_name = "KIND",
         value_delimiter = ','
     )]
-    pub allow_kind: Vec<policy::Class>,
+    pub allow_kind: Vec<policy::ProtocolClass>,
 
     /// A kind of protocol not to take from players, by its name in docs/policy.md; may be repeated
     #[arg(
@@ -74,7 +74,7 @@ pub struct JoinArgs {
         value_name = "KIND",
         value_delimiter = ','
     )]
-    pub deny_kind: Vec<policy::Class>,
+    pub deny_kind: Vec<policy::ProtocolClass>,
 
     /// Where files that outlive the program are kept.
     #[arg(long, env = "SOFTLAN_STATE_DIR", value_name = "DIR", help = STATE_DIR_HELP)]
@@ -155,9 +155,9 @@ impl JoinArgs {
     /// Returns how sending to the relay is limited.
     pub const fn pace(&self) -> Pace {
         match self.rate {
-            Rate::Auto => Pace::Auto,
-            Rate::Off => Pace::Off,
-            Rate::Fixed { up, .. } => Pace::Fixed(up),
+            PaceSetting::Auto => Pace::Auto,
+            PaceSetting::Off => Pace::Off,
+            PaceSetting::Fixed { up, .. } => Pace::Fixed(up),
         }
     }
 
@@ -179,8 +179,8 @@ impl JoinArgs {
     /// Returns the download rate to tell the relay, in bits a second.
     pub const fn down_rate(&self) -> Option<u64> {
         match self.rate {
-            Rate::Fixed { down, .. } => Some(down.bits_per_second()),
-            Rate::Auto | Rate::Off => None,
+            PaceSetting::Fixed { down, .. } => Some(down.bits_per_second()),
+            PaceSetting::Auto | PaceSetting::Off => None,
         }
     }
 }

@@ -26,7 +26,6 @@ use lanparty_tunnel::{DataPath, Outbox};
 
 use self::diagnose::Diagnosis;
 use self::handover::Departure;
-use self::outputs::cause_of;
 use self::port_losses::PortLosses;
 use self::too_large::TooLarge;
 use crate::connections::{Connections, MAX_CONNECTIONS};

@@ -21,7 +21,7 @@ use lanparty_obs::DropReason;
 use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::{Frame, MacAddr, PeerId, Policy, RoomId, overlay};
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 use lanparty_session::{EndKind, Output, Session, SessionConfig, SessionEnd, Standby};
 use lanparty_tunnel::{ClientPath, ClientPathConfig, DataPath, Outbox, Tunnel};
 
@@ -318,7 +318,7 @@ impl Relay {
 
     fn send(&mut self, datagram: Vec<u8>) {
         let (link, now) = (self.link.unwrap(), Instant::now());
-        let queued = (self.endpoint).queue(link, datagram.into(), 1, Class::Normal, 0, now);
+        let queued = (self.endpoint).queue(link, datagram.into(), 1, TrafficClass::Normal, 0, now);
         assert_eq!(queued.overflow, 0);
         self.endpoint.flush(now);
     }

@@ -9,7 +9,7 @@ use lanparty_net::{
     AcceptPolicy, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
     PendingConnection, RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 const NAME: &str = "lanparty-relay.local";
 
@@ -83,7 +83,8 @@ fn datagrams(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let now = Instant::now();
                 for _ in 0..32 {
-                    let queued = member.queue(link, datagram.clone(), 1, Class::Normal, 0, now);
+                    let queued =
+                        member.queue(link, datagram.clone(), 1, TrafficClass::Normal, 0, now);
                     assert_eq!(queued.overflow, 0, "the link does not keep up");
                 }
                 let mut arrived = 0;

@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lanparty_queue::{Class, EgressQueue, Enqueued, OutletConfig, Pace, QueueCounts, shaper};
+use lanparty_queue::{
+    EgressConfig, EgressQueue, Enqueued, Pace, QueueCounts, TrafficClass, shaper,
+};
 use quinn_proto::ConnectionHandle;
 
 use crate::accept::AcceptPolicy;
@@ -164,11 +166,6 @@ impl Endpoint {
         self.io.is_full()
     }
 
-    /// Takes why the last packet could not be sent, for the sentence that a person reads.
-    pub const fn take_send_error(&mut self) -> Option<std::io::ErrorKind> {
-        self.io.take_error()
-    }
-
     /// Starts a link to a relay; `worker` asks for one of its workers.
     ///
     /// # Errors
@@ -230,7 +227,7 @@ impl Endpoint {
         link: LinkId,
         datagram: Bytes,
         flow: u32,
-        class: Class,
+        class: TrafficClass,
         lane: u16,
         now: Instant,
     ) -> Enqueued {
@@ -378,7 +375,7 @@ fn mark(link: &mut Link, slot: usize, dirty: &mut VecDeque<usize>) {
 
 /// Returns an empty queue towards `remote`.
 fn egress(pace: Pace, remote: SocketAddr) -> EgressQueue<Outgoing> {
-    let mut config = OutletConfig::new(pace);
+    let mut config = EgressConfig::new(pace);
     if !is_v4(remote) {
         config.overhead = shaper::OVERHEAD_IPV6;
     }

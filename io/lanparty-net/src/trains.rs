@@ -68,7 +68,6 @@ pub(crate) struct TrainSocket {
     is_full: bool,
     /// Whether the interface turned out not to take trains.
     is_cutting: bool,
-    last_error: Option<io::ErrorKind>,
 }
 
 impl TrainSocket {
@@ -99,7 +98,6 @@ impl TrainSocket {
             outbox: Outbox::new(),
             is_full: false,
             is_cutting: false,
-            last_error: None,
         })
     }
 
@@ -127,11 +125,6 @@ impl TrainSocket {
             Io::Full(state) => state.may_fragment(),
             Io::Plain => true,
         }
-    }
-
-    /// Takes why the last packet could not be sent, if one could not.
-    pub(crate) const fn take_error(&mut self) -> Option<io::ErrorKind> {
-        self.last_error.take()
     }
 
     /// Returns whether the socket was full when something was last sent: wait until it is writable, and [`TrainSocket::send`].
@@ -165,7 +158,6 @@ impl TrainSocket {
             system,
             outbox,
             is_cutting,
-            last_error,
             ..
         } = self;
         let send = |trains: &mut dyn Iterator<Item = Train<'_>>| match (&*io, &*system) {
@@ -174,9 +166,8 @@ impl TrainSocket {
             (Io::Plain, _) => send_plain(socket, trains),
         };
         let sent = outbox.send(send, |train, error| {
-            if error.kind() != io::ErrorKind::Unsupported || !send_cut(send, train) {
-                *last_error = Some(error.kind());
-            } else if !std::mem::replace(is_cutting, true) {
+            let takes_packets = error.kind() == io::ErrorKind::Unsupported && send_cut(send, train);
+            if takes_packets && !std::mem::replace(is_cutting, true) {
                 tracing::info!(%error, "the interface takes no trains of packets: from now on one at a time");
             }
         });
@@ -309,7 +300,6 @@ mod tests {
         let lengths = [(); 3].map(|()| peer.recv(&mut buffer).unwrap());
         assert_eq!(lengths, [1000, 1000, 1]);
         assert_eq!(socket.max_segments(PACKET), 1);
-        assert_eq!(socket.take_error(), None);
     }
 
     #[test]
@@ -318,6 +308,5 @@ mod tests {
         write_train(&mut socket, &peer);
 
         assert!(socket.max_segments(PACKET) > 1);
-        assert_eq!(socket.take_error(), Some(io::ErrorKind::Unsupported));
     }
 }

@@ -14,7 +14,7 @@ use lanparty_net::{
     AcceptPolicy, CloseCause, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
     PendingConnection, RelayKeys, RelaySettings, Trust, member_socket, relay_socket,
 };
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 const NAME: &str = "lanparty-relay.local";
 
@@ -147,7 +147,7 @@ fn connected(decision: Decision) -> Pair {
 
 /// Queues a datagram that the queue has room for.
 fn queue(endpoint: &mut Endpoint, link: LinkId, datagram: Bytes) {
-    let queued = endpoint.queue(link, datagram, 1, Class::Normal, 0, Instant::now());
+    let queued = endpoint.queue(link, datagram, 1, TrafficClass::Normal, 0, Instant::now());
     assert_eq!(queued.overflow, 0);
 }
 
@@ -506,7 +506,7 @@ fn little_waits_in_front_of_a_link_while_memory_is_scarce() {
                 let now = Instant::now();
                 let dropped = relay
                     .endpoint
-                    .queue(link, datagram, 1, Class::Normal, 0, now);
+                    .queue(link, datagram, 1, TrafficClass::Normal, 0, now);
                 dropped.overflow
             })
             .sum()

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lanparty_offload::VnetHeader;
 use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
-use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_proto::{MacAddr, PeerId, RoomId, checksum, overlay};
 
 /// The remote player's tunnel MAC.
 pub(crate) const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
@@ -82,15 +82,8 @@ fn ipv4(destination: MacAddr, source: MacAddr, protocol: u8, len: usize) -> Vec<
     let mut frame = [&destination.0[..], &source.0, &[8, 0, 0x45, 0]].concat();
     frame.extend(size(len - 14));
     frame.extend([0, 1, 0x40, 0, 64, protocol, 0, 0]);
-    let sum: u32 = [from, to]
-        .as_flattened()
-        .iter()
-        .chain(frame.get(14..).unwrap_or_default())
-        .enumerate()
-        .map(|(at, byte)| u32::from(*byte) << (8 * (1 - at % 2)))
-        .sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let [hi, lo] = (!u16::try_from(folded & 0xffff).unwrap_or_default()).to_be_bytes();
+    let header = [&from[..], &to, frame.get(14..).unwrap_or_default()].concat();
+    let [hi, lo] = checksum::of(&header).to_be_bytes();
     frame.truncate(frame.len() - 2);
     frame.extend([hi, lo]);
     frame.extend(from);

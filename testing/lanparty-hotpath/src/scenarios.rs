@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lanparty_offload::coalesce::CoalesceOptions;
 use lanparty_offload::{Coalescer, FlowHasher, VnetHeader};
 use lanparty_proto::MacAddr;
-use lanparty_queue::{Class, EgressQueue, OutletConfig, Pace, QueueItem};
+use lanparty_queue::{EgressConfig, EgressQueue, Pace, QueueItem, TrafficClass};
 use lanparty_switch::{Membership, Switch, Verdict};
 use lanparty_tunnel::{ClientPath, DataPath, Flow, Outbox};
 
@@ -207,7 +207,7 @@ fn queue(count: u32) {
     let mut link = Link::new(start());
     let flow = Flow {
         id: 1,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     for _ in 0..count.div_ceil(TURN) {
         for _ in 0..TURN {
@@ -226,7 +226,7 @@ fn relay(switch: &mut Switch, sender: Membership, datagram: &Bytes, now: Instant
     };
     let flow = Flow {
         id: 1,
-        class: Class::Normal,
+        class: TrafficClass::Normal,
     };
     for _target in forward.targets() {
         if let Some(held) = &forward.held {
@@ -245,7 +245,7 @@ struct Link {
 impl Link {
     fn new(now: Instant) -> Self {
         Self {
-            egress: EgressQueue::new(OutletConfig::new(Pace::Off)),
+            egress: EgressQueue::new(EgressConfig::new(Pace::Off)),
             now,
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn check(root: &Path, requirements: &Requirements) -> Result<Vec<Stri
 }
 
 /// Returns every Rust file and manifest, and every file that could turn core's lint settings off.
-fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Ok(());
     };
@@ -149,7 +149,7 @@ fn has_word(text: &str, word: &str) -> bool {
 /// Returns the text without comments and string literals.
 ///
 /// Knows line and block comments, plain and raw strings, and character literals: enough for our sources.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use lanparty_device::FrameDevice as _;
 use lanparty_offload::VnetHeader;
 use lanparty_packet::PacketSocket;
-use lanparty_proto::MacAddr;
+use lanparty_proto::{MacAddr, checksum};
 
 /// A DHCPDISCOVER up to its options: BOOTREQUEST over Ethernet, asking for a broadcast answer (RFC 2131, figure 1).
 const MESSAGE_LEN: usize = 236;
@@ -29,7 +29,7 @@ fn frame(asker: MacAddr) -> Vec<u8> {
     ip.extend(IP_LEN.to_be_bytes());
     ip.extend([0, 0, 0, 0, 64, 17, 0, 0]);
     ip.extend([0, 0, 0, 0, 255, 255, 255, 255]);
-    let sum = checksum(&ip).to_be_bytes();
+    let sum = checksum::of(&ip).to_be_bytes();
     for (place, byte) in ip.iter_mut().skip(10).zip(sum) {
         *place = byte;
     }
@@ -52,22 +52,6 @@ fn frame(asker: MacAddr) -> Vec<u8> {
     frame
 }
 
-/// The Internet checksum (RFC 1071).
-fn checksum(bytes: &[u8]) -> u16 {
-    let mut sum: u32 = bytes
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => u32::from(u16::from_be_bytes([*high, *low])),
-            _ => 0,
-        })
-        .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-
-    !u16::try_from(sum).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use lanparty_proto::Frame;
@@ -85,6 +69,6 @@ mod tests {
             AddressInfo::read(&frame),
             AddressInfo::Dhcp(dhcp) if !dhcp.is_reply() && dhcp.client() == asker
         ));
-        assert_eq!(checksum(&bytes[14..34]), 0);
+        assert_eq!(checksum::of(&bytes[14..34]), 0);
     }
 }

@@ -10,7 +10,7 @@ use lanparty_net::{
 };
 use lanparty_proto::fragment::{first_half_len, fragment_header};
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 
 use crate::process::Relay;
 
@@ -171,7 +171,7 @@ impl Member {
         let now = Instant::now();
         let queued = self
             .endpoint
-            .queue(self.link, datagram, 0, Class::Normal, 0, now);
+            .queue(self.link, datagram, 0, TrafficClass::Normal, 0, now);
         assert_eq!(queued.overflow, 0, "the queue has room for a test");
         self.endpoint.flush(now);
     }

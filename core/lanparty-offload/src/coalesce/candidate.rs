@@ -1,10 +1,14 @@
 //! What one frame says about being merged.
 
 use super::{CoalesceOptions, MAX_HEADERS};
+use lanparty_proto::ip::protocol::{TCP, UDP};
+use lanparty_proto::ip::transport::TCP_HEADER_LEN;
+use lanparty_proto::ip::{Layout, Version, ipv4, ipv6};
+use lanparty_proto::{EtherType, Frame, Kind};
+
 use crate::bytewise::{u8_at, u16_at, u32_at};
-use crate::checksum::{self, Sum};
-use crate::headers::{IPV4_LEN, IPV6_LEN, Network, TCP, TCP_LEN, UDP, Version};
 use crate::segment::transport_len;
+use lanparty_proto::checksum::{self, Sum};
 
 pub(super) const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
@@ -65,18 +69,19 @@ pub(super) struct Candidate {
 
 /// Reads `frame` and verifies its checksums: a super-frame gets a new one, which must not make a broken frame whole.
 pub(super) fn read(frame: &[u8], options: CoalesceOptions) -> Reading {
-    let Some(network) = Network::parse(frame) else {
-        return match crate::headers::ether_type(frame) {
-            Some((lanparty_proto::EtherType::IPV4 | lanparty_proto::EtherType::IPV6, _)) => {
-                Reading::Barrier
-            }
-            _ => Reading::Alone,
+    let Ok(parsed) = Frame::parse(frame) else {
+        return Reading::Alone;
+    };
+    let Some(layout) = Layout::of(&parsed) else {
+        return match parsed.kind() {
+            Kind::Type(EtherType::IPV4 | EtherType::IPV6) => Reading::Barrier,
+            Kind::Type(_) | Kind::Length(_) => Reading::Alone,
         };
     };
-    if network.fragment {
+    if layout.is_fragment {
         return Reading::Barrier;
     }
-    let wanted = match network.protocol {
+    let wanted = match layout.protocol {
         TCP => options.tcp,
         UDP => options.udp,
         _ => false,
@@ -84,55 +89,48 @@ pub(super) fn read(frame: &[u8], options: CoalesceOptions) -> Reading {
     if !wanted {
         return Reading::Alone;
     }
-    let flow = flow_key(frame, &network);
+    let flow = flow_key(frame, &layout);
 
-    match candidate(frame, &network, flow) {
+    match candidate(frame, &layout, flow) {
         Some(candidate) => Reading::Candidate(candidate),
         None => Reading::Flow(flow),
     }
 }
 
-fn flow_key(frame: &[u8], network: &Network) -> Option<FlowKey> {
+fn flow_key(frame: &[u8], layout: &Layout) -> Option<FlowKey> {
     let mut addresses = [0; 32];
-    let (offset, len) = match network.version {
-        Version::V4 => (12, 8),
-        Version::V6 => (8, 32),
-    };
-    let start = network.l3.checked_add(offset)?;
-    addresses
-        .get_mut(..len)?
-        .copy_from_slice(frame.get(start..start.checked_add(len)?)?);
+    let found = layout.addresses(frame);
+    addresses.get_mut(..found.len())?.copy_from_slice(found);
 
     Some(FlowKey {
-        protocol: network.protocol,
+        protocol: layout.protocol,
         addresses,
-        ports: u32_at(frame, network.l4)?,
+        ports: u32_at(layout.transport(frame), 0)?,
     })
 }
 
-fn candidate(frame: &[u8], network: &Network, flow: Option<FlowKey>) -> Option<Candidate> {
+fn candidate(frame: &[u8], layout: &Layout, flow: Option<FlowKey>) -> Option<Candidate> {
     let flow = flow?;
-    let plain = match network.version {
-        Version::V4 => is_plain_v4(frame, network)?,
-        Version::V6 => network.l4.checked_sub(network.l3)? == IPV6_LEN,
+    let plain = match layout.version {
+        Version::V4 => is_plain_v4(frame, layout)?,
+        Version::V6 => layout.l4.checked_sub(layout.l3)? == ipv6::HEADER_LEN,
     };
-    let claimed = crate::too_big::packet_len(frame)?.checked_add(network.l3)?;
-    if !plain || claimed > frame.len() {
+    if !plain || !layout.is_whole {
         return None;
     }
-    let transport = frame.get(network.l4..network.end)?;
-    let transport_header = transport_len(transport, network.protocol)?;
-    let headers = network.l4.checked_add(transport_header)?;
-    let is_tcp = network.protocol == TCP;
+    let transport = layout.transport(frame);
+    let transport_header = transport_len(transport, layout.protocol)?;
+    let headers = layout.l4.checked_add(transport_header)?;
+    let is_tcp = layout.protocol == TCP;
     let fits = if is_tcp {
         u8_at(transport, 13)? & !PSH == ACK && u16_at(transport, 18)? == 0
     } else {
         usize::from(u16_at(transport, 4)?) == transport.len() && u16_at(transport, 6)? != 0
     };
-    if !fits || headers >= network.end || headers > MAX_HEADERS {
+    if !fits || headers >= layout.end || headers > MAX_HEADERS {
         return None;
     }
-    if network
+    if layout
         .pseudo(frame, transport.len())
         .bytes(transport)
         .checksum()
@@ -143,14 +141,14 @@ fn candidate(frame: &[u8], network: &Network, flow: Option<FlowKey>) -> Option<C
 
     Some(Candidate {
         flow,
-        version: network.version,
-        protocol: network.protocol,
-        l3: network.l3,
-        l4: network.l4,
+        version: layout.version,
+        protocol: layout.protocol,
+        l3: layout.l3,
+        l4: layout.l4,
         headers,
-        payload: (headers, network.end),
+        payload: (headers, layout.end),
         sequence: u32_at(transport, 4)?,
-        id: u16_at(frame, network.l3.checked_add(4)?)?,
+        id: u16_at(frame, layout.l3.checked_add(4)?)?,
         id_counts: None,
         push: is_tcp && u8_at(transport, 13)? & PSH != 0,
         closed: false,
@@ -158,11 +156,11 @@ fn candidate(frame: &[u8], network: &Network, flow: Option<FlowKey>) -> Option<C
 }
 
 /// Returns whether an IPv4 header has no options, forbids fragmentation and carries its checksum.
-fn is_plain_v4(frame: &[u8], network: &Network) -> Option<bool> {
-    let header = frame.get(network.l3..network.l4)?;
+fn is_plain_v4(frame: &[u8], layout: &Layout) -> Option<bool> {
+    let header = frame.get(layout.l3..layout.l4)?;
     let flags = u16_at(header, 6)?;
 
-    Some(header.len() == IPV4_LEN && flags == 0x4000 && checksum::of(header) == 0)
+    Some(header.len() == ipv4::MIN_HEADER_LEN && flags == 0x4000 && checksum::of(header) == 0)
 }
 
 impl Candidate {
@@ -219,7 +217,7 @@ impl Candidate {
         let same = |start: usize, end: usize| Some(a.get(start..end)? == b.get(start..end)?);
         let (l3, l4) = (self.l3, self.l4);
         let link = same(0, l3)?;
-        let network = match self.version {
+        let ip = match self.version {
             Version::V4 => {
                 same(l3, l3.checked_add(2)?)? && same(l3.checked_add(6)?, l3.checked_add(10)?)?
             }
@@ -231,21 +229,22 @@ impl Candidate {
         let transport = self.protocol != TCP
             || (same(l4.checked_add(8)?, l4.checked_add(13)?)?
                 && same(l4.checked_add(14)?, l4.checked_add(16)?)?
-                && same(l4.checked_add(TCP_LEN)?, self.headers)?);
+                && same(l4.checked_add(TCP_HEADER_LEN)?, self.headers)?);
 
-        Some(link && network && transport)
+        Some(link && ip && transport)
     }
 
     pub(super) fn pseudo(&self, headers: &[u8], len: usize) -> Sum {
-        Network {
+        Layout {
             version: self.version,
             l3: self.l3,
             l4: self.l4,
-            protocol: self.protocol,
             end: headers.len(),
-            fragment: false,
-            later_fragment: false,
-            routed: false,
+            protocol: self.protocol,
+            is_fragment: false,
+            is_later_fragment: false,
+            is_routed: false,
+            is_whole: true,
         }
         .pseudo(headers, len)
     }

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::{Checksum, PlayerPolicy, checksum};
+use super::PlayerPolicy;
+use super::checksum::{self, Field};
 use crate::Refusal;
-use crate::policy::read::{array, byte};
-use crate::policy::transport::{COOKIE, COOKIE_OFFSET, UDP_HEADER_LEN};
-
-/// Where the checksum stands in a UDP header.
-const UDP_CHECKSUM: usize = 6;
+use crate::checksum::ChecksumState;
+use crate::ip::transport::UDP_HEADER_LEN;
+use crate::policy::transport::{COOKIE, COOKIE_OFFSET};
+use crate::read::{array, byte};
 
 /// The fields that option 52 turns into more room for options (RFC 2131, 2).
 const SNAME: Range<usize> = 44..108;
@@ -28,9 +28,9 @@ const END: u8 = 255;
 pub(super) fn clean(
     policy: PlayerPolicy,
     datagram: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(datagram, UDP_CHECKSUM, checksum, |datagram| {
+    checksum::keep(datagram, Field::Udp, state, |datagram| {
         let message = datagram
             .get_mut(UDP_HEADER_LEN..)
             .ok_or(Refusal::DhcpMalformed)?;

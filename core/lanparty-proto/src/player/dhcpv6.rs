@@ -1,12 +1,11 @@
 //! DHCPv6 towards a player (RFC 8415, RFC 3646).
 
-use super::{Checksum, PlayerPolicy, checksum};
+use super::PlayerPolicy;
+use super::checksum::{self, Field};
 use crate::Refusal;
-use crate::policy::read::{be16, byte};
-use crate::policy::transport::UDP_HEADER_LEN;
-
-/// Where the checksum stands in a UDP header.
-const UDP_CHECKSUM: usize = 6;
+use crate::checksum::ChecksumState;
+use crate::ip::transport::UDP_HEADER_LEN;
+use crate::read::{be16, byte};
 
 /// Message type and transaction id.
 const MESSAGE_HEADER_LEN: usize = 4;
@@ -29,9 +28,9 @@ const OPTION_HEADER_LEN: usize = 4;
 pub(super) fn clean(
     policy: PlayerPolicy,
     datagram: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(datagram, UDP_CHECKSUM, checksum, |datagram| {
+    checksum::keep(datagram, Field::Udp, state, |datagram| {
         let message = datagram
             .get_mut(UDP_HEADER_LEN..)
             .ok_or(Refusal::Dhcpv6Malformed)?;

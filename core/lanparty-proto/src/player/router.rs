@@ -1,11 +1,10 @@
 //! Router advertisements towards a player (RFC 4861, 4.2; RFC 4191; RFC 8106).
 
-use super::{Checksum, PlayerPolicy, checksum};
+use super::PlayerPolicy;
+use super::checksum::{self, Field};
 use crate::Refusal;
-use crate::policy::read::array;
-
-/// Where the checksum stands in an ICMPv6 header.
-const ICMPV6_CHECKSUM: usize = 2;
+use crate::checksum::ChecksumState;
+use crate::read::array;
 
 /// Bytes in front of the options.
 const HEADER_LEN: usize = 16;
@@ -35,9 +34,9 @@ const LINK_PREFIX_LEN: u8 = 64;
 pub(super) fn clean(
     policy: PlayerPolicy,
     message: &mut [u8],
-    checksum: Checksum,
+    state: ChecksumState,
 ) -> Result<(), Refusal> {
-    checksum::keep(message, ICMPV6_CHECKSUM, checksum, |message| {
+    checksum::keep(message, Field::Icmpv6, state, |message| {
         let Some((header, options)) = message.split_first_chunk_mut::<HEADER_LEN>() else {
             return Err(Refusal::NdMalformed);
         };

@@ -4,8 +4,9 @@ use lanparty_samples::dhcp::codes;
 use proptest::prelude::*;
 
 use super::options::STRIPPED_DHCP;
-use super::{Checksum, PlayerPolicy, Rewrite, rewrite};
+use super::{PlayerPolicy, Rewrite, rewrite};
 use crate::Refusal;
+use crate::checksum::ChecksumState;
 use crate::policy::tests::build::{
     CLIENT, dhcp, frame, icmpv6, ipv4, ipv4_packet, ipv6, llc, pseudo_sum, router_advertisement,
     tagged, udp, udp6,
@@ -18,7 +19,7 @@ const DHCP_OPTIONS: usize = 14 + 20 + 8 + 240;
 const IPV6_UPPER: usize = 14 + 40;
 
 fn clean(bytes: &mut [u8]) -> Result<Rewrite, Refusal> {
-    rewrite(PlayerPolicy::default(), bytes, Checksum::Complete)
+    rewrite(PlayerPolicy::default(), bytes, ChecksumState::Complete)
 }
 
 /// An acknowledgement with every option that is taken out, between ones that stay.
@@ -60,7 +61,7 @@ fn single_options_can_be_kept() {
     for kept in STRIPPED_DHCP {
         let mut bytes = acknowledgement();
         let policy = PlayerPolicy::default().keep_dhcp(kept.to_string().parse().unwrap());
-        rewrite(policy, &mut bytes, Checksum::Complete).unwrap();
+        rewrite(policy, &mut bytes, ChecksumState::Complete).unwrap();
 
         assert_eq!(codes(&bytes[DHCP_OPTIONS..]), [53, 1, kept, 51]);
         assert!(udp4_checksum_is_right(&bytes));
@@ -269,6 +270,13 @@ fn redirects_are_refused() {
 }
 
 #[test]
+fn what_hides_behind_a_third_tag_is_refused() {
+    let mut bytes = tagged(&acknowledgement(), &[[0x81, 0, 0, 7]; 3]);
+
+    assert_eq!(clean(&mut bytes), Err(Refusal::VlanStack));
+}
+
+#[test]
 fn disguises_are_refused() {
     let plain = acknowledgement();
     let payload = [&[0xaa, 0xaa, 3, 0, 0, 0][..], &plain[12..]].concat();
@@ -336,9 +344,9 @@ proptest! {
         let (mut twice, mut once) = (before.clone(), before);
 
         for kept in [one, other] {
-            rewrite(keeping(kept), &mut twice, Checksum::Complete).unwrap();
+            rewrite(keeping(kept), &mut twice, ChecksumState::Complete).unwrap();
         }
-        rewrite(keeping(one & other), &mut once, Checksum::Complete).unwrap();
+        rewrite(keeping(one & other), &mut once, ChecksumState::Complete).unwrap();
 
         prop_assert!(udp4_checksum_is_right(&twice));
         prop_assert_eq!(twice, once);

@@ -1,8 +1,8 @@
 //! ARP from remote clients (RFC 826, RFC 5227).
 
 use super::Refusal;
-use super::read::array;
 use crate::Frame;
+use crate::read::array;
 
 /// Ethernet, IPv4, address lengths 6 and 4 (RFC 826).
 const PREFIX: [u8; 6] = [0, 1, 8, 0, 6, 4];

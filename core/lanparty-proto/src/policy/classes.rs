@@ -14,11 +14,11 @@ macro_rules! classes {
         /// disguise, a server's DHCP.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum Class {
+        pub enum ProtocolClass {
             $($(#[doc = $doc])+ $variant,)+
         }
 
-        impl Class {
+        impl ProtocolClass {
             /// Every class.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
@@ -73,7 +73,7 @@ classes! {
     OtherLlc => "other_llc", false;
 }
 
-impl Class {
+impl ProtocolClass {
     /// Returns the class of an EtherType.
     pub const fn of_type(kind: EtherType) -> Self {
         match kind.0 {
@@ -94,7 +94,7 @@ impl Class {
     }
 }
 
-impl FromStr for Class {
+impl FromStr for ProtocolClass {
     type Err = KindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -126,7 +126,10 @@ pub enum KindError {
 
 /// The names of all kinds, for a sentence.
 fn names() -> String {
-    let names: Vec<_> = Class::ALL.iter().map(|class| class.as_str()).collect();
+    let names: Vec<_> = ProtocolClass::ALL
+        .iter()
+        .map(|class| class.as_str())
+        .collect();
 
     names.join(", ")
 }
@@ -141,7 +144,7 @@ impl Policy {
     /// The safe default: what games on a LAN speak, and nothing else.
     pub const DEFAULT: Self = {
         let mut open = 0;
-        let mut rest = Class::ALL;
+        let mut rest = ProtocolClass::ALL;
         while let [class, tail @ ..] = rest {
             if class.is_open_by_default() {
                 open |= class.bit();
@@ -153,7 +156,7 @@ impl Policy {
     };
 
     /// Returns the default with the classes of `allow` open and those of `deny` closed; what is in both is closed.
-    pub fn with(allow: &[Class], deny: &[Class]) -> Self {
+    pub fn with(allow: &[ProtocolClass], deny: &[ProtocolClass]) -> Self {
         let open = allow
             .iter()
             .fold(Self::DEFAULT, |policy, class| policy.open(*class));
@@ -163,7 +166,7 @@ impl Policy {
 
     /// Returns the policy with `class` open.
     #[must_use]
-    pub const fn open(self, class: Class) -> Self {
+    pub const fn open(self, class: ProtocolClass) -> Self {
         Self {
             open: self.open | class.bit(),
         }
@@ -171,7 +174,7 @@ impl Policy {
 
     /// Returns the policy with `class` closed.
     #[must_use]
-    pub const fn close(self, class: Class) -> Self {
+    pub const fn close(self, class: ProtocolClass) -> Self {
         Self {
             open: self.open & !class.bit(),
         }
@@ -179,7 +182,7 @@ impl Policy {
 
     /// Returns whether `class` is open.
     #[inline]
-    pub const fn allows(self, class: Class) -> bool {
+    pub const fn allows(self, class: ProtocolClass) -> bool {
         self.open & class.bit() != 0
     }
 }
@@ -196,13 +199,13 @@ mod tests {
 
     #[test]
     fn opens_and_closes_one_class_at_a_time() {
-        for &class in Class::ALL {
+        for &class in ProtocolClass::ALL {
             let opened = Policy::DEFAULT.open(class);
             let closed = opened.close(class);
 
             assert!(opened.allows(class));
             assert!(!closed.allows(class));
-            for &other in Class::ALL.iter().filter(|&&other| other != class) {
+            for &other in ProtocolClass::ALL.iter().filter(|&&other| other != class) {
                 assert_eq!(closed.allows(other), other.is_open_by_default());
             }
         }
@@ -210,26 +213,29 @@ mod tests {
 
     #[test]
     fn reads_the_names_it_prints() {
-        for &class in Class::ALL {
+        for &class in ProtocolClass::ALL {
             assert_eq!(class.as_str().parse(), Ok(class));
         }
-        assert_eq!("ip".parse::<Class>(), Err(KindError::Unknown));
+        assert_eq!("ip".parse::<ProtocolClass>(), Err(KindError::Unknown));
         // A reason that is merely "not on the list" is no kind, and nothing to be afraid of.
-        assert_eq!("ether_type".parse::<Class>(), Err(KindError::Unknown));
+        assert_eq!(
+            "ether_type".parse::<ProtocolClass>(),
+            Err(KindError::Unknown)
+        );
     }
 
     #[test]
     fn an_unknown_kind_is_answered_with_all_names() {
-        let sentence = "ip".parse::<Class>().unwrap_err().to_string();
+        let sentence = "ip".parse::<ProtocolClass>().unwrap_err().to_string();
 
-        for class in Class::ALL {
+        for class in ProtocolClass::ALL {
             assert!(sentence.contains(class.as_str()), "{sentence}");
         }
     }
 
     #[test]
     fn what_keeps_the_lan_safe_cannot_be_named_as_a_kind() {
-        let error = "dhcp_server".parse::<Class>().unwrap_err();
+        let error = "dhcp_server".parse::<ProtocolClass>().unwrap_err();
 
         assert_eq!(error, KindError::Final(Refusal::DhcpServer));
         assert!(error.to_string().contains("no option opens it"), "{error}");
@@ -237,8 +243,8 @@ mod tests {
 
     #[test]
     fn denying_wins_over_allowing() {
-        let both = [Class::Ipx, Class::WakeOnLan];
-        let policy = Policy::with(&both, &[Class::WakeOnLan]);
+        let both = [ProtocolClass::Ipx, ProtocolClass::WakeOnLan];
+        let policy = Policy::with(&both, &[ProtocolClass::WakeOnLan]);
 
         assert_eq!(policy, Policy::DEFAULT);
     }

@@ -17,7 +17,8 @@ const LIFETIME: Duration = Duration::from_secs(2);
 
 /// Remembers which IPv4 packets lost their first fragment to the policy, so that the rest does not burden the LAN.
 ///
-/// One per remote client. Holds no memory but its own.
+/// One per remote client. Holds no memory but its own: not an ageing map, because every fragment of a
+/// client looks here, and a ring of 32 keys needs no allocation and no order.
 #[derive(Debug, Default)]
 pub struct Fragments {
     refused: [Option<(FragmentKey, Instant)>; CAPACITY],

@@ -1,8 +1,8 @@
 //! ICMPv6 and neighbour discovery from remote clients (RFC 4443, 4861, 3810).
 
 use super::Refusal;
-use super::ipv6::Packet;
-use super::read::{array, byte};
+use crate::ip::ipv6::Packet;
+use crate::read::{array, byte};
 use crate::{Frame, MacAddr};
 
 /// ICMPv6 types (IANA "ICMPv6 Parameters").

@@ -1,105 +1,15 @@
-//! IPv4 from remote clients (RFC 791), and reading it for everybody else here.
+//! IPv4 from remote clients (RFC 791).
 
-use super::read::{array, be16, byte};
 use super::{Policy, Refusal, transport};
 use crate::Frame;
-
-/// Bytes of an IPv4 header without options.
-pub(crate) const MIN_HEADER_LEN: usize = 20;
-
-/// IP protocol numbers (IANA "Assigned Internet Protocol Numbers").
-pub(crate) mod protocol {
-    pub(crate) const ICMP: u8 = 1;
-    pub(crate) const IGMP: u8 = 2;
-    pub(crate) const TCP: u8 = 6;
-    pub(crate) const UDP: u8 = 17;
-}
-
-/// An IPv4 header whose lengths are true.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Packet<'a> {
-    pub(crate) header: [u8; MIN_HEADER_LEN],
-    pub(crate) options: &'a [u8],
-    /// What the header's total length says is there, without Ethernet padding.
-    pub(crate) payload: &'a [u8],
-}
-
-impl<'a> Packet<'a> {
-    /// Reads the header at the start of a frame's payload.
-    #[inline]
-    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let header = array::<MIN_HEADER_LEN>(bytes, 0)?;
-        let [version_ihl, _, l0, l1, ..] = header;
-        let header_len = usize::from(version_ihl & 0x0f) << 2;
-        let total_len = usize::from(u16::from_be_bytes([l0, l1]));
-        if version_ihl >> 4 != 4 {
-            return None;
-        }
-
-        let packet = bytes.get(..total_len)?;
-        let options = packet.get(MIN_HEADER_LEN..header_len)?;
-        let payload = packet.get(header_len..)?;
-
-        Some(Self {
-            header,
-            options,
-            payload,
-        })
-    }
-
-    #[inline]
-    pub(crate) const fn protocol(&self) -> u8 {
-        let [_, _, _, _, _, _, _, _, _, protocol, ..] = self.header;
-
-        protocol
-    }
-
-    #[inline]
-    pub(crate) const fn identification(&self) -> u16 {
-        let [_, _, _, _, i0, i1, ..] = self.header;
-
-        u16::from_be_bytes([i0, i1])
-    }
-
-    /// Returns the more-fragments flag and the offset in units of 8 bytes.
-    #[inline]
-    const fn fragment_field(&self) -> u16 {
-        let [_, _, _, _, _, _, f0, f1, ..] = self.header;
-
-        u16::from_be_bytes([f0, f1]) & 0x3fff
-    }
-
-    /// Returns whether this is a fragment, the first one included.
-    #[inline]
-    pub(crate) const fn is_fragment(&self) -> bool {
-        self.fragment_field() != 0
-    }
-
-    /// Returns whether the transport header is elsewhere.
-    #[inline]
-    pub(crate) const fn is_later_fragment(&self) -> bool {
-        self.fragment_field() & 0x1fff != 0
-    }
-
-    #[inline]
-    pub(crate) const fn source(&self) -> [u8; 4] {
-        let [_, _, _, _, _, _, _, _, _, _, _, _, a, b, c, d, ..] = self.header;
-
-        [a, b, c, d]
-    }
-
-    #[inline]
-    pub(crate) const fn destination(&self) -> [u8; 4] {
-        let [.., a, b, c, d] = self.header;
-
-        [a, b, c, d]
-    }
-}
+use crate::ip::ipv4::Packet;
+use crate::ip::protocol;
+use crate::read::byte;
 
 /// Decides about a remote client's IPv4.
 #[inline]
 pub(super) fn check(policy: Policy, frame: &Frame<'_>) -> Result<(), Refusal> {
-    let Some(packet) = Packet::parse(frame.payload()) else {
+    let Some(packet) = Packet::parse_whole(frame.payload()) else {
         return Err(Refusal::Ipv4Malformed);
     };
     let [source, ..] = packet.source();
@@ -108,8 +18,8 @@ pub(super) fn check(policy: Policy, frame: &Frame<'_>) -> Result<(), Refusal> {
     if source == 127 || source >= 224 || destination == 127 {
         return Err(Refusal::IpAddress);
     }
-    if !packet.options.is_empty() {
-        check_options(packet.options)?;
+    if !packet.options().is_empty() {
+        check_options(packet.options())?;
     }
     if packet.is_fragment() {
         return check_fragment(policy, frame, &packet);
@@ -120,7 +30,7 @@ pub(super) fn check(policy: Policy, frame: &Frame<'_>) -> Result<(), Refusal> {
 
 #[inline]
 fn check_transport(policy: Policy, frame: &Frame<'_>, packet: &Packet<'_>) -> Result<(), Refusal> {
-    let bytes = packet.payload;
+    let bytes = packet.payload();
     match packet.protocol() {
         protocol::UDP => transport::check_udp(frame, bytes),
         protocol::TCP => transport::check_tcp(bytes),
@@ -138,17 +48,17 @@ fn check_transport(policy: Policy, frame: &Frame<'_>, packet: &Packet<'_>) -> Re
 #[inline(never)]
 fn check_fragment(policy: Policy, frame: &Frame<'_>, packet: &Packet<'_>) -> Result<(), Refusal> {
     // All but the last carry a multiple of 8 bytes, and no packet is over 65,535 (RFC 791, 3.2).
-    let end = usize::from(packet.fragment_field() & 0x1fff)
+    let end = usize::from(packet.fragment_offset())
         .saturating_mul(8)
-        .saturating_add(packet.payload.len());
-    if packet.payload.is_empty() || end > usize::from(u16::MAX) {
+        .saturating_add(packet.payload().len());
+    if packet.payload().is_empty() || end > usize::from(u16::MAX) {
         return Err(Refusal::Ipv4Fragment);
     }
     if !packet.is_later_fragment() {
         return check_first_fragment(policy, frame, packet);
     }
     // A fragment at offset 8 could overwrite the end of the first fragment's header (RFC 3128).
-    if packet.protocol() == protocol::TCP && packet.fragment_field() & 0x1fff < 3 {
+    if packet.protocol() == protocol::TCP && packet.fragment_offset() < 3 {
         return Err(Refusal::Ipv4Fragment);
     }
 
@@ -165,7 +75,7 @@ fn check_first_fragment(
     frame: &Frame<'_>,
     packet: &Packet<'_>,
 ) -> Result<(), Refusal> {
-    let bytes = packet.payload;
+    let bytes = packet.payload();
     match packet.protocol() {
         protocol::UDP => {
             if transport::is_dhcp_port(bytes) {
@@ -245,13 +155,8 @@ pub(super) struct FragmentKey {
 
 /// Returns the key of a frame that is an IPv4 fragment, and whether it is a later one.
 pub(super) fn fragment_key(frame: &Frame<'_>) -> Option<(FragmentKey, bool)> {
-    // Looks at the raw header, because a first fragment may have been refused for its lengths.
-    let header = array::<MIN_HEADER_LEN>(frame.payload(), 0)?;
-    let packet = Packet {
-        header,
-        options: &[],
-        payload: &[],
-    };
+    // Leniently, because a first fragment may have been refused for its length.
+    let packet = Packet::parse(frame.payload())?;
     packet.is_fragment().then(|| {
         let key = FragmentKey {
             source: packet.source(),
@@ -262,10 +167,4 @@ pub(super) fn fragment_key(frame: &Frame<'_>) -> Option<(FragmentKey, bool)> {
 
         (key, packet.is_later_fragment())
     })
-}
-
-/// Returns the ports of a TCP or UDP header.
-#[inline]
-pub(crate) fn ports(bytes: &[u8]) -> Option<(u16, u16)> {
-    Some((be16(bytes, 0)?, be16(bytes, 2)?))
 }

@@ -3,9 +3,9 @@
 //! Systems differ in how they take a wrong length (CVE-2021-27854, CVE-2021-27862), so what a frame carries is decided by the
 //! bytes that are there, whatever the length says; a wrong length is then one more reason to refuse.
 
-use super::read::{array, be16, byte};
-use super::{Class, Policy, Refusal, control};
+use super::{Policy, ProtocolClass, Refusal, control};
 use crate::EtherType;
+use crate::read::{array, be16, byte};
 
 /// Bytes of DSAP, SSAP and a control field of one byte (IEEE 802.2, 3.2).
 const MIN_LLC_LEN: usize = 3;
@@ -108,18 +108,18 @@ pub(super) fn check(policy: Policy, length: u16, payload: &[u8]) -> Result<(), R
     }
 
     let class = match read(payload) {
-        Carried::RawIpx => Class::Ipx,
-        Carried::Saps(SAP_IPX, SAP_IPX) => Class::Ipx,
-        Carried::Saps(SAP_NETBEUI, SAP_NETBEUI) => Class::NetBeui,
-        Carried::AppleTalk => Class::AppleTalk,
-        Carried::Type(EtherType(0x8137 | 0x8138)) => Class::Ipx,
-        Carried::Type(EtherType(0x809b | 0x80f3)) => Class::AppleTalk,
-        Carried::Type(_) => Class::OtherLlc,
+        Carried::RawIpx => ProtocolClass::Ipx,
+        Carried::Saps(SAP_IPX, SAP_IPX) => ProtocolClass::Ipx,
+        Carried::Saps(SAP_NETBEUI, SAP_NETBEUI) => ProtocolClass::NetBeui,
+        Carried::AppleTalk => ProtocolClass::AppleTalk,
+        Carried::Type(EtherType(0x8137 | 0x8138)) => ProtocolClass::Ipx,
+        Carried::Type(EtherType(0x809b | 0x80f3)) => ProtocolClass::AppleTalk,
+        Carried::Type(_) => ProtocolClass::OtherLlc,
         Carried::Saps(SAP_ISO, _) | Carried::Saps(_, SAP_ISO) => {
             return Err(Refusal::RoutingProtocol);
         }
         Carried::Cisco | Carried::OtherSnap | Carried::Saps(..) | Carried::Nothing => {
-            Class::OtherLlc
+            ProtocolClass::OtherLlc
         }
     };
     if !policy.allows(class) {

@@ -7,7 +7,7 @@ pub(crate) mod vectors;
 
 use std::collections::BTreeSet;
 
-use super::{Class, Direction, Policy, Refusal, check, check_headers};
+use super::{Direction, Policy, ProtocolClass, Refusal, check, check_headers};
 use crate::Frame;
 
 const MTU: u16 = 1500;
@@ -91,8 +91,8 @@ fn a_super_frame_is_judged_by_its_headers() {
 
 #[test]
 fn a_class_opens_and_closes_what_is_in_it() {
-    let closed = Policy::with(&[], Class::ALL);
-    let opened = Policy::with(Class::ALL, &[]);
+    let closed = Policy::with(&[], ProtocolClass::ALL);
+    let opened = Policy::with(ProtocolClass::ALL, &[]);
     for vector in vectors::all() {
         assert!(with(closed, &vector).is_some(), "{}", vector.name);
         if vector.from_remote.is_some_and(Refusal::is_final) {
@@ -103,7 +103,7 @@ fn a_class_opens_and_closes_what_is_in_it() {
 
 #[test]
 fn every_kind_has_a_vector_that_its_option_decides() {
-    for &class in Class::ALL {
+    for &class in ProtocolClass::ALL {
         let decides = |vector: &vectors::Vector| {
             let open = with(Policy::DEFAULT.open(class), vector);
             let closed = with(Policy::DEFAULT.close(class), vector);

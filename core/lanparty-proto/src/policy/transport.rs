@@ -1,15 +1,9 @@
 //! TCP, UDP and the protocols over UDP that only infrastructure speaks.
 
-use super::ipv4::ports;
-use super::read::{array, be16, byte};
-use super::{Class, Policy, Refusal};
+use super::{Policy, ProtocolClass, Refusal};
 use crate::Frame;
-
-/// Bytes of a UDP header (RFC 768).
-pub(crate) const UDP_HEADER_LEN: usize = 8;
-
-/// Bytes of a TCP header without options (RFC 9293).
-const TCP_HEADER_LEN: usize = 20;
+use crate::ip::transport::{UDP_HEADER_LEN, datagram, ports, tcp_header_len};
+use crate::read::{array, be16, byte};
 
 /// UDP ports (IANA "Service Name and Transport Protocol Port Number Registry").
 pub(crate) mod port {
@@ -38,41 +32,17 @@ const HIGHEST_WATCHED: u16 = port::GLBP;
 /// A whole TCP header, so that no later fragment can complete it.
 #[inline]
 pub(super) fn check_tcp(bytes: &[u8]) -> Result<(), Refusal> {
-    let Some(offset) = byte(bytes, 12) else {
-        return Err(Refusal::TransportMalformed);
-    };
-    let header_len = usize::from(offset >> 4) << 2;
-    if header_len < TCP_HEADER_LEN || header_len > bytes.len() {
-        return Err(Refusal::TransportMalformed);
-    }
-
-    Ok(())
+    tcp_header_len(bytes)
+        .map(drop)
+        .ok_or(Refusal::TransportMalformed)
 }
 
 /// A whole UDP datagram.
 #[inline]
 pub(super) fn check_udp(frame: &Frame<'_>, bytes: &[u8]) -> Result<(), Refusal> {
-    check_udp_fragment(frame, datagram(bytes)?)
-}
+    let datagram = datagram(bytes).ok_or(Refusal::TransportMalformed)?;
 
-/// Returns as many bytes as a UDP header says.
-#[inline]
-pub(crate) fn datagram(bytes: &[u8]) -> Result<&[u8], Refusal> {
-    let Some([.., l0, l1, _, _]) = bytes.first_chunk::<UDP_HEADER_LEN>() else {
-        return Err(Refusal::TransportMalformed);
-    };
-    let len = usize::from(u16::from_be_bytes([*l0, *l1]));
-
-    bytes
-        .get(..len)
-        .filter(|_| len >= UDP_HEADER_LEN)
-        .ok_or(Refusal::TransportMalformed)
-}
-
-/// Returns the destination port of a TCP or UDP header.
-#[inline]
-pub(crate) fn destination(bytes: &[u8]) -> Option<u16> {
-    be16(bytes, 2)
+    check_udp_fragment(frame, datagram)
 }
 
 /// A UDP datagram, or the beginning of one.
@@ -188,7 +158,7 @@ pub(super) fn check_protocol(policy: Policy, protocol: u8) -> Result<(), Refusal
         112 => Err(Refusal::RouterRedundancy),
         // ICMP, IGMP, TCP and UDP of the other IP version, and AH, which hides them.
         0 | 1 | 2 | 6 | 17 | 43 | 44 | 51 | 58 | 59 | 60 => Err(Refusal::IpProtocol),
-        _ if policy.allows(Class::OtherIp) => Ok(()),
+        _ if policy.allows(ProtocolClass::OtherIp) => Ok(()),
         _ => Err(Refusal::IpProtocol),
     }
 }

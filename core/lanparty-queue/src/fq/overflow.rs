@@ -1,4 +1,4 @@
-//! The memory bound: when it is passed, the head of the fattest flow of the fattest lane goes (RFC 8290 section 4.1.3).
+//! The memory bound: when it is passed, the head of the fattest flow of the fattest source goes (RFC 8290 section 4.1.3).
 
 use super::{Enqueued, FqCodel};
 use crate::item::{QueueDrop, QueueItem};
@@ -11,21 +11,21 @@ impl<T: QueueItem> FqCodel<T> {
     pub(super) fn enforce_bounds(&mut self) -> Enqueued {
         let mut overflow = 0;
         while self.over_bounds() {
-            let Some(victim) = self.lanes.fattest() else {
+            let Some(victim) = self.sources.fattest() else {
                 break;
             };
             // A search through many flows is paid for by as many drops, but never by more than half of the flow.
-            let half = self.lanes.backlog(victim.flow) / 2;
+            let half = self.sources.backlog(victim.flow) / 2;
             let batch = (victim.visited / 8).clamp(1, MAX_BATCH);
             let mut freed = 0;
             for _ in 0..batch {
-                let index = self.lanes.head(victim.flow);
+                let index = self.sources.head(victim.flow);
                 if index == NIL || (freed > half && !self.over_bounds()) {
                     break;
                 }
-                let waiting = self.items.remove(index);
-                let len = waiting.len as usize;
-                self.lanes.remove_head(victim.flow, waiting.next, len);
+                let queued = self.items.remove(index);
+                let len = queued.len as usize;
+                self.sources.remove_head(victim.flow, queued.next, len);
                 self.bytes -= len;
                 self.count(QueueDrop::Overflow);
                 freed += len;

@@ -7,7 +7,7 @@ use super::*;
 
 #[derive(Debug, PartialEq, Eq)]
 struct Packet {
-    lane: u16,
+    source: u16,
     flow: u32,
     number: u32,
     len: usize,
@@ -31,9 +31,9 @@ impl QueueItem for Packet {
 /// Packets of this length say all that the one before them said.
 const SMALL: usize = 54;
 
-fn packet(lane: u16, flow: u32, number: u32, len: usize) -> Packet {
+fn packet(source: u16, flow: u32, number: u32, len: usize) -> Packet {
     Packet {
-        lane,
+        source,
         flow,
         number,
         len,
@@ -42,13 +42,13 @@ fn packet(lane: u16, flow: u32, number: u32, len: usize) -> Packet {
 }
 
 fn put(queue: &mut FqCodel<Packet>, item: Packet, now: Instant) -> u32 {
-    let (flow, lane) = (item.flow, item.lane);
+    let (flow, source) = (item.flow, item.source);
     let class = if item.len == SMALL {
-        Class::Acknowledgement
+        TrafficClass::Acknowledgement
     } else {
-        Class::Normal
+        TrafficClass::Normal
     };
-    queue.enqueue(item, flow, lane, class, now).overflow
+    queue.enqueue(item, flow, source, class, now).overflow
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn a_sparse_flow_passes_the_backlog_of_every_other_sender() {
     let mut queue = FqCodel::new(FqConfig::default());
     let now = Instant::now();
     for number in 0..50 {
-        for lane in 1..=32 {
-            put(&mut queue, packet(lane, 1, number, 1400), now);
+        for source in 1..=32 {
+            put(&mut queue, packet(source, 1, number, 1400), now);
         }
     }
     for _ in 0..100 {
@@ -95,7 +95,7 @@ fn a_sparse_flow_passes_the_backlog_of_every_other_sender() {
     }
     put(&mut queue, packet(5, 2, 0, 100), now);
     assert_eq!(
-        queue.dequeue(now).map(|item| (item.lane, item.flow)),
+        queue.dequeue(now).map(|item| (item.source, item.flow)),
         Some((5, 2))
     );
 }
@@ -115,7 +115,7 @@ fn a_sender_with_many_flows_gets_no_more_than_a_sender_with_one() {
         }
         put(&mut queue, packet(2, 7, number, 1400), now);
         if let Some(item) = queue.dequeue(now) {
-            bytes[usize::from(item.lane)] += item.len;
+            bytes[usize::from(item.source)] += item.len;
         }
     }
     let (many, one) = (bytes[1], bytes[2]);
@@ -129,7 +129,7 @@ fn control_goes_first_and_cannot_be_abused() {
     put(&mut queue, packet(0, 1, 0, 1400), now);
     for number in 0..10_000 {
         let item = packet(9, 3, number, 60);
-        let _enqueued = queue.enqueue(item, 3, 9, Class::Control, now);
+        let _enqueued = queue.enqueue(item, 3, 9, TrafficClass::Control, now);
     }
     let mut ahead = 0;
     while let Some(item) = queue.dequeue(now) {
@@ -145,7 +145,7 @@ fn control_goes_first_and_cannot_be_abused() {
 }
 
 #[test]
-fn overflow_takes_the_head_of_the_fattest_flow_of_the_fattest_lane() {
+fn overflow_takes_the_head_of_the_fattest_flow_of_the_fattest_source() {
     let config = FqConfig {
         limit_bytes: 100_000,
         ..FqConfig::default()
@@ -162,10 +162,10 @@ fn overflow_takes_the_head_of_the_fattest_flow_of_the_fattest_lane() {
     assert_eq!(dropped, 420);
     assert_eq!(queue.counts().overflow, 420);
     let left: Vec<Packet> = std::iter::from_fn(|| queue.dequeue(now)).collect();
-    assert_eq!(left.iter().filter(|item| item.lane == 1).count(), 20);
+    assert_eq!(left.iter().filter(|item| item.source == 1).count(), 20);
     assert_eq!(
         left.iter()
-            .filter(|item| item.lane == 2)
+            .filter(|item| item.source == 2)
             .map(|item| item.number)
             .min(),
         Some(420)

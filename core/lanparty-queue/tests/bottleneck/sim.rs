@@ -1,6 +1,6 @@
 //! A bottleneck in virtual time: senders with an outlet each, one FIFO link, receivers that acknowledge rarely.
 
-use lanparty_queue::{AckBatch, Class, EgressQueue, OutletConfig, Pace, QueueItem};
+use lanparty_queue::{AckBatch, EgressConfig, EgressQueue, Pace, QueueItem, TrafficClass};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -175,9 +175,9 @@ impl Sim {
     pub(crate) fn add(&mut self, pace: Pace, source: Source, start: Duration) {
         let sender = self.senders.len();
         self.senders.push(Sender {
-            egress: EgressQueue::new(OutletConfig {
+            egress: EgressQueue::new(EgressConfig {
                 mtu: 1400,
-                ..OutletConfig::new(pace)
+                ..EgressConfig::new(pace)
             }),
             source,
             start,
@@ -243,10 +243,13 @@ impl Sim {
                     created: self.now,
                     number: 0,
                 };
-                let _enqueued =
-                    self.senders[sender]
-                        .egress
-                        .enqueue(packet, GAME, 0, Class::Normal, self.now);
+                let _enqueued = self.senders[sender].egress.enqueue(
+                    packet,
+                    GAME,
+                    0,
+                    TrafficClass::Normal,
+                    self.now,
+                );
                 // 50 pps, a little off so that it meets every phase of the rest.
                 self.push(
                     self.now + Duration::from_micros(20_037),
@@ -286,7 +289,9 @@ impl Sim {
                 created: now,
                 number,
             };
-            let _enqueued = entry.egress.enqueue(packet, BULK, 0, Class::Normal, now);
+            let _enqueued = entry
+                .egress
+                .enqueue(packet, BULK, 0, TrafficClass::Normal, now);
             if entry.source == Source::Greedy {
                 entry.inner.clear();
             }

@@ -6,8 +6,8 @@ use crate::Outbox;
 use crate::Tunnel;
 use lanparty_obs::DropReason;
 use lanparty_offload::{SegmentRefusal, Super, VnetHeader};
-use lanparty_proto::Frame;
-use lanparty_proto::player::{self, Checksum, PlayerPolicy, Rewrite};
+use lanparty_proto::player::{self, PlayerPolicy, Rewrite};
+use lanparty_proto::{ChecksumState, Frame};
 
 /// Sends a frame for which [`player::needs_rewrite`] says so, cleaned.
 ///
@@ -26,7 +26,7 @@ pub(crate) fn send(
         let mut outcome = Ok(Rewrite::Untouched);
         let cleaned = tunnel.pool.fill(segment.len(), |bytes| {
             segment.write(bytes);
-            outcome = player::rewrite(policy, bytes, Checksum::Complete);
+            outcome = player::rewrite(policy, bytes, ChecksumState::Complete);
         });
         outcome?;
         tunnel.send(&VnetHeader::NONE, &Frame::parse(&cleaned)?, now, out);

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use lanparty_proto::checksum::Sum;
 use lanparty_proto::ethernet::MIN_WIRE_LEN;
 use lanparty_proto::{EtherType, MacAddr};
 
@@ -49,7 +50,17 @@ fn solicitation(address: Ipv6Addr, interface: MacAddr) -> Vec<u8> {
     let [.., x, y, z] = target;
     let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, x, y, z];
     let [high, low] = SOLICITATION_LEN.to_be_bytes();
-    let sum = checksum(&[&group, &target, &[high, low, 0, ICMPV6, SOLICITATION, 0]]);
+    // The source is `::`, and the message but for type and target is zero.
+    let sum = Sum::ZERO
+        .pseudo_v6(
+            Ipv6Addr::UNSPECIFIED,
+            group.into(),
+            ICMPV6,
+            SOLICITATION_LEN.into(),
+        )
+        .bytes(&[SOLICITATION, 0])
+        .bytes(&target)
+        .checksum();
 
     [
         &[0x33, 0x33, 0xff, x, y, z][..],
@@ -66,23 +77,10 @@ fn solicitation(address: Ipv6Addr, interface: MacAddr) -> Vec<u8> {
     .concat()
 }
 
-/// The Internet checksum (RFC 1071) over parts of an even number of bytes each; zeroes may be left out.
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks_exact(2));
-    let sum: u32 = words
-        .filter_map(|word| word.first_chunk())
-        .map(|word| u32::from(u16::from_be_bytes(*word)))
-        .sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-
-    !u16::try_from(folded).unwrap_or(u16::MAX)
-}
-
 #[cfg(test)]
 mod tests {
-    use lanparty_proto::Frame;
     use lanparty_proto::address_info::AddressInfo;
+    use lanparty_proto::{Frame, checksum};
 
     use super::*;
 
@@ -112,6 +110,9 @@ mod tests {
             AddressInfo::Neighbor { source: Ipv6Addr::UNSPECIFIED, target, is_router: false } if target == address
         ));
         let (addresses, message) = (&bytes[22..54], &bytes[54..78]);
-        assert_eq!(checksum(&[addresses, &[0, 24, 0, 58], message]), 0);
+        assert_eq!(
+            checksum::of(&[addresses, &[0, 24, 0, 58], message].concat()),
+            0
+        );
     }
 }

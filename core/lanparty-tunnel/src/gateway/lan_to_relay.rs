@@ -45,7 +45,7 @@ impl GatewayPath {
         }
         if is_group {
             if self.limits.is_suspicious(now) {
-                self.loops.hurry(now);
+                self.loops.probe_now(now);
             }
             if !self.limits.allow_broadcast(now) {
                 return Err(DropReason::RateBroadcast);
@@ -74,7 +74,8 @@ impl GatewayPath {
         }
     }
 
-    /// Listens for the room's other gateway; nothing else of the LAN matters while there is no place.
+    /// Listens for the room's other gateway; nothing else of the LAN matters before the gateway has
+    /// joined.
     pub(super) fn hear_neighbor(&mut self, frame: &Frame<'_>) {
         if let Some(neighbor) = self.loops.keys().neighbor_of(frame) {
             self.neighbor = Some(neighbor);
@@ -114,7 +115,7 @@ impl GatewayPath {
     pub(super) fn block(&mut self, mac: MacAddr, now: Instant) {
         if let Some(lasting) = self.loops.blocks.block(mac, now) {
             self.notices.push(StatusLine::LoopBlocked { mac, lasting });
-            self.loops.hurry(now);
+            self.loops.probe_now(now);
         }
     }
 }

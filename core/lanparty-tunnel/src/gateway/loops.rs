@@ -16,7 +16,7 @@ use super::probe_keys::{Presence, ProbeKeys};
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The least time between probes when a storm asks for one at once: about the longest round trip to a player.
-const HURRY: Duration = Duration::from_millis(50);
+const MIN_PROBE_GAP: Duration = Duration::from_millis(50);
 
 /// How many probes back one may still be believed: a frame is in no queue for longer.
 const FRESH: u64 = 16;
@@ -67,14 +67,14 @@ impl Loops {
         self.due
     }
 
-    /// Takes whether there is a place in the room.
+    /// Takes whether the gateway has joined the room.
     pub(crate) fn set_active(&mut self, active: bool, now: Instant) {
         self.due = active.then(|| self.due.unwrap_or(now));
     }
 
     /// Asks for probes at once, because there is a storm.
-    pub(crate) fn hurry(&mut self, now: Instant) {
-        let soonest = self.last.map_or(now, |last| last + HURRY);
+    pub(crate) fn probe_now(&mut self, now: Instant) {
+        let soonest = self.last.map_or(now, |last| last + MIN_PROBE_GAP);
         self.due = self.due.map(|due| due.min(soonest));
     }
 

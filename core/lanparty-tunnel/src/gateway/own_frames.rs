@@ -58,7 +58,7 @@ impl GatewayPath {
         self.probe_frames = frames;
     }
 
-    /// Tells gateways that stand by that the place is free.
+    /// Tells gateways that stand by that this gateway leaves.
     pub(super) fn say_goodbye(&mut self, out: &mut Outbox) {
         let leaving = self.loops.probe(ProbeKind::Leaving, PeerId(0));
         let bytes = leaving.frame(probe::GROUP, probe::source(self.config.interface));

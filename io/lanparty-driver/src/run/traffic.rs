@@ -7,7 +7,8 @@ use lanparty_net::LinkEvent;
 use lanparty_obs::DropReason;
 use lanparty_tunnel::DataPath;
 
-use super::{BATCHES_PER_TURN, Member, cause_of};
+use super::outputs::cause_of;
+use super::{BATCHES_PER_TURN, Member};
 use crate::port::{Port, PortError};
 
 impl<P: Port, D: DataPath> Member<P, D> {

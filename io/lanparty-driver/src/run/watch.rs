@@ -8,7 +8,8 @@ use lanparty_obs::DropReason;
 use lanparty_proto::budget;
 use lanparty_tunnel::DataPath;
 
-use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK, cause_of};
+use super::outputs::cause_of;
+use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK};
 use crate::connections::Connection;
 use crate::port::{Port, PortError};
 use crate::sleep::SleepDetector;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use lanparty_ctrl::{Hello, Message, close_code, encode};
 use lanparty_net::{CloseCause, Endpoint, LinkEvent, LinkId, MemberSettings};
-use lanparty_queue::Class;
+use lanparty_queue::TrafficClass;
 
 use super::Talk;
 use super::member::{Member, delay, mac};
@@ -128,7 +128,7 @@ impl Socket {
                 // A full queue drops; what counts is what it holds.
                 let _dropped =
                     self.endpoint
-                        .queue(*link, datagram.into(), flow, Class::Normal, 0, now);
+                        .queue(*link, datagram.into(), flow, TrafficClass::Normal, 0, now);
             }
         }
         self.endpoint.flush(now);

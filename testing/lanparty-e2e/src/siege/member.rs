@@ -11,7 +11,7 @@ use lanparty_net::{
     read_certificate,
 };
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_queue::{Class, Pace};
+use lanparty_queue::{Pace, TrafficClass};
 use lanparty_samples::hello;
 
 use crate::bed::Bed;
@@ -262,7 +262,7 @@ impl Member {
         // An attacker does not care what its own queue drops; it counts what it tried.
         let _dropped = self
             .endpoint
-            .queue(self.link, datagram, 0, Class::Normal, 0, now);
+            .queue(self.link, datagram, 0, TrafficClass::Normal, 0, now);
     }
 
     /// Returns whether nothing that was queued waits for the socket.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::vectors::{self, Vector};
 use super::with;
-use crate::policy::{Class, Policy, Refusal};
+use crate::policy::{Policy, ProtocolClass, Refusal};
 
 const DOCUMENT: &str = include_str!("../../../../../docs/policy.md");
 
@@ -53,7 +53,7 @@ LAN sends is not behind this list. An option costs no time: a kind is one bit of
 |---|---|---|---|
 ",
     );
-    for class in Class::ALL {
+    for class in ProtocolClass::ALL {
         let (default, option) = if class.is_open_by_default() {
             ("open", "--deny-kind")
         } else {
@@ -158,7 +158,7 @@ fn code(text: &str) -> String {
 
 /// Names the kind without which a vector does not pass.
 fn closed_by(vector: &Vector) -> String {
-    let kinds: Vec<_> = Class::ALL
+    let kinds: Vec<_> = ProtocolClass::ALL
         .iter()
         .filter(|&&class| with(Policy::DEFAULT.close(class), vector).is_some())
         .map(|class| code(class.as_str()))
@@ -170,7 +170,7 @@ fn closed_by(vector: &Vector) -> String {
 
 /// Names the kind with which a vector passes.
 fn opened_by(vector: &Vector) -> String {
-    let kind = Class::ALL
+    let kind = ProtocolClass::ALL
         .iter()
         .find(|&&class| with(Policy::DEFAULT.open(class), vector).is_none());
 

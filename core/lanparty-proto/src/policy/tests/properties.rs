@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::vectors::{self, Vector};
 use super::{MTU, verdict};
-use crate::policy::{Class, Direction, Policy, Refusal, check};
+use crate::policy::{Direction, Policy, ProtocolClass, Refusal, check};
 use crate::{Frame, MacAddr};
 
 /// Returns whether a remote client's bytes get any further.
@@ -195,13 +195,13 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// What some operator has opened and closed.
-fn operator() -> impl Strategy<Value = Vec<Class>> {
-    prop::sample::subsequence(Class::ALL, 0..=Class::ALL.len())
+fn operator() -> impl Strategy<Value = Vec<ProtocolClass>> {
+    prop::sample::subsequence(ProtocolClass::ALL, 0..=ProtocolClass::ALL.len())
 }
 
 /// Exactly these classes.
-fn only(classes: &[Class]) -> Policy {
-    let none = Policy::with(&[], Class::ALL);
+fn only(classes: &[ProtocolClass]) -> Policy {
+    let none = Policy::with(&[], ProtocolClass::ALL);
 
     classes
         .iter()
@@ -288,11 +288,11 @@ proptest! {
         };
         let at = |policy| check(policy, Direction::FromRemote, &frame, MTU);
 
-        if at(only(Class::ALL)).is_err() {
+        if at(only(ProtocolClass::ALL)).is_err() {
             prop_assert!(at(only(&open)).is_err());
         }
         if at(Policy::DEFAULT).is_err_and(Refusal::is_final) {
-            prop_assert!(at(only(Class::ALL)).is_err());
+            prop_assert!(at(only(ProtocolClass::ALL)).is_err());
         }
     }
 
@@ -301,7 +301,7 @@ proptest! {
         let Ok(frame) = Frame::parse(&bytes) else {
             return Ok(());
         };
-        let at = |classes: &[Class]| check(only(classes), Direction::FromRemote, &frame, MTU).is_ok();
+        let at = |classes: &[ProtocolClass]| check(only(classes), Direction::FromRemote, &frame, MTU).is_ok();
         let all_open: Vec<_> = sender
             .iter()
             .copied()

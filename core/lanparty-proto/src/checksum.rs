@@ -1,6 +1,29 @@
 //! The Internet checksum (RFC 1071), whole and incremental (RFC 1624).
+//!
+//! [`of`] and [`Sum`] compute it, [`update`] carries it over a change. Nothing else in the
+//! workspace adds up words, except the naive sum that tests compare with.
+//!
+//! ```
+//! use lanparty_proto::checksum;
+//!
+//! // An IPv4 header whose checksum field holds its checksum sums to 0.
+//! let mut header = *b"\x45\x00\x00\x14\x00\x00\x40\x00\x40\x11\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02";
+//! let sum = checksum::of(&header);
+//! header[10..12].copy_from_slice(&sum.to_be_bytes());
+//! assert_eq!(checksum::of(&header), 0);
+//! ```
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// What stands in a frame's transport checksum field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChecksumState {
+    /// The checksum itself, as on a wire.
+    Complete,
+    /// The sum of the pseudo-header only: the kernel left the rest to hardware
+    /// (`VIRTIO_NET_HDR_F_NEEDS_CSUM`).
+    Partial,
+}
 
 /// A ones'-complement sum that is being built.
 ///
@@ -79,7 +102,8 @@ pub fn of(bytes: &[u8]) -> u16 {
     Sum::ZERO.bytes(bytes).checksum()
 }
 
-/// Returns the checksum after a 16-bit word at an even offset changed from `old` to `new` (RFC 1624, equation 3).
+/// Returns the checksum after a 16-bit word at an even offset changed from `old` to `new`, or
+/// after the sum of a part did (RFC 1624, equation 3).
 pub fn update(checksum: u16, old: u16, new: u16) -> u16 {
     Sum::ZERO.word(!checksum).word(!old).word(new).checksum()
 }
@@ -95,20 +119,20 @@ fn add_carry(a: u64, b: u64) -> u64 {
     sum.wrapping_add(u64::from(carry))
 }
 
-/// Sums in 32-bit words: four lanes of 64 bits cannot overflow below 2^34 bytes, so no carry is looked at inside the loop,
-/// which the compiler turns into vector additions.
+/// Sums in 32-bit words: eight sums of 64 bits cannot overflow below 2^34 bytes, so no carry is
+/// looked at inside the loop, which the compiler turns into vector additions.
 fn sum_words(bytes: &[u8]) -> u64 {
     let (blocks, rest) = bytes.as_chunks::<32>();
-    let mut lanes = [0_u64; 8];
+    let mut sums = [0_u64; 8];
     for block in blocks {
         let (words, _) = block.as_chunks::<4>();
-        for (lane, word) in lanes.iter_mut().zip(words) {
-            *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+        for (sum, word) in sums.iter_mut().zip(words) {
+            *sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
         }
     }
 
     let (words, tail) = rest.as_chunks::<4>();
-    let mut sum: u64 = lanes.iter().sum();
+    let mut sum: u64 = sums.iter().sum();
     for word in words {
         sum = sum.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
     }
