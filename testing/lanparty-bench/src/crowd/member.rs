@@ -25,14 +25,14 @@ impl Member {
         Self {
             number,
             decoder: Decoder::new(MAX_ADMITTED),
-            place: None,
+            ids: None,
             sent: 0,
         }
     }
 
     /// A frame of `len` bytes that is sent at `stamp`, in a datagram.
     pub(super) fn datagram(&self, to: MacAddr, len: u16, stamp: Duration) -> Option<Vec<u8>> {
-        let (room, peer) = self.place?;
+        let (room, peer) = self.ids?;
         let mut datagram = overlay::header(room, peer, false, len).to_vec();
         datagram.extend_from_slice(&to.0);
         datagram.extend_from_slice(&mac(self.number).0);
