@@ -251,8 +251,8 @@ impl LimitOptions {
             arp: self.client_arp,
             bytes: self.client_bytes,
             lan_broadcast: self.lan_broadcast,
-            strikes: self.violations,
-            strikes_in_total: self.max_violations,
+            violations: self.violations,
+            violations_in_total: self.max_violations,
             detached_lifetime: Duration::from_secs(u64::from(self.keep_membership)),
         }
     }

@@ -14,6 +14,7 @@
 mod group;
 mod limit;
 mod memory;
+mod pending;
 mod share;
 mod table;
 
@@ -24,6 +25,7 @@ use self::group::Group;
 pub use self::limit::Limit;
 use self::limit::Reached;
 use self::memory::Memory;
+pub use self::pending::Pending;
 use self::share::Over;
 pub use self::share::Quota;
 pub use self::table::MAX_GROUPS;
@@ -60,17 +62,6 @@ pub enum Decision {
     Refuse,
     /// Do not answer at all.
     Ignore,
-}
-
-/// A connection that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
-    /// The address that it came from. It may use another by now.
-    pub remote: SocketAddr,
-    /// Whether that address was validated before it was accepted.
-    pub was_validated: bool,
-    /// Whether its handshake is complete, which validates the address as well.
-    pub is_connected: bool,
 }
 
 /// What admission control did.

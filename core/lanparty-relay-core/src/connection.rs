@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) unfinished_since: Option<Instant>,
     /// How far it has come on its way to the next process.
     pub(crate) progress: Progress,
+    /// Since when it has owed an acknowledgement, if another gateway asks for its membership.
+    asked_since: Option<Instant>,
     /// Datagrams that came before the connection had a membership.
     early: u32,
     messages: MessageRate,
@@ -84,6 +86,7 @@ impl Connection {
             decoder: Decoder::new(MAX_UNADMITTED),
             unfinished_since: None,
             progress: Progress::Here,
+            asked_since: None,
             early: 0,
             messages: MessageRate {
                 since: now,
@@ -125,6 +128,14 @@ impl Connection {
         rate.count = rate.count.saturating_add(1);
 
         rate.count <= MAX_MESSAGES
+    }
+
+    /// Takes that the peer is asked for an acknowledgement and gave the last one at `answered`. Returns
+    /// since when it has owed one.
+    pub(crate) fn ask(&mut self, answered: Instant, now: Instant) -> Instant {
+        let owing = self.asked_since.filter(|asked| answered < *asked);
+
+        *self.asked_since.insert(owing.unwrap_or(now))
     }
 
     /// Counts a datagram that came without a membership. Returns whether it was one too many.

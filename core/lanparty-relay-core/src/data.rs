@@ -15,7 +15,7 @@ pub enum Verdict<'a> {
     Early,
     /// It goes nowhere. The relay has counted it.
     Drop(Dropped<'a>),
-    /// It is half a frame, and the relay keeps it until the other half comes.
+    /// It is a fragment, and the relay keeps it until the other one comes.
     Hold,
     /// It goes to the targets, unchanged.
     Forward(Forward<'a>, Flow),

@@ -97,7 +97,7 @@ impl Relay {
     /// The process before this one is gone: newcomers are welcome.
     pub fn handle_predecessor_gone(&mut self, now: Instant) {
         self.now = now;
-        self.switch.settle(now);
+        self.switch.finish_arrival(now);
     }
 
     /// Admits nobody any more, and says what the next process must know.

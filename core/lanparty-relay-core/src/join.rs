@@ -12,7 +12,7 @@ use crate::admission::Limit;
 use crate::connection::{Claiming, Phase};
 use crate::deadlines::{Due, SETTLE};
 use crate::directory::Home;
-use crate::output::{Claim, Event, Output};
+use crate::output::{Claim, Event, Liveness, Output};
 use crate::relay::Relay;
 
 /// How long a gateway may be silent before another one that asks gets its membership: a member that
@@ -143,7 +143,7 @@ impl Relay {
 
     fn join(&mut self, conn: ConnId, claiming: &Claiming, claim: &Claim) {
         let hello = &claiming.hello;
-        self.replace_silent_gateway(claiming, claim.rival_heard);
+        self.replace_silent_gateway(claiming, claim.rival);
         self.switch.set_members_elsewhere(claim.members_elsewhere);
         let admitted = self.admit(conn, hello, claim.token);
         match admitted {
@@ -203,18 +203,36 @@ impl Relay {
         });
     }
 
-    /// Gives up the connection of a gateway that is silent while another one asks for its membership.
-    fn replace_silent_gateway(&mut self, claiming: &Claiming, heard: Option<Instant>) {
+    /// Gives up the connection of a gateway that is silent, or hears nothing, while another one asks
+    /// for its membership.
+    fn replace_silent_gateway(&mut self, claiming: &Claiming, liveness: Option<Liveness>) {
         let rival = self.switch.rival_of(&claiming.hello);
         let Some(rival) = rival.filter(|rival| claiming.rival == Some(*rival)) else {
             return;
         };
-        let is_silent =
-            heard.is_none_or(|heard| self.now.saturating_duration_since(heard) >= GATEWAY_SILENCE);
+        let is_silent = liveness.is_none_or(|liveness| {
+            self.is_overdue(liveness.heard) || self.is_deaf(rival, liveness.answered)
+        });
         if is_silent {
             self.tell(Event::GatewayReplaced(claiming.hello.room.clone()));
             self.close(rival, close_code::BUSY, "silent");
         }
+    }
+
+    fn is_overdue(&self, since: Instant) -> bool {
+        self.now.saturating_duration_since(since) >= GATEWAY_SILENCE
+    }
+
+    /// Asks a gateway for an acknowledgement, and returns whether it has owed one for too long: where
+    /// packets vanish only on their way to the gateway, it is heard and hears nothing.
+    fn is_deaf(&mut self, conn: ConnId, answered: Instant) -> bool {
+        let Some(connection) = self.connections.get_mut(conn) else {
+            return false;
+        };
+        let asked_since = connection.ask(answered, self.now);
+        self.outputs.push_back(Output::Ping(conn));
+
+        self.is_overdue(asked_since)
     }
 
     fn reach_limit(&mut self, conn: ConnId, limit: Limit) {

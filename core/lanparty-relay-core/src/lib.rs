@@ -57,5 +57,5 @@ mod silent;
 pub use admission::{AdmissionControl, Limit};
 pub use data::{Flow, Verdict};
 pub use directory::{Directory, Home};
-pub use output::{Claim, Ended, Event, Output};
+pub use output::{Claim, Ended, Event, Liveness, Output};
 pub use relay::{Config, Relay};

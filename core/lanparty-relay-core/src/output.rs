@@ -37,9 +37,11 @@ pub enum Output {
         conn: ConnId,
         /// The room.
         room: RoomCode,
-        /// The gateway whose membership `conn` asks for: [`Claim::rival_heard`].
+        /// The gateway whose membership `conn` asks for: [`Claim::rival`].
         rival: Option<ConnId>,
     },
+    /// Ask the peer of `conn` for an acknowledgement (a PING frame, RFC 9000, 19.2).
+    Ping(ConnId),
     /// Let go of a room that this worker does not have any more.
     Release(RoomCode),
     /// Limit what is sent to `conn` as its hello asks for.
@@ -62,6 +64,15 @@ pub enum Output {
     Event(Event),
 }
 
+/// When a peer gave its last signs of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Liveness {
+    /// When any packet of it came.
+    pub heard: Instant,
+    /// When it acknowledged a packet: only then does it hear this relay, too.
+    pub answered: Instant,
+}
+
 /// The answer to [`Output::Claim`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -71,8 +82,8 @@ pub struct Claim {
     pub home: Home,
     /// How many members the relay's other workers have.
     pub members_elsewhere: usize,
-    /// When the rival was heard last; `None` if there is none, or no connection.
-    pub rival_heard: Option<Instant>,
+    /// What is known of the rival; `None` if there is none, or no connection.
+    pub rival: Option<Liveness>,
     /// Fresh random bytes; `None` if the system gives none.
     pub token: Option<Token>,
 }

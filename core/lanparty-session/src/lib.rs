@@ -74,6 +74,6 @@
 pub mod session;
 
 pub use session::{
-    ConnectionError, ConnectionId, EndKind, JoinInfo, Neighbor, Output, Peer, Session,
+    ConnectionError, ConnectionId, EndKind, JoinInfo, Neighbor, Output, Peer, SUSPICION, Session,
     SessionConfig, SessionEnd, Standby, State,
 };

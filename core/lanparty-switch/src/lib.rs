@@ -19,31 +19,32 @@
 //! takes everybody who can as well, whatever their path carries. Any other room has what the first member's path carries, but not
 //! more than [`Limits::native_mtu`], which is small enough that hardly anybody is turned away for it.
 
-mod admission;
-mod beside;
 mod blocks;
-mod fights;
-mod foreign;
-mod join;
 mod limits;
 mod member;
-mod narrow;
+mod members;
+mod membership;
+mod old_path;
+mod output;
+mod rates;
+mod record;
+mod refusal;
 mod room;
 mod rooms;
-mod roster;
 mod snapshot;
+mod split;
 mod stations;
-mod succession;
 mod switch;
+mod takeover_guard;
 mod verdict;
 
-pub use join::Joiner;
 pub use lanparty_bounds::Rate;
 pub use lanparty_proto::fragment::RELAY_SEQUENCE;
 pub use limits::{DEFAULT_NATIVE_MTU, Limits, MAX_BUDGET, RoomMode};
-pub use member::{ConnId, Membership, Token};
-pub use narrow::split_datagram;
+pub use membership::{ConnId, Joiner, Membership, Token};
+pub use output::{Left, Output};
+pub use record::{MemberRecord, RoomRecord};
 pub use snapshot::{MemberSnapshot, RoomSnapshot, Totals};
-pub use succession::{MemberRecord, RoomRecord};
-pub use switch::{Left, Output, Switch};
+pub use split::split_datagram;
+pub use switch::Switch;
 pub use verdict::{Dropped, Fit, Forward, Sender, Target, Verdict};

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use lanparty_bounds::Rate;
 use lanparty_ctrl::Mode;
 use lanparty_proto::{budget, policy::Policy};
-
-use crate::Rate;
 
 /// The largest overlay datagram on a 1500-byte path over IPv4: 1472 bytes of UDP payload, less 38 for QUIC's short header with an
 /// 8-byte connection id, packet number, AEAD tag and DATAGRAM frame header (RFC 9000, 17.3.1; RFC 9221, 4).
@@ -40,10 +39,10 @@ pub struct Limits {
     /// Broadcast and multicast frames from a room's LAN.
     pub lan_broadcast: Rate,
     /// Malformed datagrams of one connection in a while.
-    pub strikes: Rate,
+    pub violations: Rate,
     /// Malformed datagrams of one connection in its whole life.
-    pub strikes_in_total: u32,
-    /// How long the place of a member whose connection broke is kept.
+    pub violations_in_total: u32,
+    /// How long the membership of a member whose connection broke is kept.
     pub detached_lifetime: Duration,
 }
 
@@ -99,11 +98,11 @@ impl Default for Limits {
                 per_second: 512,
                 burst: 1024,
             },
-            strikes: Rate {
+            violations: Rate {
                 per_second: 1,
                 burst: 16,
             },
-            strikes_in_total: 64,
+            violations_in_total: 64,
             detached_lifetime: Duration::from_mins(1),
         }
     }

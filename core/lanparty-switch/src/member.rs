@@ -1,4 +1,4 @@
-//! A member's place in a room.
+//! A member's membership in a room.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -11,34 +11,9 @@ use lanparty_proto::fragment::Reassembler;
 use lanparty_proto::policy::Fragments;
 use lanparty_proto::{MacAddr, PeerId};
 
-use crate::admission;
-use crate::beside::Former;
-use crate::fights::Fights;
-
-/// A connection, as whoever drives the switch names it. Never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnId(pub u64);
-
-/// What proves that a connection may take a place again: random bytes, known to the member alone.
-pub type Token = [u8; 16];
-
-/// A connection's hold on a member's place.
-///
-/// Every admission makes a new one, and only the newest of a place is good for anything: what an old connection still does or
-/// has done to it cannot touch the place that a newer connection has taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Membership {
-    pub(crate) room: usize,
-    pub(crate) seat: usize,
-    pub(crate) serial: u64,
-}
-
-impl Membership {
-    /// Returns the room's number on this switch, which another room may have once it is gone.
-    pub const fn room(self) -> usize {
-        self.room
-    }
-}
+use crate::membership::{ConnId, Membership, Token, parse_token};
+use crate::old_path::OldPath;
+use crate::takeover_guard::TakeoverGuard;
 
 /// How many fragments of one sender wait at a time. A power of two, so that sequence numbers map to
 /// slots.
@@ -47,7 +22,7 @@ impl Membership {
 /// datagrams of 780 bytes are 25 KiB for one sender, and only for one that loses packets.
 const FRAGMENT_SLOTS: usize = 32;
 
-/// A member's place in a room.
+/// A member of a room.
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) identity: Identity,
@@ -60,9 +35,9 @@ pub(crate) struct Member {
     /// The connection, unless it broke.
     pub(crate) conn: Option<ConnId>,
     /// The connection that this one joined beside, until that ends.
-    pub(crate) former: Option<Former>,
+    pub(crate) old_path: Option<OldPath>,
     pub(crate) origin: IpAddr,
-    pub(crate) fights: Fights,
+    pub(crate) takeover_guard: TakeoverGuard,
     /// The largest overlay datagram that was agreed on; more may not be sent by the member.
     pub(crate) agreed: usize,
     /// Whether it understands what [`Switch::tell_budget`](crate::Switch) tells.
@@ -76,7 +51,7 @@ pub(crate) struct Member {
     pub(crate) program: String,
     pub(crate) stats: Option<Stats>,
     pub(crate) buckets: Buckets,
-    pub(crate) strikes: u32,
+    pub(crate) violations: u32,
     /// Fragments that wait for each other, each as the datagram that it came in.
     ///
     /// A receiver can use no fragment before it has both, so the relay loses no time by waiting for
@@ -93,14 +68,109 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Returns whether `hello` comes from the program that has this place: it shows the place's token, or, if its welcome was lost, that it
+    /// Makes a member without a connection, of which nothing is agreed yet.
+    pub(crate) fn new(
+        identity: Identity,
+        token: Token,
+        origin: IpAddr,
+        serial: u64,
+        now: Instant,
+    ) -> Self {
+        Self {
+            identity,
+            token,
+            instance: None,
+            generation: 0,
+            serial,
+            conn: None,
+            old_path: None,
+            origin,
+            takeover_guard: TakeoverGuard::default(),
+            agreed: 0,
+            hears_budget: false,
+            hears_foreign: false,
+            budget: 0,
+            joined: now,
+            last_seen: now,
+            program: String::new(),
+            stats: None,
+            buckets: Buckets::default(),
+            violations: 0,
+            fragments_held: Reassembler::default(),
+            fragments: Fragments::default(),
+            split_sequence: 0,
+            up: Traffic::default(),
+            down: Traffic::default(),
+            drops: Drops::default(),
+        }
+    }
+
+    /// Returns whether `hello` comes from the program that has this membership: it shows the membership's token, or, if its welcome was lost, that it
     /// is the same start of the program.
     pub(crate) fn is_owned_by(&self, hello: &Hello) -> bool {
-        let shown = |text: &Option<String>| text.as_deref().and_then(admission::parse_token);
+        let shown = |text: &Option<String>| text.as_deref().and_then(parse_token);
         let instance = shown(&hello.instance);
 
         shown(&hello.resume) == Some(self.token)
             || (instance.is_some() && instance == self.instance)
+    }
+}
+
+impl Member {
+    /// Returns the connection that frames for the member go to.
+    pub(crate) fn carrier(&self) -> Option<ConnId> {
+        match &self.old_path {
+            Some(old_path) if old_path.carries => Some(old_path.conn),
+            _ => self.conn,
+        }
+    }
+
+    /// Returns the membership if `from` may send its frames: it holds it, or did until a newer connection joined beside it.
+    pub(crate) fn speaker(&self, from: Membership) -> Option<Membership> {
+        if self.serial == from.serial {
+            return Some(from);
+        }
+        let old_path = self.old_path.as_ref()?;
+
+        (old_path.serial == from.serial).then_some(Membership {
+            serial: self.serial,
+            ..from
+        })
+    }
+
+    /// Gives the connections that control messages for the member go to.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = ConnId> + use<> {
+        let old_path = self.old_path.as_ref().map(|old_path| old_path.conn);
+
+        [self.conn, old_path].into_iter().flatten()
+    }
+
+    /// Returns what becomes of the connection in use when a newer one joins beside it.
+    pub(crate) fn to_old_path(&self) -> Option<OldPath> {
+        Some(OldPath {
+            conn: self.conn?,
+            serial: self.serial,
+            generation: self.generation,
+            origin: self.origin,
+            agreed: self.agreed,
+            budget: self.budget,
+            carries: true,
+        })
+    }
+
+    /// Gives the membership back to the connection that carried it before, if that still does. Returns whether it does.
+    pub(crate) fn revert(&mut self) -> bool {
+        let Some(old_path) = self.old_path.take_if(|old_path| old_path.carries) else {
+            return false;
+        };
+        self.conn = Some(old_path.conn);
+        self.serial = old_path.serial;
+        self.generation = old_path.generation;
+        self.origin = old_path.origin;
+        self.agreed = old_path.agreed;
+        self.budget = old_path.budget;
+
+        true
     }
 }
 
@@ -158,7 +228,7 @@ pub(crate) struct Buckets {
     pub(crate) unknown: TokenBucket,
     pub(crate) arp: TokenBucket,
     pub(crate) bytes: TokenBucket,
-    pub(crate) strikes: TokenBucket,
+    pub(crate) violations: TokenBucket,
     /// What the gateway is told of its frames with foreign sources.
     pub(crate) foreign: TokenBucket,
 }

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use lanparty_bounds::TokenBucket;
 use lanparty_ctrl::{Mode, Role, RoomCode};
 use lanparty_obs::DropReason;
-use lanparty_proto::ethernet::HEADER_LEN;
-use lanparty_proto::fragment::{Fragment, Progress};
-use lanparty_proto::ip::{ipv6, protocol};
+use lanparty_proto::fragment::{Fragment, Progress, RELAY_SEQUENCE};
 use lanparty_proto::overlay::Overlay;
 use lanparty_proto::probe::{Probe, ProbeKind};
 use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy};
@@ -16,7 +14,8 @@ use lanparty_proto::{Direction, EtherType, Frame, Kind, MacAddr, RoomId, policy}
 use crate::blocks::Blocks;
 use crate::limits::Limits;
 use crate::member::{Identity, Member};
-use crate::roster::Roster;
+use crate::members::Members;
+use crate::rates::{check_rates, class};
 use crate::stations::Stations;
 use crate::verdict::{Fit, Target, To};
 
@@ -30,8 +29,8 @@ pub(crate) struct Room {
     /// The IP MTU, fixed like the mode.
     pub(crate) mtu: u16,
     /// What members were told to fit everybody, in bytes; `None` while everybody carries what the MTU needs.
-    pub(crate) narrowest: Option<u16>,
-    pub(crate) roster: Roster,
+    pub(crate) clamped_budget: Option<u16>,
+    pub(crate) members: Members,
     pub(crate) stations: Stations,
     pub(crate) blocks: Blocks,
     /// The source of the frame that was just dropped for it.
@@ -41,7 +40,7 @@ pub(crate) struct Room {
     pub(crate) created: Instant,
     /// It came from another relay process, and its members are on their way.
     pub(crate) is_arriving: bool,
-    /// Until when nobody but the gateway that it came with gets the gateway's place.
+    /// Until when nobody but the gateway that it came with gets the gateway's membership.
     pub(crate) gateway_awaited: Option<Instant>,
 }
 
@@ -68,38 +67,42 @@ pub(crate) enum Found {
 #[derive(Debug)]
 pub(crate) struct Going {
     pub(crate) to: To,
-    /// The half that waited for this one.
+    /// The fragment that waited for this one.
     pub(crate) held: Option<Bytes>,
     /// Bytes of the frame.
     pub(crate) frame_len: usize,
 }
 
-/// The longest frame that may use up a client's bytes: a packet that every host takes (RFC 791, 3.2: 576 bytes) in Ethernet. Pings, voice,
-/// name queries and games are shorter, bulk is longer: who uploads faster than the limit loses some of that, and no ping.
-const SMALL: usize = HEADER_LEN + 576;
-
-/// What rates tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// ARP and IPv6 neighbour discovery, to whomever.
-    AddressResolution,
-    /// Other broadcast and multicast.
-    Group,
-    /// For one station.
-    Unicast,
-}
-
 impl Room {
-    /// Decides where a datagram of the member on `seat` goes; `frame` is scratch space.
+    /// Makes a room that nobody is in.
+    pub(crate) fn new(id: RoomId, code: RoomCode, mode: Mode, mtu: u16, now: Instant) -> Self {
+        Self {
+            id,
+            code,
+            mode,
+            mtu,
+            clamped_budget: None,
+            members: Members::default(),
+            stations: Stations::default(),
+            blocks: Blocks::default(),
+            foreign_source: None,
+            foreign_rate: TokenBucket::default(),
+            created: now,
+            is_arriving: false,
+            gateway_awaited: None,
+        }
+    }
+
+    /// Decides where a datagram of the member on `slot` goes; `frame` is scratch space.
     pub(crate) fn handle_datagram(
         &mut self,
-        seat: usize,
+        slot: usize,
         datagram: &[u8],
         limits: &Limits,
         frame: &mut Vec<u8>,
         now: Instant,
     ) -> Decision {
-        let Some(member) = self.roster.get_mut(seat) else {
+        let Some(member) = self.members.get_mut(slot) else {
             return Decision::Drop(DropReason::UnknownPeer, Found::Nothing);
         };
         member.last_seen = now;
@@ -120,7 +123,7 @@ impl Room {
 
         let (bytes, held) = if overlay.is_part {
             let Some(fragment) = Fragment::parse(overlay.payload) else {
-                return Decision::Drop(DropReason::MalformedPart, Found::Nothing);
+                return Decision::Drop(DropReason::MalformedFragment, Found::Nothing);
             };
             let hold = |_| Bytes::copy_from_slice(datagram);
             let reassembler = &mut member.fragments_held;
@@ -137,7 +140,7 @@ impl Room {
         } else {
             Found::Payload
         };
-        match self.decide(seat, bytes, limits, now) {
+        match self.decide(slot, bytes, limits, now) {
             Ok(to) => Decision::Go(Going {
                 to,
                 held,
@@ -150,13 +153,13 @@ impl Room {
     /// Decides where a whole frame goes.
     fn decide(
         &mut self,
-        seat: usize,
+        slot: usize,
         bytes: &[u8],
         limits: &Limits,
         now: Instant,
     ) -> Result<To, DropReason> {
         let frame = Frame::parse(bytes)?;
-        let member = self.roster.get_mut(seat).ok_or(DropReason::UnknownPeer)?;
+        let member = self.members.get_mut(slot).ok_or(DropReason::UnknownPeer)?;
         let role = member.identity.role();
         match member.identity {
             Identity::Client { mac, .. } => {
@@ -172,29 +175,29 @@ impl Room {
             }
             Identity::Gateway { .. } => {
                 policy::check(limits.policy, Direction::FromLan, &frame, self.mtu)?;
-                if self.roster.seat_of(frame.source()).is_some() {
+                if self.members.slot_of(frame.source()).is_some() {
                     return Err(DropReason::RemoteMacOnLan);
                 }
                 self.stations.learn(frame.source(), now);
                 if frame.kind() == Kind::Type(EtherType::LOCAL_EXPERIMENTAL) {
-                    self.heed(&frame, now);
+                    self.handle_notice(&frame, now);
                 }
             }
         }
-        let (to, is_known) = self.route(seat, role, &frame, now)?;
-        let member = self.roster.get_mut(seat).ok_or(DropReason::UnknownPeer)?;
+        let (to, is_known) = self.route(slot, role, &frame, now)?;
+        let member = self.members.get_mut(slot).ok_or(DropReason::UnknownPeer)?;
         check_rates(member, class(&frame), is_known, bytes.len(), limits, now)?;
 
         Ok(to)
     }
 
     /// Takes a notice of the gateway that a client closes a loop. Whom it does not name, or names without need, goes on.
-    fn heed(&mut self, frame: &Frame<'_>, now: Instant) {
+    fn handle_notice(&mut self, frame: &Frame<'_>, now: Instant) {
         let notice = Probe::parse(frame).filter(|probe| probe.kind == ProbeKind::Blocked);
         let Some(notice) = notice else {
             return;
         };
-        let mut clients = self.roster.iter().map(|(_, member)| member.identity);
+        let mut clients = self.members.iter().map(|(_, member)| member.identity);
         let named = clients.find(|client| client.peer() == notice.peer);
         if let Some(mac) = named.and_then(Identity::mac) {
             self.blocks
@@ -205,27 +208,27 @@ impl Room {
     /// Names the targets, and tells whether the station is one that somebody is known to have (SPEC R7).
     fn route(
         &self,
-        seat: usize,
+        slot: usize,
         role: Role,
         frame: &Frame<'_>,
         now: Instant,
     ) -> Result<(To, bool), DropReason> {
         let destination = frame.destination();
         if destination.is_group() {
-            return Ok((To::AllBut(seat), true));
+            return Ok((To::AllBut(slot), true));
         }
 
-        let (target, is_known) = match (self.roster.seat_of(destination), role) {
-            (Some(target), _) if target == seat => return Err(DropReason::OwnFrame),
+        let (target, is_known) = match (self.members.slot_of(destination), role) {
+            (Some(target), _) if target == slot => return Err(DropReason::OwnFrame),
             (Some(target), _) => (target, true),
             (None, Role::Gateway) => return Err(DropReason::UnknownDestination),
             (None, Role::Client) => {
-                let gateway = self.roster.gateway().ok_or(DropReason::NoGateway)?;
+                let gateway = self.members.gateway().ok_or(DropReason::NoGateway)?;
                 (gateway, self.stations.knows(destination, now))
             }
         };
         let is_connected = self
-            .roster
+            .members
             .get(target)
             .is_some_and(|member| member.conn.is_some());
         if !is_connected {
@@ -238,14 +241,14 @@ impl Room {
     /// Writes the targets of a frame into `targets`, and counts what becomes of it there.
     pub(crate) fn address(
         &mut self,
-        seat: usize,
+        slot: usize,
         going: &Going,
         datagram_len: usize,
         targets: &mut Vec<Target>,
     ) -> Counted {
         let can_split = self.can_split(going);
         let mut counted = Counted::default();
-        if let Some(member) = self.roster.get_mut(seat) {
+        if let Some(member) = self.members.get_mut(slot) {
             member.up.add(going.frame_len);
         }
 
@@ -278,18 +281,28 @@ impl Room {
         };
         match going.to {
             To::One(target) => {
-                if let Some(member) = self.roster.get_mut(target) {
+                if let Some(member) = self.members.get_mut(target) {
                     add(member);
                 }
             }
-            To::AllBut(seat) => self
-                .roster
+            To::AllBut(slot) => self
+                .members
                 .iter_mut()
-                .filter(|(other, _)| *other != seat)
+                .filter(|(other, _)| *other != slot)
                 .for_each(|(_, member)| add(member)),
         }
 
         counted
+    }
+
+    /// Returns a new number for fragments that the relay makes of a frame of the member on `slot`.
+    pub(crate) fn next_split_sequence(&mut self, slot: usize) -> u32 {
+        let Some(member) = self.members.get_mut(slot) else {
+            return RELAY_SEQUENCE;
+        };
+        member.split_sequence = member.split_sequence.wrapping_add(1);
+
+        RELAY_SEQUENCE | member.split_sequence
     }
 
     /// Returns whether the relay may split the datagram for a target that cannot take it whole.
@@ -307,85 +320,4 @@ pub(crate) struct Counted {
     pub(crate) skipped: u64,
     /// Whether a target gets it in fragments that the relay makes.
     pub(crate) split: bool,
-}
-
-/// Takes the frame's tokens (SPEC R10).
-fn check_rates(
-    member: &mut Member,
-    class: Class,
-    is_known: bool,
-    len: usize,
-    limits: &Limits,
-    now: Instant,
-) -> Result<(), DropReason> {
-    let buckets = &mut member.buckets;
-    if member.identity.role() == Role::Gateway {
-        let is_group = class != Class::Unicast;
-        if is_group && !buckets.broadcast.take(limits.lan_broadcast, 1, now) {
-            return Err(DropReason::RateBroadcast);
-        }
-        return Ok(());
-    }
-
-    let (bucket, rate, reason) = match class {
-        Class::AddressResolution => (&mut buckets.arp, limits.arp, DropReason::RateArp),
-        Class::Group => (
-            &mut buckets.broadcast,
-            limits.broadcast,
-            DropReason::RateBroadcast,
-        ),
-        Class::Unicast if is_known => (
-            &mut buckets.unknown,
-            crate::Rate::UNLIMITED,
-            DropReason::RateUnknown,
-        ),
-        Class::Unicast => (
-            &mut buckets.unknown,
-            limits.unknown,
-            DropReason::RateUnknown,
-        ),
-    };
-    if !bucket.take(rate, 1, now) {
-        return Err(reason);
-    }
-    let amount = u64::try_from(len).unwrap_or(u64::MAX);
-    let reserve = if len > SMALL {
-        limits.bytes.reserve(amount)
-    } else {
-        0
-    };
-    if !buckets
-        .bytes
-        .take_leaving(limits.bytes, amount, reserve, now)
-    {
-        return Err(DropReason::RateBytes);
-    }
-
-    Ok(())
-}
-
-fn class(frame: &Frame<'_>) -> Class {
-    let is_arp = frame.kind() == Kind::Type(EtherType::ARP);
-    if is_arp || is_neighbour_discovery(frame) {
-        Class::AddressResolution
-    } else if frame.destination().is_group() {
-        Class::Group
-    } else {
-        Class::Unicast
-    }
-}
-
-/// Returns whether this is a neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4) without
-/// extension headers.
-fn is_neighbour_discovery(frame: &Frame<'_>) -> bool {
-    const SOLICITATION: u8 = 135;
-    const ADVERTISEMENT: u8 = 136;
-
-    frame.kind() == Kind::Type(EtherType::IPV6)
-        && ipv6::Packet::parse(frame.payload()).is_some_and(|packet| {
-            let first = packet.payload().first();
-
-            packet.next_header() == protocol::ICMPV6
-                && matches!(first, Some(&(SOLICITATION | ADVERTISEMENT)))
-        })
 }

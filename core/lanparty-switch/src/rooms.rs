@@ -23,8 +23,8 @@ impl Rooms {
             self.slots.len() - 1
         });
         self.by_code.insert(room.code.clone(), slot);
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(room);
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = Some(room);
         }
 
         slot

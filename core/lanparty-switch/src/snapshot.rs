@@ -1,14 +1,12 @@
 //! What a switch looks like from outside, for status and metrics.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lanparty_ctrl::{Mode, Role, RoomCode, Stats};
 use lanparty_obs::{Drops, Traffic};
 use lanparty_proto::{MacAddr, PeerId, RoomId};
 
-use crate::member::Member;
-use crate::room::Room;
-use crate::{ConnId, Switch};
+use crate::membership::ConnId;
 
 /// One room.
 #[derive(Debug, Clone)]
@@ -57,7 +55,7 @@ pub struct MemberSnapshot {
     /// For how long what it sends goes nowhere, because it closes a loop.
     pub blocked: Option<Duration>,
     /// Malformed datagrams on this connection.
-    pub strikes: u32,
+    pub violations: u32,
     /// What it says about itself.
     pub stats: Option<Stats>,
 }
@@ -75,52 +73,8 @@ pub struct Totals {
     pub admitted: u64,
     /// Members not admitted.
     pub rejected: u64,
-    /// Broken connections that were taken up again, and places taken over.
+    /// Broken connections that were taken up again, and memberships taken over.
     pub resumed: u64,
     /// Members removed because of malformed datagrams.
-    pub struck_out: u64,
-}
-
-impl Switch {
-    /// Describes every room.
-    pub fn snapshot(&self, now: Instant) -> Vec<RoomSnapshot> {
-        self.rooms
-            .iter()
-            .map(|(_, room)| RoomSnapshot {
-                id: room.id,
-                code: room.code.clone(),
-                mode: room.mode,
-                mtu: room.mtu,
-                age: now.saturating_duration_since(room.created),
-                lan_stations: room.stations.len(),
-                members: room
-                    .roster
-                    .iter()
-                    .map(|(_, member)| describe(room, member, now))
-                    .collect(),
-            })
-            .collect()
-    }
-}
-
-fn describe(room: &Room, member: &Member, now: Instant) -> MemberSnapshot {
-    MemberSnapshot {
-        peer: member.identity.peer(),
-        role: member.identity.role(),
-        mac: member.identity.mac(),
-        conn: member.conn,
-        program: member.program.clone(),
-        age: now.saturating_duration_since(member.joined),
-        last_seen: now.saturating_duration_since(member.last_seen),
-        budget: member.budget,
-        up: member.up,
-        down: member.down,
-        drops: member.drops.clone(),
-        blocked: member
-            .identity
-            .mac()
-            .and_then(|mac| room.blocks.left(mac, now)),
-        strikes: member.strikes,
-        stats: member.stats.clone(),
-    }
+    pub removed: u64,
 }

@@ -8,7 +8,7 @@ use lanparty_proto::MacAddr;
 /// How long a silent LAN station is remembered (IEEE 802.1Q-2018, 8.8.3: the default ageing time).
 const LIFETIME: Duration = Duration::from_mins(5);
 
-/// How many stations of one LAN are remembered: the largest parties have 3,000 seats. With map overhead about 150 KiB.
+/// How many stations of one LAN are remembered: the largest parties have 3,000 slots. With map overhead about 150 KiB.
 const MAX_STATIONS: usize = 4096;
 
 /// Which stations were seen on a room's LAN.

@@ -1,72 +1,31 @@
 //! The switch itself: data path and what drives it.
 
+mod clamp;
+mod evict;
+mod foreign;
+mod handover;
+mod join;
+mod make_before_break;
+mod resume;
+mod snapshot;
+
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lanparty_ctrl::{LeaveReason, Message, Mode, PeerRef, RoomCode, Stats};
 use lanparty_obs::DropReason;
 use lanparty_proto::fragment::RELAY_SEQUENCE;
-use lanparty_proto::{MacAddr, PeerId, RoomId, overlay};
+use lanparty_proto::{RoomId, overlay};
 
-use crate::beside::Former;
 use crate::limits::{Limits, ROOM_COUNTER_BITS};
-use crate::member::{ConnId, Member, Membership};
+use crate::member::Member;
+use crate::membership::Membership;
+use crate::old_path::OldPath;
+use crate::output::{Left, Output};
 use crate::room::{Counted, Decision, Found, Going};
 use crate::rooms::Rooms;
 use crate::snapshot::Totals;
 use crate::verdict::{Dropped, Forward, Sender, Target, Verdict};
-
-/// Something that has to be sent or done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Send `message` on the control stream of `conn`.
-    Send {
-        /// The connection.
-        conn: ConnId,
-        /// The message.
-        message: Message,
-    },
-    /// Tell `conn` to go and close it; its place is gone already.
-    Close {
-        /// The connection.
-        conn: ConnId,
-        /// Why, for programs.
-        reason: LeaveReason,
-        /// Why, for a person.
-        message: &'static str,
-    },
-    /// A newer connection of the same member has the place of `conn`: close it.
-    Superseded {
-        /// The connection.
-        conn: ConnId,
-    },
-    /// The gateway says that a client closes a loop; what that client sends goes nowhere for a while.
-    Blocked {
-        /// The room.
-        room: RoomCode,
-        /// The client.
-        mac: MacAddr,
-        /// For how long, unless the gateway says it again.
-        lasting: Duration,
-    },
-    /// The room's last member is gone, and its code is free.
-    RoomGone(RoomCode),
-}
-
-/// Who left, and what that meant for the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
-    /// Who.
-    pub member: PeerId,
-    /// What it was.
-    pub role: lanparty_ctrl::Role,
-    /// A client's MAC, which is free again.
-    pub mac: Option<MacAddr>,
-    /// The room.
-    pub room: RoomId,
-    /// Whether the room went with its last member.
-    pub room_gone: bool,
-}
 
 /// Rooms, their members, and where every datagram goes. See the crate's documentation for how to drive it.
 #[derive(Debug)]
@@ -80,10 +39,10 @@ pub struct Switch {
     pub(crate) members_elsewhere: usize,
     serial: u64,
     pub(crate) outputs: VecDeque<Output>,
-    /// Detached places in the order in which they go; one that was taken up again has another serial by then.
+    /// Detached memberships in the order in which they go; one that was taken up again has another serial by then.
     pub(crate) expiries: VecDeque<(Instant, Membership)>,
     /// Connections that newer ones joined beside, and until when they may stay.
-    pub(crate) formers: VecDeque<(Instant, Membership)>,
+    pub(crate) old_paths: VecDeque<(Instant, Membership)>,
     /// Where fragments become a frame.
     frame: Vec<u8>,
     /// Where the targets of a frame are named.
@@ -104,7 +63,7 @@ impl Switch {
             serial: 0,
             outputs: VecDeque::new(),
             expiries: VecDeque::new(),
-            formers: VecDeque::new(),
+            old_paths: VecDeque::new(),
             frame: Vec::new(),
             targets: Vec::new(),
             totals: Totals::default(),
@@ -126,7 +85,7 @@ impl Switch {
         now: Instant,
     ) -> Verdict<'a> {
         let speaking = self.rooms.get_mut(from.room).and_then(|room| {
-            let member = room.roster.get(from.seat)?;
+            let member = room.members.get(from.slot)?;
             let (from, peer) = (member.speaker(from)?, member.identity.peer());
             Some((room, from, peer))
         });
@@ -145,7 +104,7 @@ impl Switch {
             peer,
         };
         let decision =
-            room.handle_datagram(from.seat, datagram, &self.limits, &mut self.frame, now);
+            room.handle_datagram(from.slot, datagram, &self.limits, &mut self.frame, now);
         if let Some((mac, lasting)) = room.blocks.take_news() {
             let room = room.code.clone();
             self.outputs
@@ -155,7 +114,7 @@ impl Switch {
             Decision::Go(going) => self.forward(from, sender, going, datagram),
             Decision::Hold { lost } => {
                 if lost {
-                    self.count_drop(from, DropReason::PartLost);
+                    self.count_drop(from, DropReason::FragmentLost);
                 }
                 Verdict::Hold
             }
@@ -177,7 +136,7 @@ impl Switch {
         self.count_drop(from, reason);
         let mut violations = 0;
         if reason.is_malformed() {
-            violations = self.strike(from, now);
+            violations = self.count_violation(from, now);
         } else if reason == DropReason::SpoofedSource {
             self.tell_foreign_source(from, now);
         }
@@ -213,18 +172,18 @@ impl Switch {
 
     /// Removes a member at once: it said so, or was thrown out.
     ///
-    /// Returns `None` if the place is somebody else's by now, or nobody's: then nothing happens.
+    /// Returns `None` if the membership is somebody else's by now, or nobody's: then nothing happens.
     pub fn handle_leave(&mut self, from: Membership, reason: LeaveReason) -> Option<Left> {
         self.hold_or_forget(from)?;
         let room = self.rooms.get_mut(from.room)?;
-        let member = room.roster.remove(from.seat)?;
+        let member = room.members.remove(from.slot)?;
         self.members -= 1;
-        self.outputs.extend(member.former.map(Former::closed));
-        if room.roster.gateway().is_none() {
+        self.outputs.extend(member.old_path.map(OldPath::closed));
+        if room.members.gateway().is_none() {
             room.stations.clear();
         }
         let id = room.id;
-        let room_gone = room.roster.len() == 0;
+        let room_gone = room.members.len() == 0;
         let peer = member.identity.peer();
         if room_gone {
             let gone = self.rooms.remove(from.room);
@@ -247,9 +206,9 @@ impl Switch {
         })
     }
 
-    /// Keeps the place of a member whose connection broke, for a while.
+    /// Keeps the membership of a member whose connection broke, for a while.
     ///
-    /// Does nothing if a newer connection has the place: the end of an old connection cannot evict the new one.
+    /// Does nothing if a newer connection has the membership: the end of an old connection cannot evict the new one.
     pub fn handle_lost(&mut self, from: Membership, now: Instant) {
         if self.give_back(from) {
             return;
@@ -258,13 +217,13 @@ impl Switch {
         let Some(member) = self.member_mut(from) else {
             return;
         };
-        let former = member.former.take();
+        let old_path = member.old_path.take();
         member.conn = None;
         member.fragments_held.clear();
         member.serial = serial;
         let peer = member.identity.peer();
         let kept = Membership { serial, ..from };
-        self.outputs.extend(former.map(Former::closed));
+        self.outputs.extend(old_path.map(OldPath::closed));
         self.tell_others(kept, &Message::PeerDetached(PeerRef { peer }));
         self.tell_budget(from.room);
 
@@ -272,8 +231,8 @@ impl Switch {
             .checked_add(self.limits.detached_lifetime)
             .unwrap_or(now);
         // Places that came from another process may stay longer.
-        let place = self.expiries.partition_point(|(at, _)| *at <= expiry);
-        self.expiries.insert(place, (expiry, kept));
+        let index = self.expiries.partition_point(|(at, _)| *at <= expiry);
+        self.expiries.insert(index, (expiry, kept));
     }
 
     /// Gives what has to be sent or done, in order.
@@ -283,20 +242,20 @@ impl Switch {
 
     /// Returns when [`Switch::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let fronts = [self.expiries.front(), self.formers.front()];
+        let fronts = [self.expiries.front(), self.old_paths.front()];
 
         fronts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     /// Removes members that were away for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.close_formers(now);
-        while let Some((at, place)) = self.expiries.front().copied() {
+        self.close_old_paths(now);
+        while let Some((at, membership)) = self.expiries.front().copied() {
             if at > now {
                 return;
             }
             self.expiries.pop_front();
-            self.handle_leave(place, LeaveReason::Timeout);
+            self.handle_leave(membership, LeaveReason::Timeout);
         }
     }
 
@@ -334,23 +293,23 @@ impl Switch {
     }
 
     /// Returns how many bytes of fragments wait for each other.
-    pub fn waiting_bytes(&self) -> usize {
-        let members = self.rooms.iter().flat_map(|(_, room)| room.roster.iter());
+    pub fn held_bytes(&self) -> usize {
+        let members = self.rooms.iter().flat_map(|(_, room)| room.members.iter());
 
         members
             .map(|(_, member)| member.fragments_held.bytes())
             .sum()
     }
 
-    /// Returns the member that `from` holds the place of, if it still does.
+    /// Returns the member that `from` holds the membership of, if it still does.
     pub(crate) fn member(&self, from: Membership) -> Option<&Member> {
-        let member = self.rooms.get(from.room)?.roster.get(from.seat)?;
+        let member = self.rooms.get(from.room)?.members.get(from.slot)?;
 
         (member.serial == from.serial).then_some(member)
     }
 
     pub(crate) fn member_mut(&mut self, from: Membership) -> Option<&mut Member> {
-        let member = self.rooms.get_mut(from.room)?.roster.get_mut(from.seat)?;
+        let member = self.rooms.get_mut(from.room)?.members.get_mut(from.slot)?;
 
         (member.serial == from.serial).then_some(member)
     }
@@ -373,12 +332,15 @@ impl Switch {
         }
     }
 
-    /// Sends `message` to every connected member of the room of `place` but the one that holds it.
-    pub(crate) fn tell_others(&mut self, place: Membership, message: &Message) {
-        let Some(room) = self.rooms.get(place.room) else {
+    /// Sends `message` to every connected member of the room of `membership` but the one that holds it.
+    pub(crate) fn tell_others(&mut self, membership: Membership, message: &Message) {
+        let Some(room) = self.rooms.get(membership.room) else {
             return;
         };
-        let others = room.roster.iter().filter(|(seat, _)| *seat != place.seat);
+        let others = room
+            .members
+            .iter()
+            .filter(|(slot, _)| *slot != membership.slot);
         let messages = others
             .flat_map(|(_, member)| member.listeners())
             .map(|conn| Output::Send {
@@ -400,9 +362,9 @@ impl Switch {
         // Most frames go whole, and need none.
         let mut split_sequence = RELAY_SEQUENCE;
         if let Some(room) = self.rooms.get_mut(from.room) {
-            counted = room.address(from.seat, &going, datagram.len(), &mut self.targets);
+            counted = room.address(from.slot, &going, datagram.len(), &mut self.targets);
             if counted.split {
-                split_sequence = room.next_split_sequence(from.seat);
+                split_sequence = room.next_split_sequence(from.slot);
             }
         }
         let copies = usize::try_from(counted.sent).unwrap_or(usize::MAX);
@@ -435,20 +397,20 @@ impl Switch {
     }
 
     /// Counts a malformed datagram, and removes the member if it was one too many (SPEC R12). Returns how many there were.
-    fn strike(&mut self, from: Membership, now: Instant) -> u32 {
-        let (rate, most) = (self.limits.strikes, self.limits.strikes_in_total);
+    fn count_violation(&mut self, from: Membership, now: Instant) -> u32 {
+        let (rate, most) = (self.limits.violations, self.limits.violations_in_total);
         let Some(member) = self.member_mut(from) else {
             return 0;
         };
-        member.strikes = member.strikes.saturating_add(1);
-        let count = member.strikes;
-        let is_in_rate = member.buckets.strikes.take(rate, 1, now);
+        member.violations = member.violations.saturating_add(1);
+        let count = member.violations;
+        let is_in_rate = member.buckets.violations.take(rate, 1, now);
         if is_in_rate && count <= most {
             return count;
         }
 
         let conn = member.conn;
-        self.totals.struck_out += 1;
+        self.totals.removed += 1;
         self.handle_leave(from, LeaveReason::Malformed);
         self.outputs.extend(conn.map(|conn| Output::Close {
             conn,

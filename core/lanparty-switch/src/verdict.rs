@@ -4,15 +4,15 @@ use bytes::Bytes;
 use lanparty_obs::DropReason;
 use lanparty_proto::{PeerId, RoomId};
 
-use crate::member::ConnId;
-use crate::narrow;
+use crate::membership::ConnId;
+use crate::split::half_len;
 
 /// Where a datagram goes. Carry it out before the next call.
 #[derive(Debug)]
 pub enum Verdict<'a> {
     /// Nowhere. The switch has counted it.
     Drop(Dropped<'a>),
-    /// It is half a frame, and the switch keeps it until the other half comes.
+    /// It is a fragment, and the switch keeps it until the other one comes.
     Hold,
     /// To the targets, unchanged.
     Forward(Forward<'a>),
@@ -34,22 +34,22 @@ pub struct Dropped<'a> {
     pub reason: DropReason,
     /// The member that sent it; `None` if the connection is no member's any more.
     pub sender: Option<Sender>,
-    /// The whole frame, joined if it came in halves; `None` if there was none to be read.
+    /// The whole frame, joined if it came in fragments; `None` if there was none to be read.
     pub frame: Option<&'a [u8]>,
     /// How many malformed datagrams its connection has sent, if it was malformed.
     pub violations: u32,
 }
 
-/// A datagram, or two halves, and who gets them.
+/// A datagram, or two fragments, and who gets them.
 #[derive(Debug)]
 pub struct Forward<'a> {
     /// The member that sent it.
     pub sender: Sender,
     /// The whole frame.
     pub frame: &'a [u8],
-    /// The half that waited for this one; send it first.
+    /// The fragment that waited for this one; send it first.
     pub held: Option<Bytes>,
-    /// The sequence number for halves that the relay makes, if a target needs them.
+    /// The sequence number for fragments that the relay makes, if a target needs them.
     pub split_sequence: u32,
     pub(crate) targets: &'a [Target],
 }
@@ -57,9 +57,9 @@ pub struct Forward<'a> {
 /// Who gets a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum To {
-    /// The member on this seat.
+    /// The member on this slot.
     One(usize),
-    /// Everybody but the member on this seat.
+    /// Everybody but the member on this slot.
     AllBut(usize),
 }
 
@@ -81,7 +81,7 @@ pub struct Target {
 pub enum Fit {
     /// Send it as it is.
     Whole,
-    /// Its connection carries less than the sender's: send the two halves that [`crate::split_datagram`] makes.
+    /// Its connection carries less than the sender's: send the two fragments that [`crate::split_datagram`] makes.
     Split,
     /// Skip this target alone; it is counted as [`DropReason::TargetBudget`].
     TooLarge,
@@ -100,7 +100,7 @@ impl Fit {
     pub(crate) const fn of(len: usize, budget: usize, can_split: bool) -> Self {
         if len <= budget {
             Self::Whole
-        } else if can_split && narrow::half_len(len) <= budget {
+        } else if can_split && half_len(len) <= budget {
             Self::Split
         } else {
             Self::TooLarge

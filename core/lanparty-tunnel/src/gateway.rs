@@ -14,7 +14,7 @@ mod refresh;
 mod relay_to_lan;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_guard::Guard;
@@ -24,7 +24,7 @@ use lanparty_proto::ethernet::MIN_WIRE_LEN;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::policy::Policy;
 use lanparty_proto::{Frame, MacAddr};
-use lanparty_session::{Neighbor, Output};
+use lanparty_session::{Neighbor, Output, SUSPICION};
 
 use crate::{DataPath, Outbox, Tunnel};
 
@@ -70,6 +70,8 @@ pub struct GatewayPath {
     refreshed: Vec<MacAddr>,
     have_macs_changed: bool,
     neighbor: Option<Neighbor>,
+    /// The relay does not answer: another gateway may have the place.
+    is_doubtful: bool,
 }
 
 impl GatewayPath {
@@ -88,6 +90,7 @@ impl GatewayPath {
             refreshed: Vec::new(),
             have_macs_changed: false,
             neighbor: None,
+            is_doubtful: false,
         }
     }
 
@@ -130,22 +133,20 @@ impl DataPath for GatewayPath {
             self.say_goodbye(out);
         }
         self.tunnel.handle_session(output);
-        self.loops.set_active(self.tunnel.is_joined(), now);
+        if matches!(output, Output::Joined(_)) {
+            self.is_doubtful = false;
+        }
+        self.speak_or_not(now);
         match output {
             Output::PeerJoined(peer) => self.refresh_peer(peer, refresh::PEER_JOINED, out),
             Output::PeerResumed(peer) => self.refresh_peer(peer, refresh::PEER_RESUMED, out),
             Output::Joined(_) | Output::PeerLeft(..) => {}
-            Output::Detached => {
-                // The gateway that takes over meanwhile has the clients behind its own port of the
-                // switch.
-                self.refresh.set_active(false, now);
-                return;
-            }
             Output::ForeignSource(foreign) => {
                 self.hear_foreign(*foreign, now);
                 return;
             }
             Output::PeerDetached(_)
+            | Output::Detached
             | Output::Connect { .. }
             | Output::Send { .. }
             | Output::Close { .. }
@@ -155,6 +156,11 @@ impl DataPath for GatewayPath {
         self.have_macs_changed = true;
         let has_remotes = self.tunnel.members.macs().len() > 0;
         self.refresh.set_active(has_remotes, now);
+    }
+
+    fn handle_silence(&mut self, silence: Duration, now: Instant) {
+        self.is_doubtful = silence >= SUSPICION;
+        self.speak_or_not(now);
     }
 
     fn handle_addresses(&mut self, addresses: &[IpAddr], now: Instant) {

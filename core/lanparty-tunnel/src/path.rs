@@ -8,7 +8,7 @@
 //! 4. After a batch of any of these, send what the [`Outbox`] holds and empty it.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_obs::{Counters, DropReason, FrameEvent, StatusLine};
@@ -55,6 +55,9 @@ impl Outbox {
 pub trait DataPath {
     /// Takes what the session says about the membership and other members.
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox);
+
+    /// Takes how long the relay has owed an answer on the connection that carries the place.
+    fn handle_silence(&mut self, _silence: Duration, _now: Instant) {}
 
     /// Takes the addresses that this box has now, whenever they changed.
     fn handle_addresses(&mut self, _addresses: &[IpAddr], _now: Instant) {}

@@ -6,7 +6,7 @@
     reason = "tests need some instant to start from"
 )]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lanparty_ctrl::{LeaveReason, Mode};
@@ -17,7 +17,7 @@ use lanparty_proto::policy::Policy;
 use lanparty_proto::probe::{self, Probe};
 use lanparty_proto::{Frame, MacAddr, PeerId, Refusal, overlay};
 use lanparty_samples::{GATEWAY, ROOM, client, joined};
-use lanparty_session::{EndKind, JoinInfo, Neighbor, Output, Peer, SessionEnd};
+use lanparty_session::{EndKind, JoinInfo, Neighbor, Output, Peer, SUSPICION, SessionEnd};
 use lanparty_tunnel::{DataPath as _, Outbox};
 use lanparty_tunnel::{GatewayPath, GatewayPathConfig, ProbeKeys, REFRESH_INTERVAL};
 
@@ -343,4 +343,57 @@ fn a_gateway_that_lost_the_relay_does_not_keep_the_clients_on_its_port() {
     bench.path.handle_timeout(bench.now, &mut out);
 
     assert!(out.local.is_empty(), "{:?}", out.local);
+}
+
+/// What the gateway says to the LAN of its own accord, `after` from now.
+fn said(bench: &mut Bench, after: Duration) -> Vec<Bytes> {
+    bench.now += after;
+    let mut out = Outbox::default();
+    bench.path.handle_timeout(bench.now, &mut out);
+
+    out.local
+}
+
+#[test]
+fn a_gateway_that_lost_the_relay_does_not_keep_the_clients_on_its_port_although_one_leaves() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    bench.tell(&Output::PeerJoined(client(7, MacAddr([2, 0, 0, 0, 0, 7]))));
+    bench.tell(&Output::Detached);
+    bench.tell(&Output::PeerLeft(CLIENT, LeaveReason::Timeout));
+
+    let said = said(&mut bench, REFRESH_INTERVAL * 2);
+    assert!(said.is_empty(), "{said:?}");
+}
+
+#[test]
+fn a_gateway_whose_relay_does_not_answer_is_silent_on_the_lan_until_it_does() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    let count = |frames: &[Bytes]| {
+        let probes = frames.iter().filter(|frame| is_probe(frame)).count();
+        (probes, frames.len() - probes)
+    };
+    assert_eq!(count(&said(&mut bench, Duration::ZERO)), (1, 0));
+
+    bench.path.handle_silence(SUSPICION, bench.now);
+    bench.tell(&Output::PeerDetached(CLIENT));
+    let meanwhile = said(&mut bench, REFRESH_INTERVAL);
+    assert!(meanwhile.is_empty(), "{meanwhile:?}");
+
+    bench.path.handle_silence(Duration::ZERO, bench.now);
+    let afterwards = said(&mut bench, Duration::ZERO);
+    assert_eq!(
+        count(&afterwards),
+        (1, 1),
+        "the sign of presence, and the refresh that was missed"
+    );
+}
+
+#[test]
+fn a_new_connection_ends_the_doubt_about_the_old_one() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    bench.path.handle_silence(SUSPICION, bench.now);
+
+    bench.tell(&Output::Joined(joined(GATEWAY.id)));
+
+    assert!(!said(&mut bench, Duration::ZERO).is_empty());
 }

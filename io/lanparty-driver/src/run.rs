@@ -44,6 +44,10 @@ const SILENCE_CHECK: Duration = Duration::from_millis(500);
 /// How often it looks for the answer: a second connection waits twice as long for it before it takes the membership over.
 const SIGN_CHECK: Duration = Duration::from_millis(100);
 
+/// How much longer than QUIC's idle timeout a connection may go without an answer: QUIC starts that
+/// anew with the first packet sent after one was heard, and has the first word.
+const DEAF: Duration = Duration::from_secs(2);
+
 /// How long an outage may be before the port goes down: shorter ones leave games their address and sockets.
 const PORT_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -233,7 +237,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
         self.run_timers(now)?;
         self.end_if_quiet(now);
-        self.send(now);
+        self.send(now)?;
         self.log_frames();
         self.connections.sweep();
         // Windows wakes sleepers too late for this.

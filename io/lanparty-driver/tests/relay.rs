@@ -17,7 +17,7 @@ use lanparty_net::{
     AcceptPolicy, Decision, Endpoint, Identity, LinkEvent, LinkId, MemberSettings,
     PendingConnection, RelayKeys, RelaySettings, Trust, relay_socket,
 };
-use lanparty_obs::DropReason;
+use lanparty_obs::{DropReason, StatusLine};
 use lanparty_offload::VnetHeader;
 use lanparty_proto::player::PlayerPolicy;
 use lanparty_proto::{Frame, MacAddr, PeerId, Policy, RoomId, overlay};
@@ -34,6 +34,9 @@ const FRIENDS_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 
 /// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// QUIC's idle timeout in tests of silence.
+const IDLE: Duration = Duration::from_secs(3);
 
 /// What the data path is told, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,16 +169,32 @@ struct Running {
     told: Arc<Mutex<Vec<Told>>>,
     stops: Sender<(SyncSender<()>, Receiver<()>)>,
     frames: Receiver<Vec<u8>>,
+    lines: Receiver<StatusLine>,
     thread: JoinHandle<SessionEnd>,
 }
 
 impl Running {
     fn start(relay: &Relay) -> Self {
-        Self::start_with(vec![relay.address], relay.trust.clone())
+        Self::start_with(vec![relay.address], &relay.trust)
     }
 
     /// Starts a member of a relay that is at one of `addresses`.
-    fn start_with(addresses: Vec<SocketAddr>, trust: Trust) -> Self {
+    fn start_with(addresses: Vec<SocketAddr>, trust: &Trust) -> Self {
+        Self::start_config(config(addresses, trust))
+    }
+
+    /// Starts a member that takes the relay's silence for no longer than [`IDLE`].
+    fn start_impatient(relay: &Relay) -> Self {
+        let mut config = config(vec![relay.address], &relay.trust);
+        config.settings = config.settings.with_idle_timeout(IDLE);
+
+        Self::start_config(config)
+    }
+
+    fn start_config(mut config: Config) -> Self {
+        let (lines_in, lines) = channel();
+        // A test that is over does not listen.
+        config.status = Box::new(move |line| drop(lines_in.send(line.clone())));
         let told = Arc::new(Mutex::default());
         let (stops, asked) = channel();
         let (frames_in, frames) = channel();
@@ -197,7 +216,7 @@ impl Running {
                 told: recorded,
             };
             let now = Instant::now();
-            let (member, handle) = Member::new(config(addresses, &trust), port, path, waker, now);
+            let (member, handle) = Member::new(config, port, path, waker, now);
             handles.send(handle).unwrap();
 
             member.run().0.unwrap()
@@ -208,8 +227,16 @@ impl Running {
             told,
             stops,
             frames,
+            lines,
             thread,
         }
+    }
+
+    /// Returns whether the person was told by now that the connection is lost.
+    fn is_lost(&self) -> bool {
+        self.lines
+            .try_iter()
+            .any(|line| line == StatusLine::ConnectionLost)
     }
 
     fn told(&self) -> Vec<Told> {
@@ -399,7 +426,7 @@ fn a_wrong_certificate_is_told_although_another_address_is_silent() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let addresses = vec![silent.local_addr().unwrap(), impostor.address];
 
-    let running = Running::start_with(addresses, honest.trust);
+    let running = Running::start_with(addresses, &honest.trust);
     impostor.turn_until(|_| running.thread.is_finished());
 
     let end = running.thread.join().unwrap();
@@ -412,7 +439,7 @@ fn a_wrong_certificate_is_told_although_another_address_is_silent() {
 fn an_impostor_at_one_address_keeps_nobody_from_the_relay_at_another() {
     let (mut impostor, mut relay) = (Relay::start(), Relay::start());
 
-    let running = Running::start_with(vec![impostor.address, relay.address], relay.trust.clone());
+    let running = Running::start_with(vec![impostor.address, relay.address], &relay.trust);
     while relay.link.is_none() {
         impostor.turn();
         relay.turn();
@@ -424,4 +451,46 @@ fn an_impostor_at_one_address_keeps_nobody_from_the_relay_at_another() {
 
     running.handle.send(Command::Leave);
     relay.turn_until(|_| running.thread.is_finished());
+}
+
+/// The end is a timer's: no packet comes that would wake the loop.
+#[test]
+fn a_connection_that_dies_in_silence_is_told_as_lost_when_its_time_is_over() {
+    let mut relay = Relay::start();
+    let running = Running::start_impatient(&relay);
+    relay.welcome();
+    relay.turn_until(|_| running.told().contains(&Told::Joined));
+
+    let silent_since = Instant::now();
+    while !running.is_lost() {
+        assert!(silent_since.elapsed() < PATIENCE, "nobody was told");
+        thread::sleep(Duration::from_millis(10));
+    }
+
+    let told = silent_since.elapsed();
+    assert!(told + Duration::from_millis(100) > IDLE, "{told:?}");
+}
+
+/// Packets to the relay vanish, and those from it arrive: for QUIC such a connection lives.
+#[test]
+fn a_relay_that_talks_and_does_not_hear_is_lost_too() {
+    let mut relay = Relay::start();
+    let running = Running::start_impatient(&relay);
+    relay.welcome();
+    relay.turn_until(|_| running.told().contains(&Told::Joined));
+
+    let deaf_since = Instant::now();
+    while !running.is_lost() {
+        assert!(deaf_since.elapsed() < PATIENCE, "nobody was told");
+        relay.send(datagram(&broadcast()));
+        thread::sleep(Duration::from_millis(50));
+    }
+
+    let heard = running
+        .told()
+        .iter()
+        .filter(|told| **told == Told::Datagram)
+        .count();
+    assert!(heard > 20, "the relay was heard only {heard} times");
+    assert!(deaf_since.elapsed() > IDLE);
 }

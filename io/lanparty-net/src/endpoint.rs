@@ -181,7 +181,12 @@ impl Endpoint {
             return Err(ConnectError::NotAMember);
         };
         let reports = Reports::default();
-        let transport = transport::config(End::Member, remote.is_ipv6(), reports.clone());
+        let transport = transport::config(
+            End::Member,
+            remote.is_ipv6(),
+            settings.idle,
+            reports.clone(),
+        );
         let config = settings.client_config(transport, worker);
         let egress = egress(settings.pace, remote);
         let name = settings.server_name.clone();

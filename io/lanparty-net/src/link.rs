@@ -48,6 +48,7 @@ pub(crate) struct Link {
     /// The owner ended it: what comes now is nobody's. What came before the peer ended it is still the owner's.
     pub(crate) is_abandoned: bool,
     pub(crate) last_heard: Instant,
+    pub(crate) last_answered: Instant,
     black_hole: BlackHole,
     black_holes: u64,
     /// Datagrams given up because the path shrank while they waited.
@@ -93,6 +94,7 @@ impl Link {
             is_over: false,
             is_abandoned: false,
             last_heard: now,
+            last_answered: now,
             black_hole: BlackHole::default(),
             black_holes: 0,
             oversize: 0,
@@ -119,6 +121,7 @@ impl Link {
                     newest_large,
                     ..
                 } => {
+                    self.last_answered = now;
                     self.black_hole.handle_ack(batch.newest_sent, newest_large);
                     self.egress.handle_ack_batch(now, &batch);
                 }
@@ -363,6 +366,7 @@ impl Link {
                 .black_holes_detected
                 .wrapping_add(self.black_holes),
             last_heard: self.last_heard,
+            last_answered: self.last_answered,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::sensor::Reports;
 use crate::tls::{self, Identity, TlsError, Trust};
 use crate::tokens::{self, UsedTokens};
 use crate::trains::UdpSystem;
-use crate::transport::{self, End};
+use crate::transport::{self, End, IDLE_TIMEOUT};
 
 /// Bytes of a member's own connection ids: enough to tell a handful of links of one socket apart.
 const MEMBER_CID_LEN: usize = 4;
@@ -51,6 +51,7 @@ pub struct MemberSettings {
     pub(crate) server_name: String,
     pub(crate) pace: Pace,
     pub(crate) udp: Option<UdpSystem>,
+    pub(crate) idle: Duration,
     crypto: Arc<QuicClientConfig>,
     tokens: Arc<dyn TokenStore>,
     random: SystemRandom,
@@ -76,6 +77,7 @@ impl MemberSettings {
             server_name,
             pace,
             udp: None,
+            idle: IDLE_TIMEOUT,
             crypto: Arc::new(tls::client(trust)?),
             tokens: tokens::purse(),
             random: SystemRandom::new(),
@@ -88,6 +90,20 @@ impl MemberSettings {
         self.udp = Some(system);
 
         self
+    }
+
+    /// Returns the same settings with another time after which a silent relay is gone, in place of
+    /// [`IDLE_TIMEOUT`]; a relay's own may be shorter.
+    #[must_use]
+    pub const fn with_idle_timeout(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+
+        self
+    }
+
+    /// Returns after how long a silent relay is gone.
+    pub const fn idle_timeout(&self) -> Duration {
+        self.idle
     }
 
     pub(crate) fn endpoint_config(&self) -> Arc<EndpointConfig> {
@@ -262,6 +278,7 @@ impl RelaySettings {
             .transport_config(Arc::new(transport::config(
                 End::Relay,
                 false,
+                IDLE_TIMEOUT,
                 Reports::default(),
             )))
             .validation_token_config(tokens::config(&self.used_tokens))

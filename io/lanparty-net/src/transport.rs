@@ -61,7 +61,12 @@ pub(crate) enum End {
 }
 
 /// Returns the settings of one connection, whose sensor leaves its reports in `reports`.
-pub(crate) fn config(end: End, peer_is_v6: bool, reports: Reports) -> TransportConfig {
+pub(crate) fn config(
+    end: End,
+    peer_is_v6: bool,
+    idle: Duration,
+    reports: Reports,
+) -> TransportConfig {
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_ELICITING_THRESHOLD))
         .max_ack_delay(Some(MAX_ACK_DELAY))
@@ -86,11 +91,8 @@ pub(crate) fn config(end: End, peer_is_v6: bool, reports: Reports) -> TransportC
         .send_window(u64::from(2 * STREAM_WINDOW))
         .send_fairness(false)
         .crypto_buffer_size(16 * 1024)
-        .max_idle_timeout(Some(
-            IDLE_TIMEOUT
-                .try_into()
-                .expect("15 s fit into a VarInt of milliseconds"),
-        ))
+        // A time that QUIC cannot say is as good as none.
+        .max_idle_timeout(idle.try_into().ok())
         .keep_alive_interval((end == End::Member).then_some(KEEP_ALIVE))
         .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER))
         .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER)

@@ -1,4 +1,4 @@
-//! What programs tell about themselves: logs, metrics text, and lines that a stranger can trigger.
+//! What programs tell about themselves: logs, metrics text, and lines that an unvalidated peer can trigger.
 
 mod exposition;
 mod logs;

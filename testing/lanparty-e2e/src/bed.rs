@@ -120,6 +120,15 @@ fn small(n: usize) -> u8 {
     u8::try_from(n).expect("a bed has few boxes")
 }
 
+/// Which packets between a box and the Internet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Those that the box sends.
+    Out,
+    /// Those that it would get.
+    In,
+}
+
 /// The interface of every box towards the Internet.
 pub const WAN: &str = "wan0";
 
@@ -276,6 +285,30 @@ impl Bed {
     /// Returns an error if the kernel refuses.
     pub fn set_wan_up(&self, side: Side, up: bool) -> Result<()> {
         link::set_up((&self.inet, &side.router_port()), up)
+    }
+
+    /// Lets a box's packets of one way vanish without a word, or pass again.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the kernel refuses.
+    pub fn set_silence(&self, side: Side, way: Way, on: bool) -> Result<()> {
+        let verb = if on { "add" } else { "del" };
+        let network = side.network();
+        let (v4, v6) = match way {
+            Way::Out => (format!("iif {}", side.router_port()), None),
+            Way::In => (
+                format!("to 10.80.{network}.0/24"),
+                Some(format!("to fd80:{network}::/64")),
+            ),
+        };
+        let v6 = v6.as_ref().unwrap_or(&v4);
+        self.inet
+            .sh(&format!("ip -4 rule {verb} pref 10 {v4} blackhole"))?;
+        self.inet
+            .sh(&format!("ip -6 rule {verb} pref 10 {v6} blackhole"))?;
+
+        Ok(())
     }
 
     /// Gives a box another address (the last byte of its network), as when a player changes networks.

@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lanparty_e2e::bed::{Bed, ETH};
+use lanparty_e2e::bed::{Bed, ETH, Way};
 use lanparty_e2e::frames::{BROADCAST, contains, ethernet, udp4};
 use lanparty_e2e::link::wait_until;
 use lanparty_e2e::party::TAP;
@@ -17,6 +17,9 @@ use rustix::process::Signal;
 
 /// Only a gateway that does not take over at all takes longer, however busy the machine is. The time is printed.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sooner than a gateway gives a silent connection up: whoever takes over before did not wait for that (QUIC's 15 s).
+const UNNOTICED: Duration = Duration::from_secs(12);
 
 /// How long a frame that must not arrive is waited for.
 const SILENCE: Duration = Duration::from_millis(700);
@@ -159,6 +162,56 @@ fn gateway_that_lost_the_relay_makes_way_and_stands_by_when_it_is_back() {
         .unwrap();
     party.gateway.wait_line("standby: room ROOM1").unwrap();
     assert_each_hears_the_other_once(&party);
+}
+
+/// Lets packets of the first gateway vanish, and checks that the second has the LAN to itself until the first is back and waits.
+/// The first is listened to for `watched` once the second has taken over.
+fn assert_the_second_is_not_fought(ways: &[Way], watched: Duration) {
+    let mut party = party();
+    let (mut second, _) = start_standby(&party, 1, &[]);
+    wait_for_traffic(&party);
+    let (switch, port) = party.bed.gateway_cable(0)[1];
+
+    let cut = Instant::now();
+    for way in ways {
+        let first = lanparty_e2e::Side::Gateway(0);
+        party.bed.set_silence(first, *way, true).unwrap();
+    }
+    second
+        .wait_line("took over: room ROOM1 is on lan0")
+        .unwrap();
+    report(&format!("{ways:?} vanished"), cut);
+    assert!(cut.elapsed() < UNNOTICED, "only once the first had noticed");
+    let cable = RawSocket::open((switch, port)).unwrap();
+    wait_for_traffic(&party);
+    assert_each_hears_the_other_once(&party);
+    let sent = cable.collect(watched, |_| true).unwrap();
+    assert_eq!(sent.len(), 0, "the dead gateway goes on: {sent:02x?}");
+    party.gateway.wait_line("connection lost").unwrap();
+    wait_for_traffic(&party);
+
+    for way in ways {
+        let first = lanparty_e2e::Side::Gateway(0);
+        party.bed.set_silence(first, *way, false).unwrap();
+    }
+    party.gateway.wait_line("standby: room ROOM1").unwrap();
+    assert_each_hears_the_other_once(&party);
+}
+
+/// Remote MACs are refreshed every minute, so that long is listened.
+#[test]
+fn gateway_whose_packets_vanish_keeps_off_the_lan_while_the_second_serves() {
+    assert_the_second_is_not_fought(&[Way::Out, Way::In], Duration::from_secs(62));
+}
+
+#[test]
+fn gateway_that_the_relay_does_not_hear_makes_way() {
+    assert_the_second_is_not_fought(&[Way::Out], Duration::from_secs(3));
+}
+
+#[test]
+fn gateway_that_does_not_hear_the_relay_makes_way() {
+    assert_the_second_is_not_fought(&[Way::In], Duration::from_secs(3));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A whole party in virtual time: state machines joined by simulated wires.
 //!
-//! [`Party`] drives the real switch and the real members' sessions; [`Wire`] loses, delays, reorders and duplicates what they say to
+//! [`Party`] drives the real relay's core and the real members' sessions; [`Wire`] loses, delays, reorders and duplicates what they say to
 //! each other; [`Model`] says, as naively as possible, who must hear what. Everything follows from one seed, so that a failure can be
 //! run again: tests print it.
 

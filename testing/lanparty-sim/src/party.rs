@@ -1,4 +1,4 @@
-//! The real switch and real sessions, joined by wires.
+//! The real relay's core and real sessions, joined by wires.
 //!
 //! The party plays the parts of the programs: it makes connections, carries control messages (in order and without loss, as QUIC
 //! streams do) and datagrams (as the wire pleases), and runs every timer when it is due.
@@ -6,21 +6,28 @@
 mod relay;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_ctrl::{Decoder, MAX_ADMITTED, Role, close_code};
+use lanparty_ctrl::Role;
 use lanparty_proto::{MacAddr, overlay};
+use lanparty_relay_core::{Config as RelayConfig, Directory, Relay};
 use lanparty_session::session::{
     ConnectionError, ConnectionId, JoinInfo, Output as DesiredState, Session, SessionConfig,
 };
-use lanparty_switch::{ConnId, Limits, Membership, Switch};
+use lanparty_switch::{ConnId, Limits};
 
 use crate::{Line, Rng, Wire};
 
 /// The budget of every connection.
 const BUDGET: u16 = 1434;
+
+/// The number of the relay's only worker.
+const WORKER: u8 = 0;
+
+/// More rooms than any test has.
+const MAX_ROOMS: usize = 1000;
 
 /// How long a connection that broke without a word looks alive to the other end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -74,9 +81,6 @@ impl Player {
 struct Conn {
     player: usize,
     attempt: ConnectionId,
-    origin: IpAddr,
-    decoder: Decoder,
-    place: Option<Membership>,
     /// Nothing passes any more, though neither end may know.
     is_cut: bool,
 }
@@ -97,8 +101,9 @@ pub struct Party {
     pub now: Instant,
     /// Where all chance comes from.
     pub rng: Rng,
-    /// The relay's brain.
-    pub switch: Switch,
+    /// The relay.
+    pub relay: Relay,
+    directory: Directory,
     /// Everybody who ever came.
     pub players: Vec<Player>,
     /// What was heard and not taken yet.
@@ -109,6 +114,18 @@ pub struct Party {
     unsure: Wire<Unsure>,
     later: BTreeMap<(Instant, u64), Sure>,
     counter: u64,
+}
+
+fn config(limits: Limits) -> RelayConfig {
+    RelayConfig {
+        worker: WORKER,
+        limits,
+        hello_deadline: Duration::from_secs(3),
+        message_deadline: Duration::from_secs(5),
+        silent_connections: 0,
+        uplink_deficit: 0,
+        flow_seed: 1,
+    }
 }
 
 /// Makes an IPX frame that carries `number`.
@@ -133,7 +150,8 @@ impl Party {
         Self {
             now: start,
             rng: Rng::new(seed),
-            switch: Switch::new(limits, 0),
+            relay: Relay::new(config(limits), start),
+            directory: Directory::new(1, MAX_ROOMS),
             players: Vec::new(),
             heard: Vec::new(),
             conns: BTreeMap::new(),
@@ -249,7 +267,7 @@ impl Party {
             self.sure.poll_timeout(),
             self.unsure.poll_timeout(),
             self.later.first_key_value().map(|((at, _), _)| *at),
-            self.switch.poll_timeout(),
+            self.relay.poll_timeout(),
         ];
 
         others.into_iter().flatten().chain(sessions).min()
@@ -271,8 +289,8 @@ impl Party {
         while let Some(what) = self.unsure.poll(self.now) {
             self.deliver_datagram(what);
         }
-        self.switch.handle_timeout(self.now);
-        self.carry_out_switch();
+        self.relay.handle_timeout(self.now);
+        self.process_relay();
         for player in 0..self.players.len() {
             if let Some(found) = self.players.get_mut(player)
                 && found
@@ -321,24 +339,17 @@ impl Party {
             Sure::MemberGivesUp(id) => self.give_up(id),
             Sure::ToRelay(id, bytes) => self.tell_relay(id, &bytes),
             Sure::MemberCloses(id, code) => {
-                if let Some(conn) = self.conns.remove(&id).filter(|conn| !conn.is_cut)
-                    && let Some(place) = conn.place
-                {
-                    if code == close_code::LEFT {
-                        self.switch
-                            .handle_leave(place, lanparty_ctrl::LeaveReason::Disconnect);
-                    } else {
-                        self.switch.handle_lost(place, self.now);
-                    }
+                if self.conns.remove(&id).is_some_and(|conn| !conn.is_cut) {
+                    let code = Some(code.into());
+                    self.relay.handle_closed(id, code, self.now);
                 }
             }
             Sure::RelayGivesUp(id) => {
-                if let Some(place) = self.conns.remove(&id).and_then(|conn| conn.place) {
-                    self.switch.handle_lost(place, self.now);
-                }
+                self.conns.remove(&id);
+                self.relay.handle_closed(id, None, self.now);
             }
         }
-        self.carry_out_switch();
+        self.process_relay();
     }
 
     /// The member's end of a cut connection times out; the relay's end lives on.
@@ -421,13 +432,14 @@ impl Party {
             Conn {
                 player,
                 attempt,
-                origin: Ipv4Addr::from_bits(number).into(),
-                decoder: Decoder::new(MAX_ADMITTED),
-                place: None,
                 is_cut: false,
             },
         );
         self.by_attempt.insert((player, attempt), id);
+        let remote = (Ipv4Addr::from_bits(number), 5000).into();
+        let budget = usize::from(BUDGET);
+        self.relay.handle_connected(id, remote, budget, self.now);
+        self.process_relay();
         self.post(Sure::Connected(id));
     }
 }

@@ -121,8 +121,8 @@ fn an_hour_of_party_on_bad_lines() {
                 "seed {seed}: a blip looked like a leave"
             );
         }
-        assert_eq!((party.switch.members(), party.switch.rooms()), (8, 2));
-        let resumed = party.switch.totals().resumed;
+        assert_eq!((party.relay.members(), party.relay.rooms()), (8, 2));
+        let resumed = party.relay.totals().resumed;
         assert!(
             resumed > 50,
             "seed {seed}: only {resumed} connections broke"
@@ -143,7 +143,7 @@ fn who_leaves_is_gone_at_once_and_the_room_with_the_last() {
     }
     party.run(Duration::from_secs(1));
 
-    assert_eq!((party.switch.members(), party.switch.rooms()), (0, 0));
+    assert_eq!((party.relay.members(), party.relay.rooms()), (0, 0));
     assert!(party.players.iter().all(|player| player.ended.is_some()));
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use lanparty_ctrl::RoomCode;
 use lanparty_net::LinkId;
 use lanparty_queue::{BitRate, Pace};
-use lanparty_relay_core::{Claim, Event, Output};
+use lanparty_relay_core::{Claim, Event, Liveness, Output};
 use lanparty_switch::ConnId;
 
 use super::Worker;
@@ -29,6 +29,7 @@ impl Worker {
                     let claim = self.claim(room, rival);
                     self.core.handle_claim(conn, &claim, now);
                 }
+                Output::Ping(conn) => self.endpoint.ping(link(conn)),
                 Output::Release(room) => self.shared.directory.release(&room, self.number),
                 Output::SetRate { conn, down_rate } => {
                     self.endpoint.set_pace(link(conn), pace(down_rate));
@@ -57,7 +58,10 @@ impl Worker {
             room,
             home,
             members_elsewhere,
-            rival_heard: rival.map(|facts| facts.last_heard),
+            rival: rival.map(|facts| Liveness {
+                heard: facts.last_heard,
+                answered: facts.last_answered,
+            }),
             token: filled.is_ok().then_some(token),
         }
     }

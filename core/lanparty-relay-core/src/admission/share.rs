@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use lanparty_bounds::{Rate, TokenBucket};
 
-use super::Pending;
+use super::pending::Pending;
 
 /// What everybody in a group may have together.
 #[derive(Debug, Clone, Copy)]

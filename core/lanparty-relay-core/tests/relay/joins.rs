@@ -165,7 +165,7 @@ fn a_claim_for_a_connection_that_is_gone_is_given_back() {
         room: room.clone(),
         home: Home::Here,
         members_elsewhere: 0,
-        rival_heard: None,
+        rival: None,
         token: Some([1; 16]),
     };
     stage.relay.handle_claim(conn, &claim, now);

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Welcome, encode};
 use lanparty_obs::DropReason;
 use lanparty_proto::{MacAddr, overlay};
-use lanparty_relay_core::{Claim, Config, Directory, Event, Limit, Output, Relay, Verdict};
+use lanparty_relay_core::{
+    Claim, Config, Directory, Event, Limit, Liveness, Output, Relay, Verdict,
+};
 use lanparty_samples::hello;
 use lanparty_switch::{ConnId, Fit, Limits, MAX_BUDGET};
 
@@ -31,6 +33,9 @@ pub(crate) struct Stage {
     pub(crate) now: Instant,
     /// When a connection was heard last, for those that fell silent.
     pub(crate) heard: BTreeMap<ConnId, Instant>,
+    /// When a connection acknowledged something last, for those that hear nothing.
+    pub(crate) answered: BTreeMap<ConnId, Instant>,
+    pub(crate) pinged: Vec<ConnId>,
     pub(crate) closed: BTreeMap<ConnId, (u32, String)>,
     pub(crate) events: Vec<Event>,
     pub(crate) reached: Vec<Limit>,
@@ -69,6 +74,8 @@ impl Stage {
             directory,
             now,
             heard: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            pinged: Vec::new(),
             closed: BTreeMap::new(),
             events: Vec::new(),
             reached: Vec::new(),
@@ -220,12 +227,12 @@ impl Stage {
                         home: self.directory.claim(&room, self.worker),
                         members_elsewhere: self.directory.members_elsewhere(self.worker),
                         room,
-                        rival_heard: rival
-                            .map(|rival| self.heard.get(&rival).copied().unwrap_or(self.now)),
+                        rival: rival.map(|rival| self.liveness(rival)),
                         token: Some(u128::from(conn.0).to_be_bytes()),
                     };
                     self.relay.handle_claim(conn, &claim, self.now);
                 }
+                Output::Ping(conn) => self.pinged.push(conn),
                 Output::Release(room) => self.directory.release(&room, self.worker),
                 Output::SetRate { conn, down_rate } => {
                     self.rates.insert(conn, down_rate);
@@ -237,6 +244,15 @@ impl Stage {
         }
         let members = self.relay.members();
         self.directory.set_members(self.worker, members);
+    }
+
+    fn liveness(&self, conn: ConnId) -> Liveness {
+        let heard = self.heard.get(&conn).copied().unwrap_or(self.now);
+
+        Liveness {
+            heard,
+            answered: self.answered.get(&conn).copied().unwrap_or(heard),
+        }
     }
 
     fn receive(&mut self, conn: ConnId, bytes: &[u8]) {

@@ -1,4 +1,5 @@
-//! Frames of the gateway's own: for the LAN's switches, for other gateways, and loop probes.
+//! Frames of the gateway's own: for the LAN's switches, for other gateways, and loop probes; and when
+//! it had better send none.
 
 use std::time::Instant;
 
@@ -56,6 +57,16 @@ impl GatewayPath {
             }
         }
         self.probe_frames = frames;
+    }
+
+    /// Sends frames of its own only while the membership is surely this gateway's.
+    ///
+    /// A gateway that takes over has the clients behind its own port of the switch, and hears by the
+    /// missing presence frames that it may ask for the membership.
+    pub(super) fn speak_or_not(&mut self, now: Instant) {
+        let speaks = self.tunnel.is_joined() && !self.is_doubtful;
+        self.loops.set_active(speaks, now);
+        self.refresh.set_paused(!speaks);
     }
 
     /// Tells gateways that stand by that this gateway leaves.

@@ -22,11 +22,12 @@ pub(crate) const PERIODIC: &str = "periodic";
 #[derive(Debug, Default)]
 pub(crate) struct Refresh {
     due: Option<Instant>,
+    is_paused: bool,
 }
 
 impl Refresh {
     pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
-        self.due
+        if self.is_paused { None } else { self.due }
     }
 
     /// Takes that there are remote MACs, or none.
@@ -34,9 +35,15 @@ impl Refresh {
         self.due = active.then(|| self.due.unwrap_or(now + REFRESH_INTERVAL));
     }
 
+    /// Takes whether another gateway may have the place. What is missed meanwhile is due at once
+    /// afterwards, so that no row of short doubts lets a switch forget.
+    pub(crate) const fn set_paused(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
     /// Returns whether all are due, and waits for the next time.
     pub(crate) fn take_due(&mut self, now: Instant) -> bool {
-        let is_due = self.due.is_some_and(|due| due <= now);
+        let is_due = self.poll_timeout().is_some_and(|due| due <= now);
         if is_due {
             self.due = Some(now + REFRESH_INTERVAL);
         }

@@ -35,7 +35,15 @@ impl<P: Port, D: DataPath> Member<P, D> {
         Ok(())
     }
 
-    pub(super) fn read_events(&mut self, index: usize, now: Instant) {
+    /// Takes what happened on every connection. Timers, and sending, make events without a packet: a
+    /// connection that times out in silence never makes its socket readable.
+    pub(super) fn read_all_events(&mut self, now: Instant) {
+        for index in 0..self.connections.open.len() {
+            self.read_events(index, now);
+        }
+    }
+
+    fn read_events(&mut self, index: usize, now: Instant) {
         while let Some(connection) = self.connections.open.get_mut(index) {
             let (id, attempt) = (connection.id, connection.attempt);
             match connection.endpoint.poll_event() {

@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use lanparty_ctrl::{Mode, Stats};
+use lanparty_ctrl::{Mode, Stats, close_code};
 use lanparty_device::FrameDevice as _;
 use lanparty_obs::DropReason;
 use lanparty_proto::budget;
+use lanparty_session::{ConnectionError, JoinInfo};
 use lanparty_tunnel::DataPath;
 
 use super::outputs::cause_of;
-use super::{LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK};
+use super::{DEAF, LEAVE_GRACE, Member, PORT_PATIENCE, SIGN_CHECK, SILENCE_CHECK};
 use crate::connections::Connection;
 use crate::port::{Port, PortError};
 use crate::sleep::SleepDetector;
@@ -21,6 +22,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
                 .session
                 .handle_closed(attempt, cause_of(cause), now);
         }
+        self.read_all_events(now);
         if self.next_check <= now {
             self.next_check = now + SILENCE_CHECK;
             self.check_silence(now);
@@ -60,27 +62,46 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
     }
 
-    /// Tells the session how long the relay has been silent, and asks it for a sign of life.
+    /// Tells the session how long the relay has not answered, and asks it for a sign of life.
+    ///
+    /// Only an answer counts: a relay that does not hear us is heard itself as long as others talk.
+    /// QUIC counts whatever is heard, so such a connection is ended here.
     ///
     /// Whoever was silent is looked at more often, so that the answer is not missed while a second connection is tried.
     pub(super) fn check_silence(&mut self, now: Instant) {
+        let deaf_after = self.config.settings.idle_timeout() + DEAF;
+        let mut deaf = None;
         let is_watched =
             |connection: &&mut Connection| connection.is_connected && !connection.is_closing;
         for connection in self.connections.open.iter_mut().filter(is_watched) {
             let Some(facts) = connection.endpoint.facts(connection.link) else {
                 continue;
             };
-            let silence = now.saturating_duration_since(facts.last_heard);
+            let silence = now.saturating_duration_since(facts.last_answered);
             if silence >= SILENCE_CHECK {
                 connection.endpoint.ping(connection.link);
                 self.next_check = now + SIGN_CHECK;
             } else {
                 // Whoever only listens would otherwise look up to twice as late.
-                self.next_check = self.next_check.min(facts.last_heard + SILENCE_CHECK);
+                self.next_check = self.next_check.min(facts.last_answered + SILENCE_CHECK);
             }
             self.config
                 .session
                 .handle_silence(connection.attempt, silence, now);
+            let carries = |joined: &JoinInfo| joined.connection == connection.attempt;
+            if self.joined.as_ref().is_some_and(carries) {
+                self.path.handle_silence(silence, now);
+            }
+            if silence >= deaf_after {
+                deaf = Some(connection.attempt);
+            }
+        }
+        if let Some(attempt) = deaf {
+            self.connections
+                .close(attempt, close_code::BUSY, "no answers", now);
+            self.config
+                .session
+                .handle_closed(attempt, ConnectionError::TimedOut, now);
         }
     }
 
@@ -190,7 +211,19 @@ impl<P: Port, D: DataPath> Member<P, D> {
         }
     }
 
-    pub(super) fn send(&mut self, now: Instant) {
+    /// Sends, and takes what came of that.
+    pub(super) fn send(&mut self, now: Instant) -> Result<(), PortError> {
+        self.flush(now);
+        self.read_all_events(now);
+        self.process_outputs(now)?;
+        self.forward(now);
+        self.deliver();
+        self.flush(now);
+
+        Ok(())
+    }
+
+    fn flush(&mut self, now: Instant) {
         for connection in &mut self.connections.open {
             connection.endpoint.flush(now);
         }
@@ -207,7 +240,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             && Instant::now() < end
         {
             std::thread::sleep(Duration::from_millis(10));
-            self.send(Instant::now());
+            self.flush(Instant::now());
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::accept::{Decision, PendingConnection};
 use crate::link::{LinkEvent, LinkId};
 use crate::sensor::Reports;
 use crate::trains::TrainSocket;
-use crate::transport::{self, End};
+use crate::transport::{self, End, IDLE_TIMEOUT};
 
 /// What came from somebody without a link.
 enum Stranger {
@@ -81,7 +81,8 @@ impl Endpoint {
         match gatekeeper.decide(remote, validated, incoming.may_retry(), now) {
             Decision::Accept { pace } => {
                 let reports = Reports::default();
-                let transport = transport::config(End::Relay, !is_v4(remote), reports.clone());
+                let transport =
+                    transport::config(End::Relay, !is_v4(remote), IDLE_TIMEOUT, reports.clone());
                 let mut config = server.clone();
                 config.transport_config(Arc::new(transport));
                 match self

@@ -134,4 +134,7 @@ pub struct LinkFacts {
     pub black_holes: u64,
     /// When the peer was last heard.
     pub last_heard: Instant,
+    /// When the peer last acknowledged something new. Where packets vanish one way only, the deaf
+    /// peer is still heard.
+    pub last_answered: Instant,
 }

@@ -1,69 +1,35 @@
-//! The relay's side of a simulated party.
+//! The relay's program in a simulated party: it carries what the relay's core wants.
 
 use bytes::Bytes;
-use lanparty_ctrl::{LeaveReason, Message, close_code, encode};
 use lanparty_proto::Overlay;
-use lanparty_switch::{ConnId, Joiner, Output, Verdict};
+use lanparty_relay_core::{Claim, Liveness, Output, Verdict};
+use lanparty_switch::ConnId;
 
-use super::{BUDGET, Heard, Party, Sure, Unsure};
+use super::{Heard, Party, Sure, Unsure, WORKER};
 
 impl Party {
     pub(super) fn tell_relay(&mut self, id: ConnId, bytes: &[u8]) {
-        let Some(conn) = self.conns.get_mut(&id).filter(|conn| !conn.is_cut) else {
-            return;
-        };
-        conn.decoder.push(bytes);
-        while let Some(conn) = self.conns.get_mut(&id) {
-            let message = conn
-                .decoder
-                .poll_message()
-                .expect("members speak the protocol");
-            match (message, conn.place) {
-                (Some(Message::Hello(hello)), None) => {
-                    self.counter += 1;
-                    let joiner = Joiner {
-                        conn: id,
-                        budget: usize::from(BUDGET),
-                        origin: conn.origin,
-                        token: u128::from(self.counter).to_be_bytes(),
-                    };
-                    match self.switch.handle_hello(joiner, &hello, self.now) {
-                        Ok(place) => conn.place = Some(place),
-                        Err(reject) => {
-                            let text = reject.message.clone();
-                            self.post(Sure::ToMember(id, encode(&Message::Reject(reject))));
-                            self.post(Sure::RelayCloses(id, close_code::REJECTED, text));
-                        }
-                    }
-                }
-                (Some(Message::Disconnect(_)), Some(place)) => {
-                    self.switch.handle_leave(place, LeaveReason::Disconnect);
-                    conn.place = None;
-                    self.post(Sure::RelayCloses(id, close_code::LEFT, String::new()));
-                }
-                (Some(_), _) => {}
-                (None, _) => return,
-            }
-            self.carry_out_switch();
+        if self.conns.get(&id).is_some_and(|conn| !conn.is_cut) {
+            self.relay.handle_control(id, bytes, self.now);
         }
+        self.process_relay();
     }
 
     pub(super) fn deliver_datagram(&mut self, what: Unsure) {
         match what {
             Unsure::Up(id, datagram) => {
-                let conn = self.conns.get(&id).filter(|conn| !conn.is_cut);
-                let Some(place) = conn.and_then(|conn| conn.place) else {
+                if self.conns.get(&id).is_none_or(|conn| conn.is_cut) {
                     return;
-                };
-                let verdict = self.switch.handle_datagram(place, &datagram, self.now);
-                if let Verdict::Forward(forward) = verdict {
+                }
+                let verdict = self.relay.handle_datagram(id, &datagram, self.now);
+                if let Verdict::Forward(forward, _) = verdict {
                     let bytes = Bytes::copy_from_slice(&datagram);
                     for target in forward.targets() {
                         let down = Unsure::Down(target.conn, bytes.clone());
                         self.unsure.send(down, &mut self.rng, self.now);
                     }
                 }
-                self.carry_out_switch();
+                self.process_relay();
             }
             Unsure::Down(id, datagram) => {
                 let Some(conn) = self.conns.get(&id).filter(|conn| !conn.is_cut) else {
@@ -79,23 +45,34 @@ impl Party {
         }
     }
 
-    pub(super) fn carry_out_switch(&mut self) {
-        while let Some(output) = self.switch.poll_output() {
+    pub(super) fn process_relay(&mut self) {
+        while let Some(output) = self.relay.poll_output() {
             match output {
-                Output::Send { conn, message } => self.post(Sure::ToMember(conn, encode(&message))),
-                Output::Close { conn, message, .. } => {
-                    self.post(Sure::RelayCloses(
-                        conn,
-                        close_code::KICKED,
-                        message.to_owned(),
-                    ));
+                Output::Send { conn, bytes } => self.post(Sure::ToMember(conn, bytes)),
+                Output::Close { conn, code, reason } => {
+                    self.post(Sure::RelayCloses(conn, code, reason));
                 }
-                Output::Superseded { conn } => {
-                    let text = "superseded".to_owned();
-                    self.post(Sure::RelayCloses(conn, close_code::SUPERSEDED, text));
+                Output::Claim { conn, room, rival } => {
+                    let claim = Claim {
+                        home: self.directory.claim(&room, WORKER),
+                        members_elsewhere: self.directory.members_elsewhere(WORKER),
+                        room,
+                        rival: rival.map(|_| Liveness {
+                            heard: self.now,
+                            answered: self.now,
+                        }),
+                        token: Some(u128::from(conn.0).to_be_bytes()),
+                    };
+                    self.relay.handle_claim(conn, &claim, self.now);
                 }
-                Output::RoomGone(_) | Output::Blocked { .. } => {}
+                Output::Release(room) => self.directory.release(&room, WORKER),
+                Output::SetRate { .. }
+                | Output::Ping(_)
+                | Output::Ban(_)
+                | Output::LimitReached { .. }
+                | Output::Event(_) => {}
             }
         }
+        self.directory.set_members(WORKER, self.relay.members());
     }
 }

@@ -6,11 +6,11 @@ use crate::member::{Identity, Member};
 
 /// The members of one room, and every index over them.
 ///
-/// Seats and indexes change in [`Roster::insert`] and [`Roster::remove`] alone, and what is indexed cannot change in between: an
+/// Slots and indexes change in [`Members::insert`] and [`Members::remove`] alone, and what is indexed cannot change in between: an
 /// [`Identity`] is for life. So no index can name somebody who is gone.
 #[derive(Debug, Default)]
-pub(crate) struct Roster {
-    seats: Vec<Option<Member>>,
+pub(crate) struct Members {
+    slots: Vec<Option<Member>>,
     /// Sorted by MAC.
     by_mac: Vec<(MacAddr, usize)>,
     gateway: Option<usize>,
@@ -18,35 +18,35 @@ pub(crate) struct Roster {
     last_peer: u16,
 }
 
-impl Roster {
-    /// Takes a member in and returns its seat. The caller has checked that MAC and gateway place are free.
+impl Members {
+    /// Takes a member in and returns its slot. The caller has checked that MAC and gateway membership are free.
     pub(crate) fn insert(&mut self, member: Member) -> usize {
         let identity = member.identity;
-        let seat = self.seats.iter().position(Option::is_none);
-        let seat = seat.unwrap_or_else(|| {
-            self.seats.push(None);
-            self.seats.len() - 1
+        let slot = self.slots.iter().position(Option::is_none);
+        let slot = slot.unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
         });
-        if let Some(place) = self.seats.get_mut(seat) {
-            *place = Some(member);
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = Some(member);
         }
         match identity {
             Identity::Client { mac, .. } => {
                 let at = self.by_mac.partition_point(|(other, _)| *other < mac);
-                self.by_mac.insert(at, (mac, seat));
+                self.by_mac.insert(at, (mac, slot));
             }
-            Identity::Gateway { .. } => self.gateway = Some(seat),
+            Identity::Gateway { .. } => self.gateway = Some(slot),
         }
         self.len += 1;
 
-        seat
+        slot
     }
 
-    /// Removes whoever sits on `seat`.
-    pub(crate) fn remove(&mut self, seat: usize) -> Option<Member> {
-        let member = self.seats.get_mut(seat)?.take()?;
-        self.by_mac.retain(|(_, other)| *other != seat);
-        if self.gateway == Some(seat) {
+    /// Removes whoever sits on `slot`.
+    pub(crate) fn remove(&mut self, slot: usize) -> Option<Member> {
+        let member = self.slots.get_mut(slot)?.take()?;
+        self.by_mac.retain(|(_, other)| *other != slot);
+        if self.gateway == Some(slot) {
             self.gateway = None;
         }
         self.len -= 1;
@@ -79,17 +79,17 @@ impl Roster {
         self.last_peer = last;
     }
 
-    /// Returns the seat of the client with `mac`.
-    pub(crate) fn seat_of(&self, mac: MacAddr) -> Option<usize> {
+    /// Returns the slot of the client with `mac`.
+    pub(crate) fn slot_of(&self, mac: MacAddr) -> Option<usize> {
         let at = self
             .by_mac
             .binary_search_by_key(&mac, |(other, _)| *other)
             .ok()?;
 
-        self.by_mac.get(at).map(|(_, seat)| *seat)
+        self.by_mac.get(at).map(|(_, slot)| *slot)
     }
 
-    /// Returns the seat of the gateway.
+    /// Returns the slot of the gateway.
     pub(crate) const fn gateway(&self) -> Option<usize> {
         self.gateway
     }
@@ -97,7 +97,7 @@ impl Roster {
     /// Returns whether a gateway is there and connected.
     pub(crate) fn has_live_gateway(&self) -> bool {
         self.gateway
-            .and_then(|seat| self.get(seat))
+            .and_then(|slot| self.get(slot))
             .is_some_and(|member| member.conn.is_some())
     }
 
@@ -111,25 +111,25 @@ impl Roster {
         self.len
     }
 
-    pub(crate) fn get(&self, seat: usize) -> Option<&Member> {
-        self.seats.get(seat)?.as_ref()
+    pub(crate) fn get(&self, slot: usize) -> Option<&Member> {
+        self.slots.get(slot)?.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, seat: usize) -> Option<&mut Member> {
-        self.seats.get_mut(seat)?.as_mut()
+    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Member> {
+        self.slots.get_mut(slot)?.as_mut()
     }
 
-    /// Gives every member with its seat.
+    /// Gives every member with its slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Member)> {
-        let seats = self.seats.iter().enumerate();
+        let slots = self.slots.iter().enumerate();
 
-        seats.filter_map(|(seat, member)| Some((seat, member.as_ref()?)))
+        slots.filter_map(|(slot, member)| Some((slot, member.as_ref()?)))
     }
 
-    /// Gives every member with its seat.
+    /// Gives every member with its slot.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Member)> {
-        let seats = self.seats.iter_mut().enumerate();
+        let slots = self.slots.iter_mut().enumerate();
 
-        seats.filter_map(|(seat, member)| Some((seat, member.as_mut()?)))
+        slots.filter_map(|(slot, member)| Some((slot, member.as_mut()?)))
     }
 }

@@ -5,11 +5,8 @@
 
 use std::time::Instant;
 
+use lanparty_bounds::Rate;
 use lanparty_ctrl::{ForeignSource, Message};
-
-use crate::Rate;
-use crate::member::Membership;
-use crate::switch::{Output, Switch};
 
 /// What the gateway is told about one client: the next frame tells the same, and a loop has many.
 const PER_CLIENT: Rate = Rate {
@@ -23,6 +20,10 @@ const PER_ROOM: Rate = Rate {
     burst: 32,
 };
 
+use super::Switch;
+use crate::membership::Membership;
+use crate::output::Output;
+
 impl Switch {
     /// Tells the gateway which source the frame had that was just dropped for it.
     #[cold]
@@ -33,14 +34,14 @@ impl Switch {
         let Some(mac) = room.foreign_source.take() else {
             return;
         };
-        let gateway = (room.roster.gateway()).and_then(|seat| room.roster.get(seat));
+        let gateway = (room.members.gateway()).and_then(|slot| room.members.get(slot));
         let Some(conn) = gateway
             .filter(|member| member.hears_foreign)
             .and_then(|member| member.conn)
         else {
             return;
         };
-        let Some(member) = room.roster.get_mut(from.seat) else {
+        let Some(member) = room.members.get_mut(from.slot) else {
             return;
         };
         let may_tell = member.buckets.foreign.take(PER_CLIENT, 1, now)

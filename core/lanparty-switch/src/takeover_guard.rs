@@ -3,31 +3,31 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How many times a place may go back to the address it was just taken from before that is a fight.
+/// How many times a membership may go back to the address it was just taken from before it is refused.
 const MAX_RETURNS: u32 = 2;
 
-/// In what time those returns count, and for how long the loser of a fight is kept out.
+/// In what time those returns count, and for how long the loser is kept out.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// Notices that two machines take one place from each other.
+/// Notices that two machines take one membership from each other.
 ///
 /// A player who changes networks goes from one address to another and stays there for a while. A copied disk or identity file
-/// gives two machines that alternate: A, B, A, B. Whoever has the place then keeps it, and the other is told why.
+/// gives two machines that alternate: A, B, A, B. Whoever has the membership then keeps it, and the other is told why.
 #[derive(Debug, Default)]
-pub(crate) struct Fights {
+pub(crate) struct TakeoverGuard {
     previous: Option<IpAddr>,
     returns: u32,
     since: Option<Instant>,
-    peace_until: Option<Instant>,
+    refused_until: Option<Instant>,
 }
 
-impl Fights {
-    /// Decides whether a live place of `current` may be taken by `newcomer`.
+impl TakeoverGuard {
+    /// Decides whether a live membership of `current` may be taken by `newcomer`.
     pub(crate) fn may_take(&mut self, current: IpAddr, newcomer: IpAddr, now: Instant) -> bool {
         if current == newcomer {
             return true;
         }
-        if self.peace_until.is_some_and(|until| now < until) {
+        if self.refused_until.is_some_and(|until| now < until) {
             return false;
         }
 
@@ -42,7 +42,7 @@ impl Fights {
             self.returns += 1;
         }
         if self.returns > MAX_RETURNS {
-            self.peace_until = now.checked_add(WINDOW);
+            self.refused_until = now.checked_add(WINDOW);
             return false;
         }
         self.previous = Some(current);
@@ -68,19 +68,19 @@ mod tests {
 
     #[test]
     fn one_machine_may_return_as_often_as_it_likes() {
-        let mut fights = Fights::default();
+        let mut takeover_guard = TakeoverGuard::default();
 
-        assert!((0..10_000).all(|_| fights.may_take(HOME, HOME, start())));
+        assert!((0..10_000).all(|_| takeover_guard.may_take(HOME, HOME, start())));
     }
 
     #[test]
     fn two_machines_that_alternate_are_stopped_and_may_try_again_later() {
-        let mut fights = Fights::default();
+        let mut takeover_guard = TakeoverGuard::default();
         let now = start();
         let mut current = HOME;
         let mut swaps = 0;
         for newcomer in [AWAY, HOME].into_iter().cycle().take(20) {
-            if newcomer != current && fights.may_take(current, newcomer, now) {
+            if newcomer != current && takeover_guard.may_take(current, newcomer, now) {
                 current = newcomer;
                 swaps += 1;
             }
@@ -88,6 +88,6 @@ mod tests {
         assert_eq!(swaps, 3);
 
         let other = if current == HOME { AWAY } else { HOME };
-        assert!(fights.may_take(current, other, now + WINDOW * 2));
+        assert!(takeover_guard.may_take(current, other, now + WINDOW * 2));
     }
 }

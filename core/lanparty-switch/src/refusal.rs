@@ -4,8 +4,6 @@ use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Reject, RejectCod
 use lanparty_proto::{MacAddr, budget, fragment};
 
 use crate::limits::Limits;
-use crate::member::Token;
-use crate::room::Room;
 
 /// Makes a reject.
 pub(crate) fn reject(code: RejectCode, message: impl Into<String>) -> Reject {
@@ -31,9 +29,9 @@ pub(crate) fn check_hello(hello: &Hello) -> Result<(), Reject> {
     checked.map_err(|error| reject(RejectCode::BadMac, error.to_string()))
 }
 
-/// Checks that a member can carry what `room` carries.
-pub(crate) fn check_mode(room: &Room, hello: &Hello) -> Result<(), Reject> {
-    if room.mode == Mode::Full && !hello.can(Capability::FullFrame) {
+/// Checks that a member can carry what a room of `mode` carries.
+pub(crate) fn check_mode(mode: Mode, hello: &Hello) -> Result<(), Reject> {
+    if mode == Mode::Full && !hello.can(Capability::FullFrame) {
         return Err(reject(
             RejectCode::ModeUnsupported,
             "this room carries full-size frames as two datagrams, which this program cannot or was told not to do; \
@@ -89,7 +87,7 @@ pub(crate) fn choose(limits: &Limits, hello: &Hello, budget: usize) -> Result<(M
     Ok((mode, mtu))
 }
 
-/// Returns the sentence for a place that somebody else has.
+/// Returns the sentence for a membership that somebody else has.
 pub(crate) fn place_taken(role: Role) -> Reject {
     match role {
         Role::Client => reject(
@@ -104,7 +102,7 @@ pub(crate) fn place_taken(role: Role) -> Reject {
     }
 }
 
-/// Returns the sentence for a place that a newer connection of the same member has.
+/// Returns the sentence for a membership that a newer connection of the same member has.
 pub(crate) fn superseded() -> Reject {
     reject(
         RejectCode::Superseded,
@@ -112,26 +110,11 @@ pub(crate) fn superseded() -> Reject {
     )
 }
 
-/// Returns the sentence for two machines that take one place from each other.
+/// Returns the sentence for two machines that take one membership from each other.
 pub(crate) fn copied_identity() -> Reject {
     reject(
         RejectCode::Superseded,
         "two computers use the same identity and take the place from each other; give one of them a new one \
          (delete its identity file, or use --virtual-mac)",
     )
-}
-
-/// Returns `token` as control messages carry it: 32 hexadecimal digits.
-pub(crate) fn token_text(token: &Token) -> String {
-    format!("{:032x}", u128::from_be_bytes(*token))
-}
-
-/// Reads what [`token_text`] wrote.
-pub(crate) fn parse_token(text: &str) -> Option<Token> {
-    let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-
-    is_hex
-        .then(|| u128::from_str_radix(text, 16).ok())
-        .flatten()
-        .map(u128::to_be_bytes)
 }
