@@ -8,6 +8,7 @@ mod chain;
 mod coalesce;
 mod control;
 mod frame;
+mod ip;
 mod mss;
 mod overlay;
 mod player;
@@ -20,6 +21,7 @@ pub use self::chain::chain;
 pub use self::coalesce::coalesce;
 pub use self::control::control;
 pub use self::frame::frame;
+pub use self::ip::ip;
 pub use self::mss::mss;
 pub use self::overlay::overlay;
 pub use self::player::player;
@@ -34,6 +36,7 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("coalesce", coalesce),
     ("control", control),
     ("frame", frame),
+    ("ip", ip),
     ("mss", mss),
     ("overlay", overlay),
     ("player", player),

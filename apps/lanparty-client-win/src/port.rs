@@ -83,7 +83,7 @@ impl TapPort {
     }
 
     /// Waits, for at most `timeout`, and returns 0 if it was woken by another thread.
-    fn wait(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
+    fn wait_for_handles(&self, timeout: Option<Duration>) -> Result<Option<usize>, Win32Error> {
         let wake = self.wake.as_handle();
         let sockets = self.sockets.ready();
         let tap = self.tap.readable();
@@ -134,7 +134,7 @@ impl Port for TapPort {
             .min();
         let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let woken = self
-            .wait(timeout)
+            .wait_for_handles(timeout)
             .map_err(failed("cannot wait for network and TAP adapter"))?;
         if woken == Some(0) {
             self.wake.reset();

@@ -179,6 +179,8 @@ impl Run {
 
             route_monitor.finish().map_or(Ok(()), Err)
         });
+        // Whoever closed the window ends the program once it is clean.
+        lanparty_telemetry::flush();
         clean.set();
         stop.set();
         // It only waited.

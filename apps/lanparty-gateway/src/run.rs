@@ -25,7 +25,12 @@ use crate::interface;
 use crate::port::LanPort;
 
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<()> {
-    lanparty_telemetry::init(&cli.log.filter, cli.log.format)?;
+    // The thread that writes the log needs no privilege, and would keep what this one has now.
+    lanparty_telemetry::init_with(&cli.log.filter, cli.log.format, || {
+        if let Err(error) = privilege::drop_all() {
+            tracing::debug!(%error, "the thread that writes the log keeps privileges");
+        }
+    })?;
     let signals = handover::signals().context("cannot watch for signals")?;
     let program = Program::remember()?;
     let mut predecessor = (cli.take_over).then(Predecessor::meet).transpose()?;

@@ -1,6 +1,5 @@
 //! How the program ends.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Bad usage (`EX_USAGE` of `sysexits.h`).
@@ -31,8 +30,7 @@ impl Failure {
             Self::Failed(error) => (error, ExitCode::FAILURE),
             Self::Refused(error) => (error, ExitCode::from(REFUSED)),
         };
-        // Without standard error there is nobody to tell.
-        let _told = writeln!(std::io::stderr(), "lanparty-relay: {error:#}");
+        lanparty_telemetry::last_words(&format!("lanparty-relay: {error:#}"));
 
         code
     }

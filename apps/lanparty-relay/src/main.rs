@@ -32,7 +32,10 @@ fn main() -> ExitCode {
     };
 
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            lanparty_telemetry::flush();
+            ExitCode::SUCCESS
+        }
         Err(failure) => failure.report(),
     }
 }

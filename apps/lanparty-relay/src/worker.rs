@@ -18,7 +18,6 @@ use lanparty_net::{CloseCause, Endpoint, LinkEvent, LinkId, UPLINK_DEFICIT};
 use lanparty_queue::Tempo;
 use lanparty_relay_core::{Config, Ended, Relay};
 use lanparty_switch::{Limits, RoomRecord};
-use lanparty_telemetry::Throttle;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 pub(crate) use self::frames::Losses;
@@ -114,7 +113,6 @@ pub(crate) struct Worker {
     shared: Shared,
     requests: Receiver<Request>,
     waker: Arc<OwnedFd>,
-    logs: Throttle,
     losses: Losses,
     tempo: Tempo,
 }
@@ -153,7 +151,6 @@ impl Worker {
             shared,
             requests,
             waker,
-            logs: Throttle::new(Duration::from_secs(1), 10),
             losses: Losses::default(),
             tempo: Tempo::default(),
         };

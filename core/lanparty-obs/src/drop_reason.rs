@@ -16,12 +16,12 @@ pub enum DropReason {
     MalformedDatagram,
     /// Bytes that are no Ethernet frame.
     MalformedFrame,
-    /// Half a frame that contradicts itself.
-    MalformedPart,
-    /// The other half never came.
-    PartLost,
-    /// More senders of halves than the table holds.
-    PartTable,
+    /// A fragment of a frame that contradicts itself.
+    MalformedFragment,
+    /// The other fragment never came.
+    FragmentLost,
+    /// More senders of fragments than the table holds.
+    FragmentTable,
     /// The datagram names a room that is not the sender's.
     ForeignRoom,
     /// The datagram names a member that did not send it.
@@ -46,7 +46,7 @@ pub enum DropReason {
     NotForUs,
     /// For the gateway while there is none.
     NoGateway,
-    /// For a member whose connection broke and whose place is kept.
+    /// For a member whose connection broke and whose membership is kept.
     TargetDetached,
     /// Over the rate of broadcast and multicast frames.
     RateBroadcast,
@@ -89,9 +89,9 @@ impl DropReason {
             Self::Policy(refusal) => refusal.as_str(),
             Self::MalformedDatagram => "malformed_datagram",
             Self::MalformedFrame => "malformed_frame",
-            Self::MalformedPart => "malformed_part",
-            Self::PartLost => "part_lost",
-            Self::PartTable => "part_table",
+            Self::MalformedFragment => "malformed_fragment",
+            Self::FragmentLost => "fragment_lost",
+            Self::FragmentTable => "fragment_table",
             Self::ForeignRoom => "foreign_room",
             Self::ForeignSource => "foreign_source",
             Self::UnknownPeer => "unknown_peer",
@@ -131,7 +131,7 @@ impl DropReason {
             self,
             Self::MalformedDatagram
                 | Self::MalformedFrame
-                | Self::MalformedPart
+                | Self::MalformedFragment
                 | Self::ForeignRoom
                 | Self::ForeignSource
         )

@@ -1,9 +1,10 @@
 //! Pure acknowledgements of TCP that say nothing which a newer one does not say.
 
+use lanparty_proto::Frame;
 use lanparty_proto::ethernet;
 use lanparty_proto::ip::protocol::TCP;
 use lanparty_proto::ip::transport::{TCP_HEADER_LEN, tcp_header_len};
-use lanparty_proto::ip::{Layout, Version, ipv6};
+use lanparty_proto::ip::{Headers, Layout, Version, ipv6};
 
 use crate::bytewise::{u8_at, u16_at, u32_at};
 
@@ -28,8 +29,12 @@ pub fn supersedes(newer: &[u8], older: &[u8]) -> bool {
 }
 
 fn compare(newer: &[u8], older: &[u8]) -> Option<bool> {
-    let layout = Layout::parse(newer)?;
-    let l4 = pure(newer, &layout)?;
+    let frame = Frame::parse(newer).ok()?;
+    if !is_pure(newer.len(), &Headers::of(&frame)?) {
+        return Some(false);
+    }
+    let layout = Layout::of(&frame)?;
+    let l4 = layout.l4;
     // The same bytes before the transport header, but for an IPv4 packet's identification and checksum.
     let is_changing = |at: usize| {
         let at = at.wrapping_sub(layout.l3);
@@ -59,22 +64,16 @@ fn compare(newer: &[u8], older: &[u8]) -> Option<bool> {
     Some(is_more && is_later)
 }
 
-/// Whether `frame` is one that [`supersedes`] may say yes to.
-pub(crate) fn is_pure(frame: &[u8], layout: &Layout) -> bool {
-    frame.len() <= MAX_LEN && pure(frame, layout).is_some()
-}
+/// Whether the frame of `len` bytes with the packet `ip` is one that [`supersedes`] may say yes to.
+pub(crate) fn is_pure(len: usize, ip: &Headers<'_>) -> bool {
+    let segment = ip.transport;
 
-/// Returns where the TCP header of a pure acknowledgement begins, if `frame` is one.
-fn pure(frame: &[u8], layout: &Layout) -> Option<usize> {
-    let l4 = layout.l4;
-    let segment = layout.transport(frame);
-    let is_pure = layout.protocol == TCP
-        && !layout.is_fragment
-        && layout.is_whole
+    len <= MAX_LEN
+        && ip.protocol == TCP
+        && !ip.is_fragment
+        && ip.is_whole
         && tcp_header_len(segment) == Some(segment.len())
-        && u16_at(segment, 12)? & 0x0fff == u16::from(ACK);
-
-    is_pure.then_some(l4)
+        && u16_at(segment, 12).is_some_and(|flags| flags & 0x0fff == u16::from(ACK))
 }
 
 /// The timestamp among the options of a segment.

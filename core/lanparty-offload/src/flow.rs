@@ -1,9 +1,9 @@
 //! Who queues with whom: a hash over the inner flow, and the few frames that never wait.
 
-use lanparty_proto::ip::Layout;
+use lanparty_proto::ip::Headers;
 use lanparty_proto::ip::protocol::{ICMPV6, TCP, UDP};
 use lanparty_proto::ip::transport::destination;
-use lanparty_proto::{EtherType, Frame, TrafficClass};
+use lanparty_proto::{EtherType, Frame, Kind, TrafficClass};
 
 use crate::ack;
 
@@ -36,20 +36,30 @@ impl FlowHasher {
     ///
     /// The hash is over the MAC addresses and, of an IP packet, addresses, protocol and ports; otherwise the EtherType.
     /// All fragments of a packet have one hash, which leaves the ports out.
-    pub fn read(self, frame: &[u8]) -> Flow {
-        let macs = self.hash_macs(frame);
-        let parsed = Frame::parse(frame).ok();
-        let Some(layout) = parsed.as_ref().and_then(Layout::of) else {
-            let number = parsed.map_or(0, |frame| frame.type_or_length());
+    #[inline]
+    pub fn read(self, bytes: &[u8]) -> Flow {
+        match Frame::parse(bytes) {
+            Ok(frame) => self.read_frame(&frame),
+            Err(_) => Flow {
+                hash: mix(self.hash_macs(bytes), 0),
+                class: TrafficClass::Normal,
+            },
+        }
+    }
+
+    /// Does what [`FlowHasher::read`] does, where the Ethernet header has been read.
+    pub fn read_frame(self, frame: &Frame<'_>) -> Flow {
+        let macs = self.hash_macs(frame.bytes());
+        let Some(ip) = Headers::of(frame) else {
             return Flow {
-                hash: mix(macs, number.into()),
-                class: class_of_type(EtherType(number)),
+                hash: mix(macs, frame.type_or_length().into()),
+                class: class_of_type(frame),
             };
         };
 
         Flow {
-            hash: hash_layout(macs, frame, &layout),
-            class: class_of_layout(frame, &layout).unwrap_or(TrafficClass::Normal),
+            hash: hash_ip(macs, &ip),
+            class: class_of_ip(frame.bytes().len(), &ip).unwrap_or(TrafficClass::Normal),
         }
     }
 
@@ -69,51 +79,51 @@ impl FlowHasher {
 }
 
 /// Tells the few frames that must not wait behind others, without a hash.
-pub fn is_control(frame: &[u8]) -> bool {
-    let Ok(parsed) = Frame::parse(frame) else {
-        return false;
-    };
-    let class = match Layout::of(&parsed) {
-        Some(layout) => class_of_layout(frame, &layout),
-        None => Some(class_of_type(EtherType(parsed.type_or_length()))),
+pub fn is_control(frame: &Frame<'_>) -> bool {
+    let class = match Headers::of(frame) {
+        Some(ip) => class_of_ip(frame.bytes().len(), &ip),
+        None => Some(class_of_type(frame)),
     };
 
     class == Some(TrafficClass::Control)
 }
 
-fn hash_layout(macs: u64, frame: &[u8], layout: &Layout) -> u64 {
+#[inline]
+fn hash_ip(macs: u64, ip: &Headers<'_>) -> u64 {
     // Two addresses are whole words in either version.
-    let (words, _) = layout.addresses(frame).as_chunks();
+    let (words, _) = ip.addresses.as_chunks();
     let state = (words.iter()).fold(macs, |state, word| mix(state, u64::from_le_bytes(*word)));
-    let ports = match layout.protocol {
-        TCP | UDP if !layout.is_fragment => layout
-            .transport(frame)
+    let ports = match ip.protocol {
+        TCP | UDP if !ip.is_fragment => ip
+            .transport
             .first_chunk()
             .map_or(0, |ports| u32::from_le_bytes(*ports)),
         _ => 0,
     };
 
-    mix(state, u64::from(layout.protocol) << 32 | u64::from(ports))
+    mix(state, u64::from(ip.protocol) << 32 | u64::from(ports))
 }
 
-const fn class_of_type(kind: EtherType) -> TrafficClass {
-    match kind {
-        EtherType::ARP => TrafficClass::Control,
-        _ => TrafficClass::Normal,
+fn class_of_type(frame: &Frame<'_>) -> TrafficClass {
+    if frame.kind() == Kind::Type(EtherType::ARP) {
+        TrafficClass::Control
+    } else {
+        TrafficClass::Normal
     }
 }
 
 /// Returns nothing if the transport header is not all there.
-fn class_of_layout(frame: &[u8], layout: &Layout) -> Option<TrafficClass> {
-    if layout.is_fragment {
+#[inline]
+fn class_of_ip(len: usize, ip: &Headers<'_>) -> Option<TrafficClass> {
+    if ip.is_fragment {
         return Some(TrafficClass::Normal);
     }
-    let is_control = match layout.protocol {
+    let is_control = match ip.protocol {
         // BOOTP and DHCP (RFC 2131), DHCPv6 (RFC 8415, 7.2).
-        UDP => matches!(destination(layout.transport(frame))?, 67 | 68 | 546 | 547),
+        UDP => matches!(destination(ip.transport)?, 67 | 68 | 546 | 547),
         // Router and neighbour discovery and redirect (RFC 4861, 4).
-        ICMPV6 => matches!(layout.transport(frame).first()?, 133..=137),
-        TCP if ack::is_pure(frame, layout) => return Some(TrafficClass::Acknowledgement),
+        ICMPV6 => matches!(ip.transport.first()?, 133..=137),
+        TCP if ack::is_pure(len, ip) => return Some(TrafficClass::Acknowledgement),
         _ => false,
     };
 
@@ -138,7 +148,7 @@ fn mix(state: u64, value: u64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use lanparty_proto::ip::Version;
+    use lanparty_proto::ip::{Layout, Version};
 
     use super::*;
 
@@ -252,7 +262,8 @@ mod tests {
 
             prop_assert_eq!(flow.hash, hash_afresh(seed, &frame));
             prop_assert_eq!(flow.class == TrafficClass::Control, is_control_afresh(&frame));
-            prop_assert_eq!(is_control(&frame), is_control_afresh(&frame));
+            let is_control = Frame::parse(&frame).is_ok_and(|frame| is_control(&frame));
+            prop_assert_eq!(is_control, is_control_afresh(&frame));
         }
 
         #[test]

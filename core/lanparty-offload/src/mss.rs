@@ -5,7 +5,7 @@ use lanparty_proto::checksum::{self, ChecksumState};
 use lanparty_proto::Frame;
 use lanparty_proto::ip::protocol::TCP;
 use lanparty_proto::ip::transport::{TCP_HEADER_LEN, is_syn, tcp_header_len};
-use lanparty_proto::ip::{self, Layout, Version};
+use lanparty_proto::ip::{Headers, Layout, Version};
 
 use crate::bytewise::{put_u16, u8_at, u16_at};
 
@@ -25,7 +25,8 @@ const MIN_MSS: u16 = 88;
 /// Returns whether `frame` opens a TCP connection, so that only such a frame is copied for [`clamp`].
 #[inline]
 pub fn opens_connection(frame: &Frame<'_>) -> bool {
-    ip::transport_of(frame).is_some_and(|(protocol, segment)| protocol == TCP && is_syn(segment))
+    Headers::of(frame)
+        .is_some_and(|ip| ip.protocol == TCP && !ip.is_later_fragment && is_syn(ip.transport))
 }
 
 /// Lowers the MSS option of a SYN to what gives IP packets of at most `max_packet` bytes. Returns whether it was lowered.

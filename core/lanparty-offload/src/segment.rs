@@ -73,6 +73,29 @@ impl SegmentRefusal {
 }
 
 /// A frame as a kernel with offloads handed it over, read and believed.
+///
+/// ```
+/// use lanparty_offload::vnet::{FLAG_NEEDS_CSUM, GSO_TCPV4};
+/// use lanparty_offload::{Super, VnetHeader};
+///
+/// // TCP over IPv4 with 3000 bytes of payload, to be cut into segments of 1460.
+/// let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+/// frame.extend([0x45, 0, 0x0b, 0xe0, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+/// frame.extend([0, 80, 0x13, 0x88, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x10, 1, 0, 0, 0, 0, 0]);
+/// frame.resize(54 + 3000, 7);
+/// let vnet = VnetHeader {
+///     flags: FLAG_NEEDS_CSUM,
+///     gso_type: GSO_TCPV4,
+///     gso_size: 1460,
+///     csum_start: 34,
+///     csum_offset: 16,
+///     ..VnetHeader::NONE
+/// };
+///
+/// let whole = Super::parse(&vnet, &frame).unwrap();
+/// let lengths: Vec<usize> = whole.segments(None).unwrap().map(|segment| segment.len()).collect();
+/// assert_eq!(lengths, [1514, 1514, 54 + 80]);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Super<'a> {
     frame: &'a [u8],

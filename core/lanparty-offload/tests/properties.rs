@@ -343,7 +343,8 @@ fn torture(vnet: VnetHeader, bytes: &[u8], max: usize) {
         assert!(len <= too_big::MAX_ANSWER_LEN);
     }
     let _any = FlowHasher::new(7).read(bytes);
-    let _any = lanparty_offload::flow::is_control(bytes);
+    let _any =
+        lanparty_proto::Frame::parse(bytes).map(|frame| lanparty_offload::flow::is_control(&frame));
     assert_eq!(
         coalesce(&[bytes.to_vec()]),
         [(VnetHeader::NONE, bytes.to_vec())]

@@ -118,9 +118,11 @@ pub fn write(
         let length = u16::try_from(FRAGMENT_HEADER_LEN + half).unwrap_or(u16::MAX);
         let header = overlay::header(room, source, true, length);
         let fragment = fragment_header(sequence, total, is_second);
-        let place = buffer.iter_mut().skip(at);
-        for (place, byte) in place.zip(header.iter().chain(&fragment)) {
-            *place = *byte;
+        let place = (buffer.get_mut(at..)).and_then(|rest| rest.first_chunk_mut::<OVERHEAD>());
+        if let Some(place) = place {
+            let (overlay, own) = place.split_at_mut(overlay::HEADER_LEN);
+            overlay.copy_from_slice(&header);
+            own.copy_from_slice(&fragment);
         }
     }
 }

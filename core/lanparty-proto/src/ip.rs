@@ -86,14 +86,12 @@ pub struct Layout {
 impl Layout {
     /// Reads the IP header in the bytes of a frame, leniently. Returns nothing if there is none, or
     /// one that is broken.
-    #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         Self::of(&Frame::parse(bytes).ok()?)
     }
 
     /// Reads the IP header of `frame`, leniently. Returns nothing if there is none, or one that is
     /// broken.
-    #[inline]
     pub fn of(frame: &Frame<'_>) -> Option<Self> {
         let l3 = frame.header_len();
         match frame.kind() {
@@ -192,19 +190,56 @@ impl Layout {
     }
 }
 
-/// Returns the protocol number and the transport header of `frame`, with what follows it; nothing if
-/// the header is in another fragment.
-#[inline]
-pub fn transport_of<'a>(frame: &Frame<'a>) -> Option<(u8, &'a [u8])> {
-    match frame.kind() {
-        Kind::Type(EtherType::IPV4) => ipv4::Packet::parse(frame.payload())
-            .filter(|packet| !packet.is_later_fragment())
-            .map(|packet| (packet.protocol(), packet.payload())),
-        Kind::Type(EtherType::IPV6) => ipv6::Packet::parse(frame.payload())?
-            .upper()
-            .filter(|upper| !upper.is_later_fragment)
-            .map(|upper| (upper.protocol, upper.bytes)),
-        Kind::Type(_) | Kind::Length(_) => None,
+/// What an IP packet says of its flow, whatever its version.
+#[derive(Debug, Clone, Copy)]
+pub struct Headers<'a> {
+    /// Source and destination address, 8 or 32 bytes.
+    pub addresses: &'a [u8],
+    /// The number of the protocol of `transport`.
+    pub protocol: u8,
+    /// What follows the IP headers, without padding; in a later fragment, some bytes of the packet.
+    pub transport: &'a [u8],
+    /// Whether more fragments follow, or this is not the first.
+    pub is_fragment: bool,
+    /// Whether this is not the first fragment, so that there is no transport header.
+    pub is_later_fragment: bool,
+    /// Whether all the bytes that the header claims are there.
+    pub is_whole: bool,
+}
+
+impl<'a> Headers<'a> {
+    /// Reads the IP header of `frame`, leniently. Returns nothing if there is none, or one that is
+    /// broken.
+    #[inline]
+    pub fn of(frame: &Frame<'a>) -> Option<Self> {
+        match frame.kind() {
+            Kind::Type(EtherType::IPV4) => {
+                let packet = ipv4::Packet::parse(frame.payload())?;
+
+                Some(Self {
+                    addresses: packet.addresses(),
+                    protocol: packet.protocol(),
+                    transport: packet.payload(),
+                    is_fragment: packet.is_fragment(),
+                    is_later_fragment: packet.is_later_fragment(),
+                    is_whole: packet.is_whole(),
+                })
+            }
+            Kind::Type(EtherType::IPV6) => {
+                let packet = ipv6::Packet::parse(frame.payload())?;
+                let upper = packet.upper()?;
+
+                Some(Self {
+                    addresses: packet.addresses(),
+                    protocol: upper.protocol,
+                    transport: upper.bytes,
+                    is_fragment: upper.is_fragment,
+                    is_later_fragment: upper.is_later_fragment,
+                    is_whole: packet.is_whole(),
+                })
+            }
+            Kind::Type(_) | Kind::Length(_) => None,
+        }
     }
 }
 

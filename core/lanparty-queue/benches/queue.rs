@@ -55,11 +55,11 @@ fn queue(criterion: &mut Criterion) {
             });
         });
     }
-    group.bench_function("through an outlet without limit", |bencher| {
+    group.bench_function("through an egress queue without limit", |bencher| {
         let mut egress = EgressQueue::new(EgressConfig::new(Pace::Off));
         let mut now = clock();
         bencher.iter(|| {
-            // A turn of its own, or the cap on bytes in flight would stop the outlet.
+            // A turn of its own, or the cap on bytes in flight would stop the egress queue.
             now += Duration::from_millis(1);
             for _ in 0..TRAIN {
                 let _enqueued =

@@ -31,7 +31,7 @@ pub enum Pace {
     Fixed(BitRate),
 }
 
-/// What an outlet is built with.
+/// What an egress queue is built with.
 #[derive(Debug, Clone, Copy)]
 pub struct EgressConfig {
     /// The queue.
@@ -81,7 +81,7 @@ pub struct EgressQueue<T> {
 }
 
 impl<T: QueueItem> EgressQueue<T> {
-    /// An empty outlet.
+    /// An empty egress queue.
     pub fn new(config: EgressConfig) -> Self {
         let controller = RateController::new(config.mtu);
         let mut egress = Self {

@@ -1,6 +1,7 @@
 //! Who may join, and the sentences for who may not.
 
 use lanparty_ctrl::{Capability, Hello, Mode, PROTOCOL_VERSION, Reject, RejectCode, Role};
+use lanparty_obs::one_line;
 use lanparty_proto::{MacAddr, budget, fragment};
 
 use crate::limits::Limits;
@@ -20,7 +21,9 @@ pub(crate) fn check_hello(hello: &Hello) -> Result<(), Reject> {
             RejectCode::UnsupportedVersion,
             format!(
                 "this relay speaks protocol version {PROTOCOL_VERSION} and {} {} speaks {}; use programs of one release",
-                hello.program, hello.program_version, hello.version
+                one_line(&hello.program),
+                one_line(&hello.program_version),
+                hello.version
             ),
         ));
     }

@@ -123,7 +123,7 @@ impl Room {
 
         let (bytes, held) = if overlay.is_part {
             let Some(fragment) = Fragment::parse(overlay.payload) else {
-                return Decision::Drop(DropReason::MalformedPart, Found::Nothing);
+                return Decision::Drop(DropReason::MalformedFragment, Found::Nothing);
             };
             let hold = |_| Bytes::copy_from_slice(datagram);
             let reassembler = &mut member.fragments_held;

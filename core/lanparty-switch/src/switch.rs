@@ -114,7 +114,7 @@ impl Switch {
             Decision::Go(going) => self.forward(from, sender, going, datagram),
             Decision::Hold { lost } => {
                 if lost {
-                    self.count_drop(from, DropReason::PartLost);
+                    self.count_drop(from, DropReason::FragmentLost);
                 }
                 Verdict::Hold
             }

@@ -155,7 +155,7 @@ impl Decapsulator {
     ///
     /// # Errors
     ///
-    /// Returns why there is no frame. With [`DropReason::PartLost`] it is an older fragment that is lost, and this one waits.
+    /// Returns why there is no frame. With [`DropReason::FragmentLost`] it is an older fragment that is lost, and this one waits.
     pub fn frame(
         &mut self,
         datagram: &Bytes,
@@ -165,12 +165,12 @@ impl Decapsulator {
         if !overlay.is_part {
             return Ok(Some(datagram.slice_ref(overlay.payload)));
         }
-        let fragment = Fragment::parse(overlay.payload).ok_or(DropReason::MalformedPart)?;
+        let fragment = Fragment::parse(overlay.payload).ok_or(DropReason::MalformedFragment)?;
         match self.table.handle_fragment(overlay.source, &fragment, now) {
             Reassembled::Frame(frame) => Ok(Some(self.pool.copy(frame))),
             Reassembled::Pending { lost: false } => Ok(None),
-            Reassembled::Pending { lost: true } => Err(DropReason::PartLost),
-            Reassembled::TooManySenders => Err(DropReason::PartTable),
+            Reassembled::Pending { lost: true } => Err(DropReason::FragmentLost),
+            Reassembled::TooManySenders => Err(DropReason::FragmentTable),
         }
     }
 

@@ -180,7 +180,7 @@ impl Tunnel {
         let refusal = |refusal| (cannot_segment(refusal), frame.bytes().len());
         let whole = Super::parse(vnet, frame.bytes()).map_err(refusal)?;
         let segments = whole.segments(Some(fit.into())).map_err(refusal)?;
-        let flow = self.flow_of(frame.bytes());
+        let flow = self.flow_of(frame);
         let most = frame.max_len(self.mtu.into());
         let mut refused = None;
         for segment in segments {
@@ -250,8 +250,8 @@ impl Tunnel {
     }
 
     /// Returns how a frame is to be queued.
-    pub fn flow_of(&self, frame: &[u8]) -> Flow {
-        let flow = self.hasher.read(frame);
+    pub fn flow_of(&self, frame: &Frame<'_>) -> Flow {
+        let flow = self.hasher.read_frame(frame);
 
         Flow {
             id: u32::try_from(flow.hash >> 32).unwrap_or_default(),

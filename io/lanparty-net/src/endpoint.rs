@@ -224,7 +224,7 @@ impl Endpoint {
         }
     }
 
-    /// Puts a datagram into the link's queue; `flow` groups datagrams whose order matters, `lane` the member that they come from.
+    /// Puts a datagram into the link's queue; `flow` groups datagrams whose order matters, `source` the member that they come from.
     ///
     /// Returns what had to be dropped for it. A link that is gone drops it silently: its owner was told.
     pub fn queue(
@@ -233,7 +233,7 @@ impl Endpoint {
         datagram: Bytes,
         flow: u32,
         class: TrafficClass,
-        lane: u16,
+        source: u16,
         now: Instant,
     ) -> Enqueued {
         let is_scarce = self.is_scarce;
@@ -244,7 +244,7 @@ impl Endpoint {
             return Enqueued { overflow: 1 };
         }
         let outgoing = Outgoing::new(found.alone_if_it_waits(datagram));
-        let drops = found.egress.enqueue(outgoing, flow, lane, class, now);
+        let drops = found.egress.enqueue(outgoing, flow, source, class, now);
         // Before the links that only heard something: their acknowledgements can wait, a frame should not.
         if !std::mem::replace(&mut found.is_dirty, true) {
             self.dirty.push_front(link.slot);

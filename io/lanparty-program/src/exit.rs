@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -67,13 +66,14 @@ pub fn parse_from<C: Parser>(words: impl Iterator<Item = OsString>) -> Result<C,
     })
 }
 
-/// Turns the end of a program into its exit code, after telling the person why.
+/// Turns the end of a program into its exit code, after telling the person why. What was logged is
+/// written before that.
 pub fn finish(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else {
+        lanparty_telemetry::flush();
         return ExitCode::from(EXIT_OK);
     };
-    // Nobody is left to tell if the terminal is gone.
-    let _printed = writeln!(std::io::stderr(), "{error:#}");
+    lanparty_telemetry::last_words(&format!("{error:#}"));
 
     ExitCode::from(code_of(&error))
 }

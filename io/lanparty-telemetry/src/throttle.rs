@@ -1,4 +1,4 @@
-//! Lines that a stranger can trigger, at a bounded rate.
+//! Lines that a peer can trigger, at a bounded rate.
 
 use std::time::{Duration, Instant};
 

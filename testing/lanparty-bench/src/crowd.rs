@@ -2,7 +2,7 @@
 //!
 //! Each socket has an address of its own in 127.0.0.0/8, in a network of its own, because a relay limits what one may do.
 
-mod seat;
+mod member;
 mod socket;
 
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use lanparty_proto::MacAddr;
 use lanparty_queue::Pace;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use self::seat::{Seat, mac};
+use self::member::{Member, mac};
 use self::socket::Socket;
 
 /// Members on one socket: fewer than a relay bears of one address (128), since a member that was sent to another worker counts twice
@@ -136,7 +136,7 @@ impl Crowd {
         let at = self.dialled as usize % self.sockets.len();
         let socket = self.sockets.get_mut(at).context("there are sockets")?;
         let link = socket.endpoint.connect(self.relay, None, Instant::now())?;
-        socket.seats.insert(link, Seat::new(self.dialled));
+        socket.members.insert(link, Member::new(self.dialled));
         self.dialled += 1;
 
         Ok(())
@@ -173,8 +173,8 @@ impl Crowd {
         mut each: impl FnMut() -> Result<()>,
     ) -> Result<u64> {
         let (start, mut total, mut looked) = (Instant::now(), 0, Instant::now());
-        for seat in self.sockets.iter_mut().flat_map(|s| s.seats.values_mut()) {
-            seat.sent = 0;
+        for member in self.sockets.iter_mut().flat_map(|s| s.members.values_mut()) {
+            member.sent = 0;
         }
         while start.elapsed() < time {
             let due = start.elapsed().as_secs_f64() * f64::from(talk.rate);
@@ -199,7 +199,7 @@ impl Crowd {
     pub fn leave(mut self) -> Result<()> {
         let now = Instant::now();
         for socket in &mut self.sockets {
-            for link in std::mem::take(&mut socket.seats).into_keys() {
+            for link in std::mem::take(&mut socket.members).into_keys() {
                 socket.endpoint.close(link, close_code::LEFT, "bye", now);
             }
         }

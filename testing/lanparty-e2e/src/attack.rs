@@ -115,7 +115,7 @@ pub fn watch(
     })
 }
 
-/// Returns a stranger's way of saying why a client's frame has no business on a LAN, written without a look at the policy.
+/// Returns an outsider's way of saying why a client's frame has no business on a LAN, written without a look at the policy.
 pub fn forbidden_from_client(frame: &[u8], own: Ipv4Addr) -> Option<&'static str> {
     let at = |from: usize, len: usize| frame.get(from..from + len).unwrap_or_default();
     match at(0, 6) {

@@ -8,12 +8,12 @@ pub mod crowd;
 pub mod dialogue;
 pub mod figures;
 pub mod flow;
+pub mod handovers;
 pub mod impostors;
 pub mod kills;
 pub mod lines;
 pub mod paths;
 pub mod processes;
-pub mod renewals;
 pub mod soak;
 pub mod stage;
 pub mod stream;
@@ -107,13 +107,13 @@ pub const SCENARIOS: [Scenario; 25] = [
         name: "planned-restart",
         what: "a new relay process takes over (systemctl reload), under numbered frames: none is lost",
         runs: 200,
-        run: renewals::relay,
+        run: handovers::relay,
     },
     Scenario {
-        name: "gateway-renewal",
+        name: "gateway-handover",
         what: "a new gateway process takes over (systemctl reload), under numbered frames: none is lost",
         runs: 200,
-        run: renewals::gateway,
+        run: handovers::gateway,
     },
     Scenario {
         name: "successor-kill",
@@ -125,11 +125,11 @@ pub const SCENARIOS: [Scenario; 25] = [
         name: "crowd-restart",
         what: "new relay processes take over from each other under a thousand members (runs: thousands of numbered frames)",
         runs: 1000,
-        run: crowd::renewals,
+        run: crowd::handovers,
     },
     Scenario {
         name: "crowd-control",
-        what: "the same without a renewal (runs: thousands of numbered frames)",
+        what: "the same without a handover (runs: thousands of numbered frames)",
         runs: 1000,
         run: crowd::control,
     },

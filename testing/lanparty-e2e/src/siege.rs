@@ -7,7 +7,7 @@ mod member;
 mod relay;
 mod returning;
 mod silent;
-mod strangers;
+mod unvalidated;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ pub use self::member::Member;
 pub use self::relay::{Relay, end_all};
 pub use self::returning::{Returned, returning};
 pub use self::silent::{AT_A_TIME, Silence, silent};
-pub use self::strangers::{flood, known, network, retry, scarce};
+pub use self::unvalidated::{flood, known, network, retry, scarce};
 use crate::impair::Rng;
 
 /// What an attack did to the relay and to a room that has nothing to do with it.

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use lanparty_e2e::reliability::{Report, soak};
-use lanparty_e2e::reliability::{crowd, impostors, kills, lines, paths, processes, renewals};
+use lanparty_e2e::reliability::{crowd, handovers, impostors, kills, lines, paths, processes};
 
 fn holds(report: anyhow::Result<Report>) {
     let report = report.unwrap();
@@ -77,22 +77,22 @@ fn a_restarted_relay_costs_no_connection_of_a_game() {
 
 #[test]
 fn a_renewed_relay_costs_no_frame() {
-    holds(renewals::relay(2));
+    holds(handovers::relay(2));
 }
 
 #[test]
 fn a_renewed_gateway_costs_no_frame() {
-    holds(renewals::gateway(2));
+    holds(handovers::gateway(2));
 }
 
 #[test]
 fn a_crowd_moves_to_a_renewed_relay_and_loses_nothing() {
-    holds(crowd::renewals(5));
+    holds(crowd::handovers(5));
 }
 
 #[test]
 fn a_successor_that_cannot_start_leaves_the_relay_as_it_is() {
-    holds(renewals::spoiled());
+    holds(handovers::spoiled());
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn one_network_gets_no_more_than_its_share() {
 
 #[test]
 fn who_was_here_lately_need_not_prove_its_address_again() {
-    // No handshake without a proof: as if strangers were at the door all the time.
+    // No handshake without a proof: as if a rush lasted all the time.
     let relay = Relay::start("known", &["--handshakes", "0"]).unwrap();
 
     siege::known(&relay).unwrap();
@@ -76,7 +76,7 @@ fn one_address_gets_no_more_than_its_share() {
 }
 
 #[test]
-fn a_rush_of_strangers_must_prove_its_addresses() {
+fn a_rush_of_unvalidated_peers_must_prove_its_addresses() {
     let relay = Relay::start("retry", &[]).unwrap();
 
     siege::retry(&relay).unwrap();

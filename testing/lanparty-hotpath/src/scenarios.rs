@@ -33,7 +33,7 @@ pub const SCENARIOS: [Scenario; 14] = [
     // A game's packet from the TAP to the link's queue.
     scenario("client-up-small", 1185, client_up_small),
     // A full frame, which travels as two halves.
-    scenario("client-up-full", 2140, client_up_full),
+    scenario("client-up-full", 1675, client_up_full),
     // A segment of a super-frame of 64 KiB.
     scenario("client-up-super", 1670, client_up_super),
     // A game's packet from the link to the TAP.
@@ -48,7 +48,7 @@ pub const SCENARIOS: [Scenario; 14] = [
     scenario("queue", 920, queue),
     // A LAN frame to the link's queue.
     scenario("gateway-up-small", 1365, gateway_up_small),
-    scenario("gateway-up-full", 2325, gateway_up_full),
+    scenario("gateway-up-full", 1855, gateway_up_full),
     // A datagram to a LAN frame.
     scenario("gateway-down-small", 1110, gateway_down_small),
     // A TCP segment into a super-frame for the port.

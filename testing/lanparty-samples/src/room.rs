@@ -26,7 +26,7 @@ pub const fn client(id: u16, mac: MacAddr) -> Peer {
     }
 }
 
-/// What a member says at the door of room `ROOM1`: a client with `mac`, or a gateway, which has none.
+/// The hello of a member for room `ROOM1`: a client with `mac`, or a gateway, which has none.
 ///
 /// # Panics
 ///

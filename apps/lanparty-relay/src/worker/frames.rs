@@ -9,7 +9,6 @@ use lanparty_obs::{Action, Direction, DropReason, FrameEvent};
 use lanparty_proto::{PeerId, overlay};
 use lanparty_relay_core::{Flow, Verdict};
 use lanparty_switch::{Dropped, Fit, Forward, Sender, Target, split_datagram};
-use lanparty_telemetry::Throttle;
 
 use super::Worker;
 use super::outputs::conn;
@@ -31,7 +30,6 @@ pub(crate) struct Losses {
 struct Sending<'a> {
     endpoint: &'a mut Endpoint,
     losses: &'a mut Losses,
-    logs: &'a mut Throttle,
     flow: Flow,
     now: Instant,
 }
@@ -56,11 +54,9 @@ impl Worker {
                 if is_logged {
                     log_drop(datagram, dropped);
                 }
-                if dropped.reason.is_malformed()
-                    && let Some(left_out) = self.logs.pass(now)
-                {
+                if dropped.reason.is_malformed() {
                     let facts = self.endpoint.facts(link);
-                    log_malformed(facts.map(|facts| facts.remote), dropped, left_out);
+                    log_malformed(facts.map(|facts| facts.remote), dropped);
                 }
             }
             Verdict::Forward(forward, flow) => {
@@ -70,7 +66,6 @@ impl Worker {
                 let mut sending = Sending {
                     endpoint: &mut self.endpoint,
                     losses: &mut self.losses,
-                    logs: &mut self.logs,
                     flow,
                     now,
                 };
@@ -99,7 +94,7 @@ impl Sending<'_> {
                         self.queue(target, half.clone(), source);
                     }
                 }
-                Fit::TooLarge => self.log_skipped(target, source, datagram.len()),
+                Fit::TooLarge => log_skipped(target, source, datagram.len()),
             }
         }
     }
@@ -116,30 +111,26 @@ impl Sending<'_> {
         );
         self.losses.full = self.losses.full.wrapping_add(dropped.overflow.into());
     }
-
-    #[cold]
-    fn log_skipped(&mut self, target: Target, ingress: PeerId, len: usize) {
-        if let Some(left_out) = self.logs.pass(self.now) {
-            tracing::debug!(
-                ingress = ingress.0,
-                target = target.peer.0,
-                encoded_len = len,
-                budget = target.budget,
-                reason = DropReason::TargetBudget.as_str(),
-                left_out,
-                "frame skipped for one target"
-            );
-        }
-    }
 }
 
 #[cold]
-fn log_malformed(remote: Option<SocketAddr>, dropped: Dropped<'_>, left_out: u64) {
+fn log_skipped(target: Target, ingress: PeerId, len: usize) {
+    tracing::debug!(
+        ingress = ingress.0,
+        target = target.peer.0,
+        encoded_len = len,
+        budget = target.budget,
+        reason = DropReason::TargetBudget.as_str(),
+        "frame skipped for one target"
+    );
+}
+
+#[cold]
+fn log_malformed(remote: Option<SocketAddr>, dropped: Dropped<'_>) {
     tracing::debug!(
         ?remote,
         reason = dropped.reason.as_str(),
         count = dropped.violations,
-        left_out,
         "malformed datagram"
     );
 }

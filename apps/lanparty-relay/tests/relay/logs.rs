@@ -8,7 +8,7 @@ use crate::process::Relay;
 use crate::{A, B};
 
 /// Returns the lines of `log` that have all of `words`.
-fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
+pub(crate) fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
     log.lines()
         .filter(|line| words.iter().all(|word| line.contains(word)))
         .collect()
@@ -16,7 +16,7 @@ fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
 
 #[test]
 fn every_decision_is_logged_with_who_and_why_if_that_is_asked_for() {
-    let relay = Relay::start("frames", &["--log", "info,frames=trace"]);
+    let mut relay = Relay::start("frames", &["--log", "info,frames=trace"]);
     let mut a = Member::join(&relay, Role::Client, "ROOM1", Some(A));
     let mut b = Member::join(&relay, Role::Client, "ROOM1", Some(B));
     let mut gateway = Member::join(&relay, Role::Gateway, "ROOM1", None);
@@ -33,7 +33,7 @@ fn every_decision_is_logged_with_who_and_why_if_that_is_asked_for() {
     a.send(&frame(B, A));
     b.receive();
 
-    let log = relay.log();
+    let log = relay.end();
     let who = [
         "direction=\"across\"".to_owned(),
         format!("room={room}"),
@@ -81,7 +81,7 @@ fn every_decision_is_logged_with_who_and_why_if_that_is_asked_for() {
 
 #[test]
 fn a_frame_that_came_in_halves_is_logged_whole_also_where_it_is_dropped() {
-    let relay = Relay::start("halves", &["--log", "info,frames=trace"]);
+    let mut relay = Relay::start("halves", &["--log", "info,frames=trace"]);
     let mut a = Member::join(&relay, Role::Client, "ROOM1", Some(A));
     let mut b = Member::join(&relay, Role::Client, "ROOM1", Some(B));
     let mut long = frame(B, B);
@@ -93,23 +93,25 @@ fn a_frame_that_came_in_halves_is_logged_whole_also_where_it_is_dropped() {
 
     let from_b = format!("source={B}");
     let words = ["reason=\"spoofed_source\"", &from_b, "len=1400"];
-    assert_eq!(lines(&relay.log(), &words).len(), 1, "{}", relay.log());
+    let log = relay.end();
+    assert_eq!(lines(&log, &words).len(), 1, "{log}");
 }
 
 #[test]
 fn no_frame_is_logged_unless_that_is_asked_for() {
-    let relay = Relay::start("quiet", &["--log", "debug"]);
+    let mut relay = Relay::start("quiet", &["--log", "debug"]);
     let mut a = Member::join(&relay, Role::Client, "ROOM1", Some(A));
     let mut b = Member::join(&relay, Role::Client, "ROOM1", Some(B));
     a.send(&frame(B, A));
     b.receive();
 
-    assert!(!relay.log().contains("direction="), "{}", relay.log());
+    let log = relay.end();
+    assert!(!log.contains("direction="), "{log}");
 }
 
 #[test]
 fn what_a_target_cannot_carry_and_what_is_malformed_is_logged_with_its_numbers() {
-    let relay = Relay::start(
+    let mut relay = Relay::start(
         "numbers",
         &[
             "--log",
@@ -135,7 +137,7 @@ fn what_a_target_cannot_carry_and_what_is_malformed_is_logged_with_its_numbers()
     a.send(&frame(B, A));
     b.receive();
 
-    let log = relay.log();
+    let log = relay.end();
     let ingress = gateway.welcome().peer.0;
     let words = [
         &format!("ingress={ingress}"),

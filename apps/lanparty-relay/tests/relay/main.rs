@@ -5,6 +5,7 @@
     reason = "helpers of tests fail like tests, and what is tested is a process"
 )]
 
+mod floods;
 mod logs;
 mod member;
 mod process;

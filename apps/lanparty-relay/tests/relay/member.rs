@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lanparty_ctrl::{Decoder, Hello, MAX_ADMITTED, Message, Reject, Resume, Role, Welcome, encode};
+use lanparty_ctrl::{
+    Decoder, Disconnect, Hello, LeaveReason, MAX_ADMITTED, Message, Reject, Resume, Role, Welcome,
+    encode,
+};
 use lanparty_net::{
     CloseCause, DEVELOPMENT_NAME, Endpoint, LinkEvent, LinkId, MemberSettings, Trust,
     member_socket, read_certificate,
@@ -94,6 +97,21 @@ impl Member {
         Self::say_hello(relay, &hello).unwrap()
     }
 
+    /// Joins as a client of a program that calls itself `program` and speaks `version`.
+    pub(crate) fn try_join_named(
+        relay: &Relay,
+        program: &str,
+        version: u16,
+    ) -> Result<Self, Reject> {
+        let hello = Hello {
+            program: program.to_owned(),
+            version,
+            ..hello(Role::Client, "ROOM1", Some(MacAddr([2, 0, 0, 0, 0, 9])))
+        };
+
+        Self::say_hello(relay, &hello)
+    }
+
     /// Takes up the place that `welcome` gave.
     pub(crate) fn resume(relay: &Relay, room: &str, mac: MacAddr, welcome: &Welcome) -> Self {
         let token = welcome.resume.as_ref().map(|Resume { token, .. }| token);
@@ -181,12 +199,38 @@ impl Member {
         self.endpoint.flush(Instant::now());
     }
 
+    /// Sends as much as the relay takes, and waits until it takes all of `bytes` or has closed the connection.
+    pub(crate) fn insist(&mut self, bytes: &[u8]) {
+        while !self.endpoint.send_control(self.link, bytes.to_vec()) && self.cause.is_none() {
+            self.turn();
+        }
+        self.endpoint.flush(Instant::now());
+    }
+
+    /// Says goodbye, and waits for the end.
+    pub(crate) fn leave(mut self) {
+        let goodbye = Disconnect {
+            reason: LeaveReason::Disconnect,
+            message: String::new(),
+        };
+        self.send_control(&encode(&Message::Disconnect(goodbye)));
+        self.end();
+    }
+
     /// Waits for a message and takes it.
     pub(crate) fn message(&mut self, is_it: impl Fn(&Message) -> bool) -> Message {
         self.run_until(|member| member.messages.iter().any(&is_it));
         let at = self.messages.iter().position(is_it).unwrap();
 
         self.messages.remove(at)
+    }
+
+    /// Returns how many such messages have come.
+    pub(crate) fn count(&self, is_it: impl Fn(&Message) -> bool) -> usize {
+        self.messages
+            .iter()
+            .filter(|message| is_it(message))
+            .count()
     }
 
     /// Returns whether such a message has come.
@@ -234,7 +278,8 @@ impl Member {
         }
     }
 
-    fn turn(&mut self) {
+    /// Reads what has come, acknowledgements of what it sent among it, and sends what is due.
+    pub(crate) fn turn(&mut self) {
         std::thread::sleep(Duration::from_millis(1));
         let now = Instant::now();
         while self.endpoint.receive(now) {}

@@ -1,13 +1,14 @@
 //! The relay as a process.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, PipeReader, PipeWriter, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use lanparty_samples::Scratch;
+use rustix::fs::{OFlags, fcntl_setfl as set_flags};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lanparty-relay");
@@ -28,7 +29,8 @@ impl Relay {
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
         let folder = Scratch::new(name);
         let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-        let (child, address) = spawn(folder.path(), "127.0.0.1:0", &arguments);
+        let stderr = log_file(&folder);
+        let (child, address) = spawn(folder.path(), "127.0.0.1:0", &arguments, stderr.into());
 
         Self {
             child,
@@ -38,13 +40,27 @@ impl Relay {
         }
     }
 
+    /// Starts a relay whose standard error is a pipe that is full, and that nobody reads yet.
+    pub(crate) fn start_mute(name: &str, arguments: &[&str]) -> (Self, PipeReader) {
+        let folder = Scratch::new(name);
+        let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let (reader, full) = full_pipe();
+        let (child, address) = spawn(folder.path(), "127.0.0.1:0", &arguments, full.into());
+        let relay = Self {
+            child,
+            folder,
+            address,
+            arguments,
+        };
+
+        (relay, reader)
+    }
+
     /// Starts it again on the same port, with the same files.
     pub(crate) fn restart(&mut self) {
-        let (child, address) = spawn(
-            self.folder.path(),
-            &self.address.to_string(),
-            &self.arguments,
-        );
+        let stderr = log_file(&self.folder);
+        let listen = self.address.to_string();
+        let (child, address) = spawn(self.folder.path(), &listen, &self.arguments, stderr.into());
         assert_eq!(address, self.address);
         self.child = child;
     }
@@ -73,8 +89,15 @@ impl Relay {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Returns what it has logged since the test began.
-    pub(crate) fn log(&self) -> String {
+    /// Ends it, and returns what it has logged. While it runs, lines may be on their way.
+    pub(crate) fn end(&mut self) -> String {
+        self.terminate();
+        assert!(self.wait_for_end(Duration::from_secs(10)).success());
+
+        self.log()
+    }
+
+    fn log(&self) -> String {
         std::fs::read_to_string(self.folder.file(LOG)).unwrap_or_default()
     }
 
@@ -99,6 +122,28 @@ impl Relay {
             assert!(Instant::now() < deadline, "the relay does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Starts a relay that must not start and whose standard error nobody reads; returns its exit code.
+    pub(crate) fn refused_mute(name: &str, arguments: &[&str], patience: Duration) -> Option<i32> {
+        let folder = Scratch::new(name);
+        let (_unread, full) = full_pipe();
+        let child = Command::new(PROGRAM)
+            .args(["--listen", "127.0.0.1:0", "--state-dir"])
+            .arg(folder.file("state"))
+            .args(arguments)
+            .stderr(full)
+            .spawn()
+            .unwrap();
+        // Gone with its files, whatever it does.
+        let mut relay = Self {
+            child,
+            folder,
+            address: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+            arguments: Vec::new(),
+        };
+
+        relay.wait_for_end(patience).code()
     }
 
     /// Starts a relay that must not start; returns its exit code and what it says.
@@ -130,12 +175,28 @@ impl Drop for Relay {
     }
 }
 
-fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAddr) {
-    let log = File::options()
+/// Makes a pipe that takes nothing more until somebody reads.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    // Whether a pipe waits is shared by all who write to it.
+    set_flags(&writer, OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'\n'; 4096]).is_ok() {}
+    set_flags(&writer, OFlags::empty()).unwrap();
+
+    (reader, writer)
+}
+
+fn log_file(folder: &Scratch) -> File {
+    let mut options = File::options();
+
+    options
         .create(true)
         .append(true)
-        .open(folder.join(LOG))
-        .unwrap();
+        .open(folder.file(LOG))
+        .unwrap()
+}
+
+fn spawn(folder: &Path, listen: &str, arguments: &[String], stderr: Stdio) -> (Child, SocketAddr) {
     let mut child = Command::new(PROGRAM)
         .args(["--listen", listen, "--state-dir"])
         .arg(folder.join("state"))
@@ -144,7 +205,7 @@ fn spawn(folder: &Path, listen: &str, arguments: &[String]) -> (Child, SocketAdd
         .args(arguments)
         .env("SOFTLAN_LOG", "warn")
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(stderr)
         .spawn()
         .unwrap();
     let mut line = String::new();

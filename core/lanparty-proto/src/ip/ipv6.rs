@@ -6,6 +6,9 @@ use crate::read::array;
 /// Bytes of the fixed IPv6 header (RFC 8200, 3).
 pub const HEADER_LEN: usize = 40;
 
+/// Where the addresses begin.
+const ADDRESSES: usize = 8;
+
 /// The most extension headers in one chain.
 ///
 /// RFC 8200, 4.1 lists six kinds of which one may come twice; nothing on a LAN comes near.
@@ -90,11 +93,19 @@ impl<'a> Packet<'a> {
         self.header.last_chunk().copied().unwrap_or_default()
     }
 
+    /// Returns source and destination address, one behind the other.
+    #[inline]
+    pub const fn addresses(&self) -> &'a [u8] {
+        let (_, addresses) = self.header.split_at(ADDRESSES);
+
+        addresses
+    }
+
     /// Walks the chain of extension headers, leniently. Returns nothing if the chain is cut or has
     /// more than [`MAX_EXTENSIONS`] headers.
     #[inline]
     pub fn upper(&self) -> Option<Upper<'a>> {
-        let mut upper = Upper {
+        let upper = Upper {
             protocol: self.next_header(),
             bytes: self.payload,
             is_fragment: false,
@@ -102,6 +113,16 @@ impl<'a> Packet<'a> {
             is_routed: false,
             is_orderly: true,
         };
+        if !is_extension(upper.protocol) {
+            return Some(upper);
+        }
+
+        self.walk(upper)
+    }
+
+    /// Passes the extension headers, of which there is at least one.
+    #[inline(never)]
+    fn walk(&self, mut upper: Upper<'a>) -> Option<Upper<'a>> {
         for index in 0..=MAX_EXTENSIONS {
             if !is_extension(upper.protocol) {
                 return Some(upper);

@@ -2,7 +2,7 @@
 
 use super::{Policy, Refusal, transport};
 use crate::Frame;
-use crate::ip::ipv4::Packet;
+use crate::ip::ipv4::{Header, Packet};
 use crate::ip::protocol;
 use crate::read::byte;
 
@@ -155,8 +155,8 @@ pub(super) struct FragmentKey {
 
 /// Returns the key of a frame that is an IPv4 fragment, and whether it is a later one.
 pub(super) fn fragment_key(frame: &Frame<'_>) -> Option<(FragmentKey, bool)> {
-    // Leniently, because a first fragment may have been refused for its length.
-    let packet = Packet::parse(frame.payload())?;
+    // The fixed part alone, because a first fragment may have been refused for its lengths.
+    let packet = Header::parse(frame.payload())?;
     packet.is_fragment().then(|| {
         let key = FragmentKey {
             source: packet.source(),

@@ -1,4 +1,4 @@
-//! What the outlet does to a line, in virtual time. Figures: `cargo test -p lanparty-queue --test bottleneck -- --nocapture`.
+//! What the egress queue does to a line, in virtual time. Figures: `cargo test -p lanparty-queue --test bottleneck -- --nocapture`.
 
 mod sim;
 

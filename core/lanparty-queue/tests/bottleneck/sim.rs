@@ -1,4 +1,4 @@
-//! A bottleneck in virtual time: senders with an outlet each, one FIFO link, receivers that acknowledge rarely.
+//! A bottleneck in virtual time: senders with an egress queue each, one FIFO link, receivers that acknowledge rarely.
 
 use lanparty_queue::{AckBatch, EgressConfig, EgressQueue, Pace, QueueItem, TrafficClass};
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lanparty_ctrl::{Message, RejectCode, Stats, close_code};
+use lanparty_ctrl::{Message, RejectCode, Stats, close_code, encode};
 use lanparty_relay_core::{Config, Directory, Event, Limit};
 use lanparty_switch::Limits;
 
@@ -86,6 +86,36 @@ fn sixty_control_messages_in_two_seconds_are_enough() {
         [Message::Disconnect(goodbye)] if goodbye.message == "too many control messages"
     ));
     assert_eq!(stage.banned, [remote(a.conn)]);
+}
+
+#[test]
+fn a_connection_that_is_broken_off_is_told_once_however_much_it_says() {
+    let nonsense = b"\0\0\0\x02[]";
+    for joins in [true, false] {
+        let mut stage = Stage::new();
+        let conn = if joins {
+            stage.join(&client(A)).conn
+        } else {
+            stage.connect()
+        };
+
+        // What means nothing, what is well-formed and out of place, and half a message.
+        for bytes in [nonsense.to_vec(), encode(&Message::Arrived)] {
+            stage.send_control(conn, &bytes.repeat(1000));
+        }
+        for _ in 0..100 {
+            stage.send_control(conn, &nonsense[..4]);
+            stage.pass(Duration::from_millis(1));
+        }
+
+        let is_violation = |event: &&Event| matches!(event, Event::Violation { .. });
+        assert_eq!(stage.events.iter().filter(is_violation).count(), 1);
+        let messages = stage.take(conn);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        stage.pass(Duration::from_secs(1));
+        assert!(!stage.is_open(conn));
+        assert!(stage.take(conn).is_empty());
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Session {
         if budget == 0 {
             self.end(
                 EndKind::Refused,
-                format!(
+                &format!(
                     "{} answers but carries no datagrams; is it a softlan relay?",
                     self.config.relay
                 ),
@@ -220,9 +220,9 @@ impl Session {
         let is_alive =
             (self.current.as_ref()).is_some_and(|connection| connection.silence < SUSPICION);
         if is_temporary || is_alive {
-            self.failed(sentence.to_owned(), now);
+            self.failed(sentence, now);
         } else {
-            self.end(EndKind::Refused, sentence.to_owned());
+            self.end(EndKind::Refused, sentence);
         }
     }
 
@@ -231,10 +231,7 @@ impl Session {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
             self.redirects = 0;
-            self.failed(
-                "the relay's workers send this program back and forth".to_owned(),
-                now,
-            );
+            self.failed("the relay's workers send this program back and forth", now);
         } else {
             self.worker = Some(redirect.worker);
             self.open(now);

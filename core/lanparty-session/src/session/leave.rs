@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Disconnect, LeaveReason, Message, close_code, encode};
-use lanparty_obs::StatusLine;
+use lanparty_obs::{StatusLine, one_line};
 
 use super::Session;
 use super::output::{EndKind, Output, SessionEnd};
@@ -36,11 +36,12 @@ impl Session {
     pub(super) fn finish_leaving(&mut self) {
         self.close_current(close_code::LEFT, "left");
         self.outputs.push_back(Output::Status(StatusLine::Left));
-        self.end(EndKind::Left, String::new());
+        self.end(EndKind::Left, "");
     }
 
-    /// Ends the session.
-    pub(super) fn end(&mut self, kind: EndKind, sentence: String) {
+    /// Ends the session with a sentence, which may be the relay's.
+    pub(super) fn end(&mut self, kind: EndKind, sentence: &str) {
+        let sentence = one_line(sentence).into_owned();
         let code = match kind {
             EndKind::Left | EndKind::Refused => close_code::LEFT,
             EndKind::Failed => close_code::PROTOCOL,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lanparty_ctrl::{Disconnect, LeaveReason, close_code};
-use lanparty_obs::StatusLine;
+use lanparty_obs::{StatusLine, one_line};
 
 use super::connection::{ConnectionError, ConnectionId, Phase};
 use super::output::{EndKind, Output};
@@ -88,7 +88,7 @@ impl Session {
                 self.current = None;
                 self.end(
                     EndKind::Refused,
-                    told(text, "the relay removed this member"),
+                    &told(text, "the relay removed this member"),
                 );
                 return;
             }
@@ -116,7 +116,7 @@ impl Session {
                 let sentence = format!(
                     "the certificate of {relay} is not the one to trust ({text}); check --relay-ca-cert and --server-name"
                 );
-                self.end(EndKind::Refused, sentence);
+                self.end(EndKind::Refused, &sentence);
             }
             ConnectionError::Closed { code, text } => {
                 let is_rejected = code == u64::from(close_code::REJECTED) || is_removed(code);
@@ -130,7 +130,7 @@ impl Session {
             | ConnectionError::Transport(_)
             | ConnectionError::ControlEnded => {
                 let sentence = self.describe(&cause);
-                self.failed(sentence, now);
+                self.failed(&sentence, now);
             }
         }
     }
@@ -152,8 +152,9 @@ impl Session {
         }
     }
 
-    /// One more attempt failed; the next follows.
-    pub(super) fn failed(&mut self, sentence: String, now: Instant) {
+    /// One more attempt failed; the next follows. The sentence may be the relay's.
+    pub(super) fn failed(&mut self, sentence: &str, now: Instant) {
+        let sentence = one_line(sentence).into_owned();
         let wait = self.backoff.next_wait();
         self.retry_at = Some(now + wait);
         self.worker = None;
@@ -216,7 +217,7 @@ impl Session {
                     connection.deadline = None;
                 }
                 let sentence = self.describe(&ConnectionError::TimedOut);
-                self.failed(sentence, now);
+                self.failed(&sentence, now);
             }
             Some(Phase::Prepared) => self.arrive(now),
             Some(Phase::Overdue | Phase::Joined) | None => {}
@@ -234,7 +235,7 @@ impl Session {
             } else {
                 EndKind::Failed
             };
-            self.end(kind, told(&why.message, "the relay removed this member"));
+            self.end(kind, &told(&why.message, "the relay removed this member"));
         } else if is_current {
             if let Some(connection) = &self.current {
                 self.outputs.push_back(Output::Close {
@@ -269,7 +270,7 @@ impl Session {
             "{cause}; gave up after {} s. Is the relay running, and its UDP port open in every firewall on the way?",
             super::FIRST_JOIN.as_secs()
         );
-        self.end(EndKind::Refused, sentence);
+        self.end(EndKind::Refused, &sentence);
     }
 }
 

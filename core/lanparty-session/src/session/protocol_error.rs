@@ -23,7 +23,7 @@ impl Session {
         });
         self.end(
             EndKind::Failed,
-            format!("the relay said something that this program does not understand: {what}; use programs of one release"),
+            &format!("the relay said something that this program does not understand: {what}; use programs of one release"),
         );
     }
 }

@@ -173,7 +173,7 @@ impl Session {
                     "{}; it is not heard on this LAN, and a room is one LAN (with --standby any this gateway would wait, and move the room here once the other one is gone)",
                     self.taken
                 );
-                self.end(EndKind::Refused, sentence);
+                self.end(EndKind::Refused, &sentence);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! From the first attempt to the membership.
 
 use lanparty_ctrl::{
-    Capability, ForeignSource, Message, Redirect, RejectCode, RoomBudget, close_code, encode,
+    Capability, ForeignSource, Message, Redirect, Reject, RejectCode, RoomBudget, close_code,
+    encode,
 };
 use lanparty_proto::{PeerId, RoomId};
 use lanparty_session::{ConnectionError, EndKind, Output, Standby, session};
@@ -102,6 +103,29 @@ fn wrong_certificate_ends_at_once() {
 
     assert_eq!(kind, EndKind::Refused);
     assert!(sentence.contains("certificate"), "{sentence}");
+}
+
+#[test]
+fn a_relay_cannot_make_lines_of_its_own() {
+    let forged = "no\n$ sudo \u{1b}[2K";
+    for (code, is_final) in [
+        (RejectCode::RoomFull, true),
+        (RejectCode::ShuttingDown, false),
+    ] {
+        let mut bench = Bench::new();
+        let attempt = bench.next_attempt();
+        bench.connected(attempt);
+        let message = forged.into();
+        bench.say(attempt, Message::Reject(Reject { code, message }));
+
+        let outputs = bench.outputs();
+        let told = match end(&outputs) {
+            Some((_, sentence)) => sentence,
+            None => lines(&outputs).concat(),
+        };
+        assert_eq!(end(&outputs).is_some(), is_final);
+        assert!(told.starts_with(r"no\n$ sudo \u{1b}[2K"), "{told:?}");
+    }
 }
 
 #[test]

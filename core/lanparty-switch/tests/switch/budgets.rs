@@ -182,6 +182,6 @@ fn halves_that_never_meet_are_counted_and_bounded() {
     }
 
     assert!(party.switch.held_bytes() < 32 * 1024);
-    let lost = party.switch.totals().drops.get(DropReason::PartLost);
+    let lost = party.switch.totals().drops.get(DropReason::FragmentLost);
     assert_eq!(lost, 10_000 - 32);
 }

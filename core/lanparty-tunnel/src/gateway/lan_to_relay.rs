@@ -30,7 +30,7 @@ impl GatewayPath {
             return Err(DropReason::RemoteMacOnLan);
         }
         // Before anything that is not for remote clients is dropped: what stations say to each other is what there is to learn.
-        if flow::is_control(frame.bytes()) {
+        if flow::is_control(frame) {
             self.guard.handle_lan(frame, now);
         }
         let members = &self.tunnel.members;

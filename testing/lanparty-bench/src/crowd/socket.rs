@@ -10,13 +10,13 @@ use lanparty_net::{CloseCause, Endpoint, LinkEvent, LinkId, MemberSettings};
 use lanparty_queue::TrafficClass;
 
 use super::Talk;
-use super::seat::{Seat, delay, mac};
+use super::member::{Member, delay, mac};
 
 /// Links on one socket, and whose they are.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) endpoint: Endpoint,
-    pub(super) seats: BTreeMap<LinkId, Seat>,
+    pub(super) members: BTreeMap<LinkId, Member>,
 }
 
 /// What a turn of one socket brought.
@@ -35,7 +35,7 @@ impl Socket {
 
         Ok(Self {
             endpoint: Endpoint::member(socket, settings)?,
-            seats: BTreeMap::new(),
+            members: BTreeMap::new(),
         })
     }
 
@@ -53,13 +53,13 @@ impl Socket {
             match event {
                 LinkEvent::Connected { link } => self.greet(link, room_size)?,
                 LinkEvent::Control { link, bytes } => {
-                    let Some(seat) = self.seats.get_mut(&link) else {
+                    let Some(member) = self.members.get_mut(&link) else {
                         continue;
                     };
-                    seat.decoder.push(&bytes);
+                    member.decoder.push(&bytes);
                     self.read(link, relay, &mut news)?;
                 }
-                LinkEvent::Closed { link, cause } if self.seats.remove(&link).is_some() => {
+                LinkEvent::Closed { link, cause } if self.members.remove(&link).is_some() => {
                     news.ended = Some(describe(&cause));
                 }
                 LinkEvent::Budget { .. } | LinkEvent::Closed { .. } => {}
@@ -75,10 +75,10 @@ impl Socket {
     }
 
     fn greet(&mut self, link: LinkId, room_size: u32) -> Result<()> {
-        let seat = self.seats.get(&link).context("a link has a seat")?;
+        let member = self.members.get(&link).context("a link has a member")?;
         let hello = Hello {
-            room: format!("CROWD{}", seat.number / room_size).parse()?,
-            ..lanparty_samples::hello(Some(mac(seat.number)))
+            room: format!("CROWD{}", member.number / room_size).parse()?,
+            ..lanparty_samples::hello(Some(mac(member.number)))
         };
         self.endpoint
             .send_control(link, encode(&Message::Hello(hello)));
@@ -87,19 +87,19 @@ impl Socket {
     }
 
     fn read(&mut self, link: LinkId, relay: SocketAddr, news: &mut News) -> Result<()> {
-        while let Some(seat) = self.seats.get_mut(&link) {
-            match seat.decoder.poll_message()? {
+        while let Some(member) = self.members.get_mut(&link) {
+            match member.decoder.poll_message()? {
                 Some(Message::Welcome(welcome)) => {
-                    seat.place = Some((welcome.room, welcome.peer));
+                    member.ids = Some((welcome.room, welcome.peer));
                     news.joined += 1;
                 }
                 Some(Message::Redirect(redirect)) => {
-                    let (number, now) = (seat.number, Instant::now());
-                    self.seats.remove(&link);
+                    let (number, now) = (member.number, Instant::now());
+                    self.members.remove(&link);
                     self.endpoint
                         .close(link, close_code::LEFT, "redirected", now);
                     let link = self.endpoint.connect(relay, Some(redirect.worker), now)?;
-                    self.seats.insert(link, Seat::new(number));
+                    self.members.insert(link, Member::new(number));
                 }
                 Some(Message::Reject(reject)) => bail!("not let in: {}", reject.message),
                 Some(_) => {}
@@ -114,17 +114,17 @@ impl Socket {
     pub(super) fn talk(&mut self, talk: Talk, due: f64, clock: Instant) -> u64 {
         let (mut total, now) = (0, Instant::now());
         let stamp = now.saturating_duration_since(clock);
-        let busy = self.seats.iter_mut();
-        for (link, seat) in busy.filter(|(_, seat)| seat.number < talk.busy) {
-            let to = talk.target(seat.number);
+        let busy = self.members.iter_mut();
+        for (link, member) in busy.filter(|(_, member)| member.number < talk.busy) {
+            let to = talk.target(member.number);
             for _ in 0..talk.at_once {
-                let datagram = seat.datagram(to, talk.len, stamp);
-                let Some(datagram) = datagram.filter(|_| f64::from(seat.sent) < due) else {
+                let datagram = member.datagram(to, talk.len, stamp);
+                let Some(datagram) = datagram.filter(|_| f64::from(member.sent) < due) else {
                     break;
                 };
-                seat.sent += 1;
+                member.sent += 1;
                 total += 1;
-                let flow = seat.number;
+                let flow = member.number;
                 // A full queue drops; what counts is what it holds.
                 let _dropped =
                     self.endpoint

@@ -1,4 +1,4 @@
-//! Stands in the place of a program that is renewed, and spoils what the old process hands over on its way to the program itself.
+//! Stands in the place of a program that hands over, and spoils what the old process hands over on its way to the program itself.
 //!
 //! `lanparty_e2e::program::Installed` puts it there, and the program beside it.
 

@@ -131,14 +131,14 @@ fn network(_: &Cli) -> Result<()> {
 
 fn retry(_: &Cli) -> Result<()> {
     siege::retry(&Relay::start("retry", &[])?)?;
-    println!("a rush of strangers: Retry seen on the wire");
+    println!("a rush of unvalidated peers: Retry seen on the wire");
 
     Ok(())
 }
 
 fn known(_: &Cli) -> Result<()> {
     siege::known(&Relay::start("known", &["--handshakes", "0"])?)?;
-    println!("who was here lately: let in without a Retry while strangers need one");
+    println!("who was here lately: let in without a Retry while unvalidated peers need one");
 
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A program in a folder of its bed, where another one can be put in its place: what a renewal starts then.
+//! A program in a folder of its bed, where another one can be put in its place: what a handover starts then.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

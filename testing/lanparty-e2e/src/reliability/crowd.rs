@@ -1,4 +1,4 @@
-//! A thousand members of one relay that is renewed while they talk: the real session, data path and connections, with no device behind.
+//! A thousand members of one relay that hands over while they talk: the real session, data path and connections, with no device behind.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -31,13 +31,13 @@ const ROOM_SIZE: usize = 50;
 const LOST: Duration = Duration::from_secs(10);
 
 /// How far apart a member's questions are at least: a thousand members say 5000 frames a second, which leaves two cores time for the
-/// renewal.
+/// handover.
 const PACE: Duration = Duration::from_millis(200);
 
 /// How many times as long as the last answer took a member waits at least: a machine that cannot keep up is asked less.
 const EASE: u32 = 4;
 
-/// How long members play between two renewals.
+/// How long members play between two handovers.
 const PLAY: Duration = Duration::from_secs(5);
 
 /// How long all of them may take to come, and to say so many frames.
@@ -294,16 +294,16 @@ fn start(relay: &Relay, number: usize, counts: &Arc<Counts>) -> Result<Running> 
     Ok((handle, thread))
 }
 
-/// Has members say so many thousand frames while the relay is renewed again and again: a thousand members from a million frames on.
+/// Has members say so many thousand frames while the relay hands over again and again: a thousand members from a million frames on.
 ///
 /// # Errors
 ///
 /// Returns an error if they do not come, or nobody takes over.
-pub fn renewals(thousands: usize) -> Result<Report> {
+pub fn handovers(thousands: usize) -> Result<Report> {
     talk(thousands, true)
 }
 
-/// The same without a renewal: what is lost here is lost by the machine.
+/// The same without a handover: what is lost here is lost by the machine.
 ///
 /// # Errors
 ///
@@ -343,9 +343,9 @@ fn talk(thousands: usize, renews: bool) -> Result<Report> {
 
     let mut figure = Figure::new("from the order until everybody has moved");
     let wanted = u64::try_from(thousands)? * 1000;
-    let mut renewals = 0;
+    let mut handovers = 0;
     let mut by_kernel = 0;
-    while count(&counts.frames) < wanted || renews && renewals == 0 {
+    while count(&counts.frames) < wanted || renews && handovers == 0 {
         ensure!(begun.elapsed() < PATIENCE, "the crowd is too slow");
         std::thread::sleep(PLAY.min(Duration::from_millis(5 * all)));
         if !renews {
@@ -355,7 +355,7 @@ fn talk(thousands: usize, renews: bool) -> Result<Report> {
         let asked = Instant::now();
         relay.hand_over(PATIENCE)?;
         figure.add(asked.elapsed());
-        renewals += 1;
+        handovers += 1;
     }
     counts.may_talk.store(false, Ordering::Relaxed);
     std::thread::sleep(Duration::from_millis(500));
@@ -373,7 +373,7 @@ fn talk(thousands: usize, renews: bool) -> Result<Report> {
     report.fact(
         lost == 0 && twice == 0,
         format!(
-            "{renewals} renewals under {size} members: of {} frames {lost} were lost and {twice} came twice; the slowest answer took {} ms",
+            "{handovers} handovers under {size} members: of {} frames {lost} were lost and {twice} came twice; the slowest answer took {} ms",
             count(&counts.frames),
             count(&counts.slowest_ms)
         ),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use rustix::process::Signal;
 
 use super::figures::Report;
-use super::renewals::Talks;
+use super::handovers::Talks;
 use super::stage::{NEVER, Stage, entrances};
 use crate::link;
 use crate::program::{Installed, Program, Spoil};
@@ -73,10 +73,10 @@ fn spoiled(name: &str, gateways: usize, program: fn(&mut Stage) -> &mut Program)
         try_one(what, &|place| place.spoil(spoil))?;
     }
     installed.restore()?;
-    let renewed = program(&mut stage).hand_over(NEVER);
+    let handed_over = program(&mut stage).hand_over(NEVER);
     facts.push((
-        renewed.is_ok(),
-        format!("the next one takes over ({renewed:?})"),
+        handed_over.is_ok(),
+        format!("the next one takes over ({handed_over:?})"),
     ));
     std::thread::sleep(Duration::from_secs(1));
 
@@ -114,7 +114,7 @@ fn refusals(program: &Program) -> usize {
 pub fn killed(runs: usize) -> Result<Report> {
     /// How far apart the moments are.
     const STEP: Duration = Duration::from_millis(1);
-    /// How many there are: a renewal takes as long.
+    /// How many there are: a handover takes as long.
     const MOMENTS: u32 = 20;
     /// Few runs are spread over all of them.
     const STRIDE: u32 = 7;
@@ -127,7 +127,7 @@ pub fn killed(runs: usize) -> Result<Report> {
         let gateway = &mut stage.party.gateway;
         let before = refusals(gateway);
         gateway.kill_successor(run * STRIDE % MOMENTS * STEP, NEVER)?;
-        link::wait_until("the end of the renewal", NEVER, || {
+        link::wait_until("the end of the handover", NEVER, || {
             refusals(gateway) > before || !gateway.is_running()
         })?;
         if !gateway.is_running() {

@@ -44,11 +44,11 @@ pub struct Silence {
 struct Loiterers {
     endpoint: Endpoint,
     from: Ipv4Addr,
-    seats: Vec<Seat>,
+    connections: Vec<Connection>,
 }
 
 /// One of them.
-struct Seat {
+struct Connection {
     link: LinkId,
     since: Instant,
     is_connected: bool,
@@ -58,14 +58,14 @@ struct Seat {
 
 impl Loiterers {
     fn new(number: usize, settings: &MemberSettings) -> Result<Self> {
-        // A network of its own, as strangers from all over have.
+        // A network of its own, as peers from all over have.
         let from = Ipv4Addr::new(127, 10, u8::try_from(number)?, 1);
         let socket = UdpSocket::bind(bound(from)).context("no such address on loopback")?;
 
         Ok(Self {
             endpoint: Endpoint::member(socket, settings.clone())?,
             from,
-            seats: Vec::with_capacity(PER_ADDRESS),
+            connections: Vec::with_capacity(PER_ADDRESS),
         })
     }
 
@@ -75,7 +75,7 @@ impl Loiterers {
             .endpoint
             .connect(relay.address(), None, since)
             .with_context(|| format!("{} cannot connect", self.from))?;
-        self.seats.push(Seat {
+        self.connections.push(Connection {
             link,
             since,
             is_connected: false,
@@ -96,9 +96,13 @@ impl Loiterers {
                 LinkEvent::Closed { link, .. } => (link, false, true),
                 LinkEvent::Control { .. } | LinkEvent::Budget { .. } => continue,
             };
-            if let Some(seat) = self.seats.iter_mut().find(|seat| seat.link == link) {
-                seat.is_connected |= is_connected;
-                seat.has_ended |= has_ended;
+            if let Some(connection) = self
+                .connections
+                .iter_mut()
+                .find(|connection| connection.link == link)
+            {
+                connection.is_connected |= is_connected;
+                connection.has_ended |= has_ended;
             }
         }
         self.endpoint.flush(now);
@@ -108,18 +112,21 @@ impl Loiterers {
     fn dribble(&mut self) {
         /// The length of a message of 1024 bytes, which a hello may have.
         const BEGINNING: [u8; 4] = [0, 0, 4, 0];
-        for seat in self.seats.iter_mut().step_by(2) {
-            if seat.is_connected && !seat.has_ended {
-                let byte = BEGINNING.get(seat.said).copied().unwrap_or(b' ');
-                seat.said += 1;
+        for connection in self.connections.iter_mut().step_by(2) {
+            if connection.is_connected && !connection.has_ended {
+                let byte = BEGINNING.get(connection.said).copied().unwrap_or(b' ');
+                connection.said += 1;
                 // A link that is gone takes nothing, and says so by its end.
-                let _taken = self.endpoint.send_control(seat.link, vec![byte]);
+                let _taken = self.endpoint.send_control(connection.link, vec![byte]);
             }
         }
     }
 
-    fn count(&self, is_counted: impl Fn(&Seat) -> bool) -> usize {
-        self.seats.iter().filter(|seat| is_counted(seat)).count()
+    fn count(&self, is_counted: impl Fn(&Connection) -> bool) -> usize {
+        self.connections
+            .iter()
+            .filter(|connection| is_counted(connection))
+            .count()
     }
 }
 
@@ -155,7 +162,9 @@ fn besiege(relay: &Relay, count: usize, before: u64) -> Result<Silence> {
     let (start, mut dialled) = (Instant::now(), 0);
     while silence.connected < count {
         // One that was lost keeps nobody waiting: there are a few more than are asked for.
-        let late = total(&crowd, |seat| seat.has_ended && !seat.is_connected);
+        let late = total(&crowd, |connection| {
+            connection.has_ended && !connection.is_connected
+        });
         let under_way = dialled - silence.connected - late;
         for _ in under_way..AT_A_TIME {
             let place = dialled % crowd.len();
@@ -165,8 +174,8 @@ fn besiege(relay: &Relay, count: usize, before: u64) -> Result<Silence> {
             }
         }
         crowd.iter_mut().for_each(Loiterers::turn);
-        silence.connected = total(&crowd, |seat| seat.is_connected);
-        silence.most = silence.most.max(total(&crowd, Seat::is_open));
+        silence.connected = total(&crowd, |connection| connection.is_connected);
+        silence.most = silence.most.max(total(&crowd, Connection::is_open));
         ensure!(start.elapsed() < PATIENCE, "handshakes take too long");
     }
     let last = Instant::now();
@@ -176,7 +185,7 @@ fn besiege(relay: &Relay, count: usize, before: u64) -> Result<Silence> {
     let mac = MacAddr([2, 0, 0, 0, 0, 9]);
     Member::join(relay, address(250, 4), Role::Client, "AMIDST", Some(mac))?;
     silence.joined_in = last.elapsed();
-    while total(&crowd, Seat::is_open) > 0 {
+    while total(&crowd, Connection::is_open) > 0 {
         for loiterers in &mut crowd {
             loiterers.dribble();
             loiterers.turn();
@@ -185,19 +194,19 @@ fn besiege(relay: &Relay, count: usize, before: u64) -> Result<Silence> {
         std::thread::sleep(Duration::from_millis(10));
     }
     silence.rid = last.elapsed();
-    silence.stalled = total(&crowd, |seat| {
-        !seat.is_connected && seat.since.elapsed() > STALLED
+    silence.stalled = total(&crowd, |connection| {
+        !connection.is_connected && connection.since.elapsed() > STALLED
     });
 
     Ok(silence)
 }
 
-impl Seat {
+impl Connection {
     const fn is_open(&self) -> bool {
         self.is_connected && !self.has_ended
     }
 }
 
-fn total(crowd: &[Loiterers], is_counted: impl Fn(&Seat) -> bool) -> usize {
+fn total(crowd: &[Loiterers], is_counted: impl Fn(&Connection) -> bool) -> usize {
     crowd.iter().map(|one| one.count(&is_counted)).sum()
 }

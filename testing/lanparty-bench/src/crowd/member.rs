@@ -13,26 +13,26 @@ const STAMP_AT: usize = 14 + 30;
 
 /// One member.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Member {
     pub(super) number: u32,
     pub(super) decoder: Decoder,
-    pub(super) place: Option<(RoomId, PeerId)>,
+    pub(super) ids: Option<(RoomId, PeerId)>,
     pub(super) sent: u32,
 }
 
-impl Seat {
+impl Member {
     pub(super) fn new(number: u32) -> Self {
         Self {
             number,
             decoder: Decoder::new(MAX_ADMITTED),
-            place: None,
+            ids: None,
             sent: 0,
         }
     }
 
     /// A frame of `len` bytes that is sent at `stamp`, in a datagram.
     pub(super) fn datagram(&self, to: MacAddr, len: u16, stamp: Duration) -> Option<Vec<u8>> {
-        let (room, peer) = self.place?;
+        let (room, peer) = self.ids?;
         let mut datagram = overlay::header(room, peer, false, len).to_vec();
         datagram.extend_from_slice(&to.0);
         datagram.extend_from_slice(&mac(self.number).0);
@@ -75,10 +75,10 @@ mod tests {
 
     #[test]
     fn neighbours_talk_to_each_other_in_frames_that_parse() {
-        let mut seat = Seat::new(6);
-        seat.place = Some((RoomId(1), PeerId(7)));
+        let mut member = Member::new(6);
+        member.ids = Some((RoomId(1), PeerId(7)));
         let sent = Duration::from_millis(30);
-        let datagram = seat.datagram(mac(7), 200, sent).unwrap();
+        let datagram = member.datagram(mac(7), 200, sent).unwrap();
         assert_eq!(delay(&datagram, Duration::from_millis(35)), Some(5.0));
         let frame = Frame::parse(Overlay::parse(&datagram, false).unwrap().payload).unwrap();
 

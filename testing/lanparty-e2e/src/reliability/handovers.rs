@@ -1,4 +1,4 @@
-//! Programs that are renewed while everybody plays: not a frame may be lost.
+//! Programs that hand over while everybody plays: not a frame may be lost.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -65,20 +65,20 @@ pub fn spoiled() -> Result<Report> {
     stage.party.relay.signal(Signal::USR2)?;
     let why = stage.party.relay.wait_log("no successor");
     std::fs::set_permissions(&keys, Permissions::from_mode(0o600))?;
-    let renewed = stage.party.relay.hand_over(NEVER);
+    let handed_over = stage.party.relay.hand_over(NEVER);
     let took_over = stage.party.relay.wait_line("relay took over");
 
     let mut report = talks.report(&stage, 0)?;
     report.fact(why.is_ok(), format!("it says that there is none ({why:?})"));
     report.fact(
-        renewed.is_ok() && took_over.is_ok(),
-        format!("the next one takes over ({renewed:?})"),
+        handed_over.is_ok() && took_over.is_ok(),
+        format!("the next one takes over ({handed_over:?})"),
     );
 
     Ok(report)
 }
 
-/// What a renewal must not touch: dialogues of every kind, a TCP connection, and everybody's connection.
+/// What a handover must not touch: dialogues of every kind, a TCP connection, and everybody's connection.
 pub(super) struct Talks {
     dialogues: [Dialogue; 2],
     flow: Flow,

@@ -54,7 +54,7 @@ pub fn flood(relay: &Relay) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Returns an error if memory never runs short, or the door stays closed.
+/// Returns an error if memory never runs short, or the relay goes on refusing.
 pub fn scarce(relay: &Relay) -> Result<()> {
     let refused = |relay: &Relay| -> Result<u64> {
         Ok(relay.status()?["incoming_connections"]["refused"]
@@ -77,7 +77,10 @@ pub fn scarce(relay: &Relay) -> Result<()> {
     let mac = MacAddr([2, 0, 0, 0, 0, 9]);
     let start = Instant::now();
     while let Err(error) = Member::join(relay, address(250, 3), Role::Client, "AFTER", Some(mac)) {
-        ensure!(start.elapsed() < PATIENCE, "the door stays closed: {error}");
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "the relay goes on refusing: {error}"
+        );
         std::thread::sleep(Duration::from_millis(500));
     }
 
@@ -113,11 +116,11 @@ pub fn network(relay: &Relay, most: u8) -> Result<()> {
     Ok(())
 }
 
-/// Who was here lately joins again while every stranger has to prove its address, and is not asked to.
+/// Who was here lately joins again while every unvalidated peer has to prove its address, and is not asked to.
 ///
 /// # Errors
 ///
-/// Returns an error if it is asked, or a stranger is not.
+/// Returns an error if it is asked, or an unvalidated peer is not.
 pub fn known(relay: &Relay) -> Result<()> {
     let retried = || -> Result<u64> {
         Ok(relay.status()?["incoming_connections"]["retried"]
@@ -140,7 +143,10 @@ pub fn known(relay: &Relay) -> Result<()> {
 
         Ok(retried()? - before)
     };
-    ensure!(come(0)? > 0, "a stranger need not prove its address");
+    ensure!(
+        come(0)? > 0,
+        "an unvalidated peer need not prove its address"
+    );
     for last in 1..6 {
         ensure!(
             come(last)? == 0,
@@ -151,7 +157,7 @@ pub fn known(relay: &Relay) -> Result<()> {
     Ok(())
 }
 
-/// A rush of strangers: beyond some number a second they must prove their addresses, which shows as Retry packets on the wire
+/// A rush of unvalidated peers: beyond some number a second they must prove their addresses, which shows as Retry packets on the wire
 /// (RFC 9000, 17.2.5).
 ///
 /// # Errors
@@ -186,7 +192,7 @@ pub fn retry(relay: &Relay) -> Result<()> {
             retries += u32::from(first & 0xf0 == 0xf0);
         }
     }
-    ensure!(retries > 0, "no stranger had to prove its address");
+    ensure!(retries > 0, "no peer had to prove its address");
 
     Ok(())
 }
