@@ -137,7 +137,7 @@ fn send(switch: &mut Switch, model: &Model, conn: &Conn, how: u8, now: Instant) 
     let heard = match switch.handle_datagram(conn.place, &[&header[..], &frame].concat(), now) {
         Verdict::Drop(_) | Verdict::Hold => None,
         Verdict::Forward(forward) => {
-            let mut heard: Vec<u64> = forward.targets().map(|target| target.conn.0).collect();
+            let mut heard: Vec<u64> = forward.targets().iter().map(|target| target.conn.0).collect();
             heard.sort_unstable();
             Some(heard)
         }

@@ -79,7 +79,11 @@ fn forwarding(criterion: &mut Criterion) {
                 else {
                     panic!("the frame is for somebody");
                 };
-                forward.targets().map(|target| target.conn.0).sum::<u64>()
+                forward
+                    .targets()
+                    .iter()
+                    .map(|target| target.conn.0)
+                    .sum::<u64>()
             });
         });
     }

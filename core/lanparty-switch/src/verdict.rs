@@ -89,8 +89,8 @@ pub enum Fit {
 
 impl Forward<'_> {
     /// Gives every connected target, also those that the datagram is too large for.
-    pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
-        self.targets.iter().copied()
+    pub const fn targets(&self) -> &[Target] {
+        self.targets
     }
 }
 

@@ -188,7 +188,11 @@ impl World {
         let heard = match self.switch.handle_datagram(at, &datagram, self.now) {
             Verdict::Drop(_) | Verdict::Hold => None,
             Verdict::Forward(forward) => {
-                let mut heard: Vec<u64> = forward.targets().map(|target| target.conn.0).collect();
+                let mut heard: Vec<u64> = forward
+                    .targets()
+                    .iter()
+                    .map(|target| target.conn.0)
+                    .collect();
                 heard.sort_unstable();
                 Some(heard)
             }

@@ -190,7 +190,7 @@ fn forward(
         else {
             panic!("the frame is for somebody");
         };
-        assert_eq!(forward.targets().map(black_box).count(), targets);
+        assert_eq!(forward.targets().iter().map(black_box).count(), targets);
     }
 }
 

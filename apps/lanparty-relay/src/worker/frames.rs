@@ -78,7 +78,7 @@ impl Worker {
 impl Sending<'_> {
     fn send(&mut self, forward: &Forward<'_>, datagram: &Bytes) {
         let source = forward.sender.peer;
-        let mut halves = None;
+        let mut fragments = None;
         for target in forward.targets() {
             match target.fit {
                 Fit::Whole => {
@@ -88,10 +88,10 @@ impl Sending<'_> {
                     self.queue(target, datagram.clone(), source);
                 }
                 Fit::Split => {
-                    let halves = halves
+                    let fragments = fragments
                         .get_or_insert_with(|| split_datagram(datagram, forward.split_sequence));
-                    for half in halves.iter().flatten() {
-                        self.queue(target, half.clone(), source);
+                    for fragment in fragments.iter().flatten() {
+                        self.queue(target, fragment.clone(), source);
                     }
                 }
                 Fit::TooLarge => log_skipped(target, source, datagram.len()),
@@ -99,7 +99,7 @@ impl Sending<'_> {
         }
     }
 
-    fn queue(&mut self, target: Target, datagram: Bytes, source: PeerId) {
+    fn queue(&mut self, target: &Target, datagram: Bytes, source: PeerId) {
         let link = LinkId::from_bits(target.conn.0);
         let dropped = self.endpoint.queue(
             link,
@@ -114,7 +114,7 @@ impl Sending<'_> {
 }
 
 #[cold]
-fn log_skipped(target: Target, ingress: PeerId, len: usize) {
+fn log_skipped(target: &Target, ingress: PeerId, len: usize) {
     tracing::debug!(
         ingress = ingress.0,
         target = target.peer.0,
@@ -153,11 +153,10 @@ fn log_drop(datagram: &[u8], dropped: Dropped<'_>) {
 #[cold]
 fn log_forward(forward: &Forward<'_>) {
     let sender = forward.sender;
-    let fitting = forward
-        .targets()
-        .filter(|target| target.fit != Fit::TooLarge);
+    let targets = forward.targets();
+    let fitting = targets.iter().filter(|target| target.fit != Fit::TooLarge);
     let action = match fitting.count() {
-        0 if forward.targets().next().is_some() => Action::Dropped(DropReason::TargetBudget),
+        0 if !targets.is_empty() => Action::Dropped(DropReason::TargetBudget),
         count => Action::Forwarded(count),
     };
     log_frame(sender, &event(sender, forward.frame, action));

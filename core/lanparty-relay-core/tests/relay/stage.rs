@@ -168,6 +168,7 @@ impl Stage {
             Verdict::Drop(dropped) => Err(dropped.reason),
             Verdict::Forward(forward, _) => Ok(forward
                 .targets()
+                .iter()
                 .filter(|target| target.fit != Fit::TooLarge)
                 .map(|target| target.conn)
                 .collect()),

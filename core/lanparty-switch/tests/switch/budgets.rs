@@ -118,7 +118,7 @@ fn r11_a_full_room_splits_for_a_narrow_target() {
         panic!("the frame is for everybody");
     };
 
-    let fits: Vec<_> = forward.targets().map(|t| (t.conn, t.fit)).collect();
+    let fits: Vec<_> = forward.targets().iter().map(|t| (t.conn, t.fit)).collect();
     assert_eq!(fits, [(b.conn, Fit::Split), (c.conn, Fit::Whole)]);
     let halves = lanparty_switch::split_datagram(&datagram, forward.split_sequence).unwrap();
     assert!(halves.iter().all(|half| half.len() <= 1162));
@@ -142,7 +142,7 @@ fn halves_leave_together_in_whatever_order_they_come() {
             panic!("both halves are there");
         };
         assert_eq!(forward.held.as_deref(), Some(&first[..]));
-        let to: Vec<_> = forward.targets().map(|t| (t.conn, t.fit)).collect();
+        let to: Vec<_> = forward.targets().iter().map(|t| (t.conn, t.fit)).collect();
         assert_eq!(to, [(b.conn, Fit::Whole)]);
     }
     assert_eq!(party.switch.held_bytes(), 0);

@@ -116,6 +116,7 @@ impl Party {
             Verdict::Hold => Ok(Vec::new()),
             Verdict::Forward(forward) => Ok(forward
                 .targets()
+                .iter()
                 .filter(|target| target.fit != Fit::TooLarge)
                 .map(|target| target.conn)
                 .collect()),
