@@ -174,7 +174,7 @@ pub fn threshold(relay: &mut Relay) -> Result<()> {
     let again = Member::join(relay, address(0, 3), Role::Client, "VICTIM", Some(mac));
     ensure!(again.is_err(), "who sent garbage is let in again at once");
     let status = relay.status()?;
-    ensure!(status["members_struck_out"] == 1, "{status}");
+    ensure!(status["members_malformed"] == 1, "{status}");
 
     Ok(())
 }

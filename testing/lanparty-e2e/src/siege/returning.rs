@@ -51,7 +51,7 @@ pub fn returning(relay: &mut Relay, count: u32) -> Result<(Outcome, Returned)> {
     let status = relay.status()?;
     outcome.arrived = malformed(&status);
     ensure!(
-        status["members_struck_out"] == returned.thrown_out,
+        status["members_malformed"] == returned.thrown_out,
         "not everybody was thrown out: {status}"
     );
     ensure!(
