@@ -239,6 +239,10 @@ impl Room {
     }
 
     /// Writes the targets of a frame into `targets`, and counts what becomes of it there.
+    ///
+    /// A function of its own: inside its caller, the loop over all members loses its registers (three
+    /// instructions a member more, `cargo xtask ci budgets`).
+    #[inline(never)]
     pub(crate) fn address(
         &mut self,
         slot: usize,
