@@ -37,8 +37,8 @@ pub fn ip(bytes: &[u8]) {
     };
     assert_eq!(is_whole, layout.is_whole);
     if layout.version == Version::V6
-        && let Some(upper) = ipv6::Packet::parse_whole(frame.payload())
-            .and_then(|packet| packet.upper_strict())
+        && let Some(upper) =
+            ipv6::Packet::parse_whole(frame.payload()).and_then(|packet| packet.upper_strict())
     {
         assert_eq!(upper.protocol, layout.protocol);
         assert_eq!(upper.bytes, layout.transport(bytes));

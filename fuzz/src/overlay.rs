@@ -1,7 +1,7 @@
 //! Overlay datagrams: the header, and both fragments of a frame.
 
-use lanparty_proto::overlay::{self, Overlay};
 use lanparty_proto::fragment::Fragment;
+use lanparty_proto::overlay::{self, Overlay};
 
 /// Reads any bytes as a datagram, with and without full-frame mode, and as a fragment.
 ///

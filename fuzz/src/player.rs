@@ -1,8 +1,8 @@
 //! Rewriting towards the player.
 
-use lanparty_proto::{ChecksumState, Frame};
 use lanparty_proto::player::options::STRIPPED_DHCP;
 use lanparty_proto::player::{PlayerPolicy, Rewrite, rewrite};
+use lanparty_proto::{ChecksumState, Frame};
 
 /// Where the DHCP options start in an untagged frame without IPv4 options.
 const DHCP_OPTIONS: usize = 14 + 20 + 8 + 240;

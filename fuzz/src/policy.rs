@@ -7,7 +7,7 @@ use lanparty_proto::{Direction, Frame, Kind, Policy, policy};
 /// The largest MTU of a room.
 const MTU: u16 = 1500;
 
-/// The safety policy in both directions: no panic, and what a stranger may send is never one of the things it must not.
+/// The safety policy in both directions: no panic, and what a remote player may send is never one of the things it must not.
 pub fn policy(bytes: &[u8]) {
     let Ok(frame) = Frame::parse(bytes) else {
         return;
@@ -25,7 +25,7 @@ pub fn policy(bytes: &[u8]) {
     }
     assert_eq!(opened, Ok(()), "opening a kind closes none");
 
-    assert_eq!(from_lan, Ok(()), "the LAN may say what a stranger may");
+    assert_eq!(from_lan, Ok(()), "the LAN may say what a remote player may");
     assert!(frame.source().is_valid_source());
     assert_eq!(frame.tags(), 0);
     assert!(bytes.len() <= frame.max_len(MTU.into()));

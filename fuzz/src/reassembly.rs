@@ -39,7 +39,9 @@ pub fn reassembly(bytes: &[u8]) {
             let Some(fragment) = Fragment::parse(&payload) else {
                 break;
             };
-            if let Reassembled::Frame(frame) = table.handle_fragment(PeerId(source.into()), &fragment, now) {
+            if let Reassembled::Frame(frame) =
+                table.handle_fragment(PeerId(source.into()), &fragment, now)
+            {
                 assert_eq!(frame.len(), fragment.total(), "not what the fragments said");
                 assert!(frame.iter().all(|byte| *byte == source), "mixed senders");
             }

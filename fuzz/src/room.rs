@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lanparty_ctrl::{Capability, Hello, LeaveReason, Message, PROTOCOL_VERSION, Role, Welcome};
 use lanparty_proto::{MacAddr, overlay};
 use lanparty_sim::Model;
-use lanparty_switch::{Membership, ConnId, Joiner, Limits, Output, Rate, Switch, Verdict};
+use lanparty_switch::{ConnId, Joiner, Limits, Membership, Output, Rate, Switch, Verdict};
 
 /// One connection that was admitted once.
 struct Conn {
@@ -137,7 +137,11 @@ fn send(switch: &mut Switch, model: &Model, conn: &Conn, how: u8, now: Instant) 
     let heard = match switch.handle_datagram(conn.place, &[&header[..], &frame].concat(), now) {
         Verdict::Drop(_) | Verdict::Hold => None,
         Verdict::Forward(forward) => {
-            let mut heard: Vec<u64> = forward.targets().iter().map(|target| target.conn.0).collect();
+            let mut heard: Vec<u64> = forward
+                .targets()
+                .iter()
+                .map(|target| target.conn.0)
+                .collect();
             heard.sort_unstable();
             Some(heard)
         }

@@ -21,7 +21,7 @@ pub(crate) struct Cli {
     #[arg(long, env = "SOFTLAN_INTERFACE", value_name = "NAME")]
     pub(crate) interface: String,
 
-    /// What to do if the room has a gateway already: `lan` waits for its place if it is on this LAN, `any` wherever it is, `no` ends
+    /// What to do if the room has a gateway already: `lan` stands by if it is on this LAN, `any` wherever it is, `no` ends
     ///
     /// A gateway that waits bridges nothing. It takes over within a few seconds once the other one left, or died.
     #[arg(long, env = "SOFTLAN_STANDBY", value_enum, default_value_t = Standby::Lan)]

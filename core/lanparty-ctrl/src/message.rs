@@ -41,9 +41,9 @@ pub enum Message {
     PeerJoined(PeerInfo),
     /// Somebody left the room.
     PeerLeft(PeerLeft),
-    /// Somebody's connection broke; the place is kept for a while.
+    /// Somebody's connection broke; the membership is kept for a while.
     PeerDetached(PeerRef),
-    /// Somebody whose connection broke is back in the same place.
+    /// Somebody whose connection broke has taken its membership up again.
     PeerResumed(PeerRef),
     /// What fits the paths of all members of a native room changed; for members with [`Capability::RoomBudget`].
     RoomBudget(RoomBudget),
@@ -53,7 +53,7 @@ pub enum Message {
     Stats(Stats),
     /// The relay is about to restart; connect again after a while.
     Restarting(Restarting),
-    /// The member has its place with the relay's successor, and hears both.
+    /// The member has joined the relay's successor, and hears both.
     Arrived,
     /// Everybody hears both: send by the connection to the successor from now on.
     Move,
@@ -163,10 +163,10 @@ pub struct Hello {
     /// Higher at every attempt of one member: of two connections with one identity, the higher wins.
     #[serde(default)]
     pub generation: u64,
-    /// The token of an earlier welcome, to take the same place again.
+    /// The token of an earlier welcome, to take up the same membership again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
-    /// Random for every start of the program, 32 hexadecimal digits: whoever has a place with the same one is this very program, which
+    /// Random for every start of the program, 32 hexadecimal digits: the membership with the same one is this very program, which
     /// never heard its welcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
@@ -221,7 +221,7 @@ pub struct Welcome {
     pub budget: u16,
     /// Whether the room has a gateway now.
     pub gateway: bool,
-    /// How to take this place again after a broken connection.
+    /// How to take up this membership again after a broken connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Resume>,
     /// The relay's version, for logs.
@@ -240,12 +240,12 @@ impl Welcome {
     }
 }
 
-/// How to take a place again.
+/// How to take up a membership again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resume {
     /// What to put into [`Hello::resume`].
     pub token: String,
-    /// How many seconds the place is kept.
+    /// How many seconds the membership is kept.
     pub seconds: u32,
 }
 

@@ -35,14 +35,14 @@ pub enum StatusLine {
         /// The room's IP MTU.
         mtu: u16,
     },
-    /// The room has a gateway already; this one waits for its place.
+    /// The room has a gateway already; this one stands by.
     Standby {
         /// The room code.
         room: String,
         /// What the active gateway calls itself, if it is on this LAN.
         neighbor: Option<MacAddr>,
     },
-    /// A gateway that waited has the place now and bridges the room.
+    /// A gateway that stood by has taken over and bridges the room.
     TookOver {
         /// The room code.
         room: String,

@@ -1,4 +1,4 @@
-//! The Layer 2 safety policy: which frames may pass between strangers' machines and a LAN.
+//! The Layer 2 safety policy: which frames may pass between remote machines and a LAN.
 //!
 //! [`check`] is pure and the same everywhere: a client calls it before a frame costs bandwidth, the relay before it fans a
 //! frame out, the gateway before the frame reaches the LAN. The receiver's verdict is therefore never weaker than the

@@ -21,8 +21,8 @@ impl Connections {
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
         }
-        if let Some(place) = self.slots.get_mut(slot)
-            && place.replace(connection).is_none()
+        if let Some(free) = self.slots.get_mut(slot)
+            && free.replace(connection).is_none()
         {
             self.len += 1;
         }

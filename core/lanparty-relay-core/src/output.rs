@@ -163,7 +163,7 @@ pub enum Event {
         /// The peer's address.
         remote: SocketAddr,
     },
-    /// A room's gateway is silent, and another one takes its place.
+    /// A room's gateway is silent, and another gateway takes over.
     GatewayReplaced(RoomCode),
     /// A client closes a loop, and what it sends goes nowhere for a while.
     Blocked {

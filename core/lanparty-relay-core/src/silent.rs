@@ -1,7 +1,7 @@
 //! Connections that have not said hello, bounded.
 //!
 //! A player says hello in the round trip after its handshake. Where too many connections do not, the
-//! one that is silent for longest goes: that is never a player, unless strangers finish as many
+//! one that is silent for longest goes: that is never a player, unless other peers finish as many
 //! handshakes within that round trip as may be silent.
 
 use std::collections::VecDeque;

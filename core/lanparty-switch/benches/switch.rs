@@ -30,7 +30,7 @@ fn room(clients: u8) -> (Switch, Membership) {
         },
         0,
     );
-    let places: Vec<Membership> = (1..=clients)
+    let memberships: Vec<Membership> = (1..=clients)
         .map(|number| {
             let joiner = Joiner {
                 conn: ConnId(number.into()),
@@ -45,7 +45,7 @@ fn room(clients: u8) -> (Switch, Membership) {
         .collect();
     while switch.poll_output().is_some() {}
 
-    (switch, places[0])
+    (switch, memberships[0])
 }
 
 /// A UDP packet over IPv4 of `len` bytes of frame, as the first member sends it.
@@ -69,13 +69,13 @@ fn forwarding(criterion: &mut Criterion) {
         ("unicast", mac(2), 64),
         ("broadcast", MacAddr::BROADCAST, 32),
     ] {
-        let (mut switch, place) = room(clients);
+        let (mut switch, membership) = room(clients);
         let datagram = datagram(destination, 1400);
         let now = Instant::now();
         group.bench_function(BenchmarkId::new(name, clients), |bencher| {
             bencher.iter(|| {
                 let Verdict::Forward(forward) =
-                    switch.handle_datagram(place, black_box(&datagram), now)
+                    switch.handle_datagram(membership, black_box(&datagram), now)
                 else {
                     panic!("the frame is for somebody");
                 };

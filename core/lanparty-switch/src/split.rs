@@ -16,7 +16,7 @@ pub fn split_datagram(datagram: &[u8], sequence: u32) -> Option<[Bytes; 2]> {
     let whole = Overlay::parse(datagram, false).ok()?;
     let total = u16::try_from(whole.payload.len()).ok()?;
     let mut both = BytesMut::zeroed(fragment::datagrams_len(whole.payload.len()));
-    let copy = |place: &mut [u8]| place.copy_from_slice(whole.payload);
+    let copy = |payload: &mut [u8]| payload.copy_from_slice(whole.payload);
     fragment::write((whole.room, whole.source), sequence, total, &mut both, copy);
     let second = both.split_off(fragment::datagram_len(whole.payload.len()));
 
@@ -46,9 +46,9 @@ mod tests {
         let [first, second] = split_datagram(&datagram, RELAY_SEQUENCE | 5).unwrap();
         let mut table = ReassemblyTable::default();
         let now = Instant::now();
-        for (half, is_last) in [(&first, false), (&second, true)] {
-            assert!(half.len() <= half_len(datagram.len()));
-            let overlay = Overlay::parse(half, true).unwrap();
+        for (fragment, is_last) in [(&first, false), (&second, true)] {
+            assert!(fragment.len() <= half_len(datagram.len()));
+            let overlay = Overlay::parse(fragment, true).unwrap();
             assert_eq!((overlay.room, overlay.source), (RoomId(7), PeerId(9)));
             let fragment = Fragment::parse(overlay.payload).unwrap();
             let joined = table.handle_fragment(overlay.source, &fragment, now);

@@ -50,7 +50,7 @@ struct Conn {
     number: u64,
     at: Membership,
     welcome: Welcome,
-    /// The first connection of its place.
+    /// The first connection of its membership.
     first: u64,
     identity: u8,
 }

@@ -92,7 +92,7 @@ fn down(c: &mut Criterion, name: &str, count: usize, len: usize) {
     assert_eq!(out.local.len(), count, "every frame comes down");
 }
 
-/// A frame of `len` bytes that comes as two halves.
+/// A frame of `len` bytes that comes as two fragments.
 fn join(c: &mut Criterion, name: &str, len: usize) {
     let (mut path, mut out) = (path(), Outbox::default());
     let frame = tcp(MAC, LAN, len);
@@ -100,29 +100,29 @@ fn join(c: &mut Criterion, name: &str, len: usize) {
         id: 0,
         class: TrafficClass::Normal,
     };
-    let mut halves = Vec::new();
+    let mut fragments = Vec::new();
     Encapsulator::new(ROOM, GATEWAY, Mode::Full)
         .encapsulate(
             len,
             |buffer| buffer.copy_from_slice(&frame),
             BUDGET,
             flow,
-            &mut halves,
+            &mut fragments,
         )
-        .expect("two halves fit");
+        .expect("two fragments fit");
     let now = Instant::now();
     let mut group = c.benchmark_group("client_path_down");
     group.throughput(Throughput::Bytes(len as u64));
     group.bench_function(name, |b| {
         b.iter(|| {
             out.clear();
-            for (half, _) in &halves {
-                path.handle_datagram(black_box(half), now, &mut out);
+            for (fragment, _) in &fragments {
+                path.handle_datagram(black_box(fragment), now, &mut out);
             }
         });
     });
     group.finish();
-    assert_eq!((halves.len(), out.local.len()), (2, 1), "two make one");
+    assert_eq!((fragments.len(), out.local.len()), (2, 1), "two make one");
 }
 
 fn paths(c: &mut Criterion) {

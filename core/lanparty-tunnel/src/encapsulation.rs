@@ -38,7 +38,7 @@ impl Encapsulator {
 
     /// Numbers fragmented frames from somewhere at random, which `seed` is.
     ///
-    /// A program that takes the place of another, killed or handed over, begins elsewhere than that
+    /// A program that follows another, killed or handed over, begins elsewhere than that
     /// one, whose last fragments may still wait for the other.
     #[must_use]
     pub fn numbered_from(mut self, seed: u64) -> Self {

@@ -71,7 +71,7 @@ pub struct GatewayPath {
     refreshed: Vec<MacAddr>,
     have_macs_changed: bool,
     neighbor: Option<Neighbor>,
-    /// The relay does not answer: another gateway may have the place.
+    /// The relay does not answer: another gateway may have taken over.
     is_doubtful: bool,
 }
 

@@ -56,7 +56,7 @@ pub trait DataPath {
     /// Takes what the session says about the membership and other members.
     fn handle_session(&mut self, output: &Output, now: Instant, out: &mut Outbox);
 
-    /// Takes how long the relay has owed an answer on the connection that carries the place.
+    /// Takes how long the relay has owed an answer on the connection that carries the membership.
     fn handle_silence(&mut self, _silence: Duration, _now: Instant) {}
 
     /// Takes the addresses that this box has now, whenever they changed.

@@ -261,7 +261,7 @@ impl Tunnel {
 
     /// Reads a datagram: the frame, and the member that it comes from.
     ///
-    /// Returns `None` for half a frame, and for what was dropped and counted.
+    /// Returns `None` for a fragment that waits, and for what was dropped and counted.
     pub fn receive(&mut self, datagram: &Bytes, now: Instant) -> Option<(Peer, Bytes)> {
         match self.try_receive(datagram, now) {
             Ok(received) => received,

@@ -254,7 +254,7 @@ fn frames_come_down_from_the_lan_and_from_friends_uncopied() {
     assert_eq!(path.counters().broadcast_down, 1);
 }
 
-/// A program was killed between two halves, or is renewed; its successor has the same place.
+/// A program was killed between two fragments, or handed over; its successor has the same membership.
 #[test]
 fn a_half_of_one_process_is_no_frame_with_a_half_of_the_next() {
     let mut down = Decapsulator::new(ROOM, OWN, Mode::Full);
@@ -265,10 +265,10 @@ fn a_half_of_one_process_is_no_frame_with_a_half_of_the_next() {
             .numbered_from(seed)
             .encapsulate(1514, |place| place.fill(byte), BUDGET, FLOW, &mut up)
             .unwrap();
-        // The first process gets its first half out, the second one its second.
-        let half = &up[usize::from(byte) - 1].0;
-        let overlay = down.open(half).unwrap();
-        frames.extend(down.frame(half, &overlay, Instant::now()).unwrap());
+        // The first process gets its first fragment out, the second one its second.
+        let fragment = &up[usize::from(byte) - 1].0;
+        let overlay = down.open(fragment).unwrap();
+        frames.extend(down.frame(fragment, &overlay, Instant::now()).unwrap());
     }
     assert!(frames.is_empty(), "{} bytes of both", frames[0].len());
 }

@@ -437,7 +437,7 @@ fn without_a_place_nothing_passes_and_only_the_rooms_other_gateway_is_heard() {
     assert_eq!(standby.path.take_neighbor(), sign(true));
     assert!(
         standby.tell(&end).is_empty(),
-        "who had no place does not leave one"
+        "who was no member does not leave"
     );
     assert!(standby.receive(PeerId(6), &ipx(LAN, REMOTE, 60)).is_empty());
     assert_eq!(standby.path.poll_timeout(), None, "nothing is ever sent");

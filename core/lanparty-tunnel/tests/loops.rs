@@ -266,16 +266,16 @@ fn gateways_notice_each_other() {
         out.local
     };
     let twin = presence(&mut gateway(2), bench.now);
-    let mut stranger = GatewayPath::new(GatewayPathConfig {
+    let mut outsider = GatewayPath::new(GatewayPathConfig {
         interface: NIC,
         policy: Policy::DEFAULT,
         player: PlayerPolicy::default(),
         probes: ProbeKeys::new([8; 2], 3, "OTHER"),
         seed: 1,
     });
-    let stranger = presence(&mut stranger, bench.now);
+    let outsider = presence(&mut outsider, bench.now);
 
-    for frame in own.iter().chain(&twin).chain(&stranger) {
+    for frame in own.iter().chain(&twin).chain(&outsider) {
         assert!(Probe::parse(&Frame::parse(frame).unwrap()).is_some());
         bench.hear(frame);
         bench.hear(frame);

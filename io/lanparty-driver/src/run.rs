@@ -25,7 +25,7 @@ use lanparty_session::{JoinInfo, Session, SessionEnd};
 use lanparty_tunnel::{DataPath, Outbox};
 
 use self::diagnose::Diagnosis;
-use self::handover::Departure;
+use self::handover::Drain;
 use self::port_losses::PortLosses;
 use self::too_large::TooLarge;
 use crate::connections::{Connections, MAX_CONNECTIONS};
@@ -111,7 +111,7 @@ pub struct Member<P, D> {
     memory: Option<FileWriter>,
     diagnosis: Diagnosis,
     released: Option<Released>,
-    departure: Option<Departure>,
+    drain: Option<Drain>,
 }
 
 /// Told that another process is the member.
@@ -159,7 +159,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             memory: None,
             diagnosis: Diagnosis::default(),
             released: None,
-            departure: None,
+            drain: None,
         };
 
         (member, handle)
@@ -232,7 +232,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.read_network(now)?;
         }
         self.release(now);
-        if ready.device && !self.is_departing() {
+        if ready.device && !self.is_draining() {
             self.read_port(now)?;
         }
         self.run_timers(now)?;

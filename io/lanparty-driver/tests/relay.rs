@@ -409,7 +409,11 @@ fn a_peer_is_known_before_its_first_frame_even_if_that_came_first() {
         [Told::Joined, Told::PeerJoined(FRIEND), Told::Datagram]
     );
     let frame = running.frames.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(frame, broadcast(), "and it is not dropped as a stranger's");
+    assert_eq!(
+        frame,
+        broadcast(),
+        "and it is not dropped as another room's"
+    );
 
     assert!(running.handle.send(Command::Leave));
     relay.turn_until(|relay| {

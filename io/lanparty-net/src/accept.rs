@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lanparty_queue::Pace;
 
-/// What to do with a stranger's first packet.
+/// What to do with the first packet of an unvalidated peer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Decision {
     /// Shake hands.

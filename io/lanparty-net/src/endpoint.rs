@@ -349,7 +349,7 @@ impl Endpoint {
             self.mark_dirty(slot);
         }
         self.end_late_handshakes(now);
-        self.digest(now);
+        self.process_events(now);
     }
 
     /// Ends the links whose handshake takes too long. Nobody was told of them yet, and nobody is told.

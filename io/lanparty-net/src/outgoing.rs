@@ -56,11 +56,11 @@ impl QueueItem for Outgoing {
         if self.len() > FRAME_AT + ack::MAX_LEN {
             return false;
         }
-        let halves = (
+        let parts = (
             self.0.split_at_checked(FRAME_AT),
             older.0.split_at_checked(FRAME_AT),
         );
-        let (Some((header, frame)), Some((older_header, older_frame))) = halves else {
+        let (Some((header, frame)), Some((older_header, older_frame))) = parts else {
             return false;
         };
 

@@ -11,7 +11,7 @@ const MAC_LEN: usize = 6;
 
 /// Makes a question of `datagram`, which was lost.
 ///
-/// Half a frame stays what it is: halves are joined once, and one that comes again finds no other half.
+/// A fragment stays what it is: fragments are joined once, and one that comes again finds no other.
 pub(crate) fn of(datagram: &[u8]) -> Vec<u8> {
     let mut question = datagram.to_vec();
     let is_whole = Overlay::parse(datagram, false).is_ok();
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn half_a_frame_is_asked_for_again() {
-        let half = datagram(true);
+        let fragment = datagram(true);
 
-        assert_eq!(of(&half), half);
+        assert_eq!(of(&fragment), fragment);
     }
 }

@@ -30,7 +30,7 @@ pub const UPLINK_DEFICIT: usize = CID_LEN - MEMBER_CID_LEN;
 /// The largest UDP payload that we take: what fits a 1500-byte path.
 const MAX_UDP_PAYLOAD: u16 = 1472;
 
-/// First packets of strangers that may wait for the relay's decision, and their bytes.
+/// First packets of unvalidated peers that may wait for the relay's decision, and their bytes.
 const MAX_INCOMING: usize = 4096;
 const INCOMING_BUFFER: u64 = 64 * 1024;
 const INCOMING_BUFFER_TOTAL: u64 = 16 * 1024 * 1024;
@@ -41,7 +41,7 @@ const INCOMING_BUFFER_TOTAL: u64 = 16 * 1024 * 1024;
 /// is always smaller than the packet it answers, so a fast gate amplifies nothing.
 const MIN_RESET_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How long a handshake may take: it survives the loss of its first flight three times (1 + 2 + 4 s, RFC 9002, 6.2), and a stranger who
+/// How long a handshake may take: it survives the loss of its first flight three times (1 + 2 + 4 s, RFC 9002, 6.2), and a peer that
 /// never completes one costs nothing for longer.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -79,7 +79,7 @@ impl MemberSettings {
             udp: None,
             idle: IDLE_TIMEOUT,
             crypto: Arc::new(tls::client(trust)?),
-            tokens: tokens::purse(),
+            tokens: tokens::store(),
             random: SystemRandom::new(),
         })
     }

@@ -1,7 +1,7 @@
 //! Address validation tokens (RFC 9000, 8.1.3): who was here lately need not prove its address again.
 //!
 //! A relay gives every member two with its handshake (`NEW_TOKEN` frames). They are sealed with the relay's key and name an address and a
-//! time; a member shows one with its next connection, and is let in without a Retry however many strangers are at the door.
+//! time; a member shows one with its next connection, and is let in without a Retry however many unvalidated peers ask.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ const RELAYS: u32 = 1;
 const MAX_USED: usize = 65_536;
 
 /// Returns where a member keeps its tokens.
-pub(crate) fn purse() -> Arc<dyn TokenStore> {
+pub(crate) fn store() -> Arc<dyn TokenStore> {
     Arc::new(TokenMemoryCache::new(RELAYS, TOKENS.into()))
 }
 

@@ -1,4 +1,4 @@
-//! QUIC settings. The library's defaults are for web servers, not for a relay of frames that strangers may reach.
+//! QUIC settings. The library's defaults are for web servers, not for a relay of frames that anybody may reach.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -207,7 +207,7 @@ fn the_budget_grows_to_what_a_1500_byte_path_carries() {
 }
 
 #[test]
-fn a_stranger_is_asked_to_prove_its_address() {
+fn an_unvalidated_peer_is_asked_to_prove_its_address() {
     let pair = connected(Decision::Retry);
 
     assert!(pair.at_member.link.is_some());
@@ -294,8 +294,8 @@ fn who_was_here_lately_need_not_prove_its_address_again() {
     for _ in 0..3 {
         assert_eq!(connect(&settings), 1, "it has tokens");
     }
-    let stranger = MemberSettings::new(NAME.to_owned(), &trust, Pace::Off).unwrap();
-    assert_eq!(connect(&stranger), 2);
+    let other = MemberSettings::new(NAME.to_owned(), &trust, Pace::Off).unwrap();
+    assert_eq!(connect(&other), 2);
 }
 
 #[test]

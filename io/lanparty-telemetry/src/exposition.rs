@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_what_a_stranger_may_have_written() {
+    fn escapes_what_a_peer_may_have_written() {
         let mut text = Exposition::default();
         text.metric("m", Kind::Counter, "Help.");
         text.sample(&[("a", "x\"} 1\n"), ("b", "\\")], 7);

@@ -94,7 +94,7 @@ impl Crowd {
         })
     }
 
-    /// Returns how many have a place.
+    /// Returns how many are members.
     pub const fn joined(&self) -> usize {
         self.joined
     }
@@ -146,7 +146,7 @@ impl Crowd {
     ///
     /// # Errors
     ///
-    /// Returns an error if somebody loses its place.
+    /// Returns an error if somebody loses its membership.
     pub fn rest(&mut self, time: Duration) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < time {
@@ -165,7 +165,7 @@ impl Crowd {
     ///
     /// # Errors
     ///
-    /// Returns an error if somebody loses its place, or what `each` returns.
+    /// Returns an error if somebody loses its membership, or what `each` returns.
     pub fn talk(
         &mut self,
         talk: Talk,
@@ -223,7 +223,7 @@ impl Crowd {
             self.ended = self.ended.take().or(news.ended);
         }
         if let Some(ended) = &self.ended {
-            bail!("a member lost its place: {ended}");
+            bail!("a member lost its membership: {ended}");
         }
 
         Ok(())

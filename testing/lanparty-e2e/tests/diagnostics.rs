@@ -80,10 +80,10 @@ fn frames_are_logged_one_by_one_where_that_is_asked_for_and_nowhere_else() {
         }
     }
     // What is dropped has its reason.
-    let stranger = ethernet(BROADCAST, [2, 9, 9, 9, 9, 9], IPX, &[7; 64]);
+    let foreign = ethernet(BROADCAST, [2, 9, 9, 9, 9, 9], IPX, &[7; 64]);
     RawSocket::open((bed.remote(0), TAP))
         .unwrap()
-        .send(&stranger)
+        .send(&foreign)
         .unwrap();
     let line = client.wait_log("reason=\"spoofed_source\"").unwrap();
     assert!(

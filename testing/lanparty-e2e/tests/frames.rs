@@ -224,11 +224,11 @@ fn foreign_sources_never_leave_the_remote_pc() {
             contains(bytes, b"my own MAC")
         })
         .unwrap();
-    let strangers = ends
+    let unknown = ends
         .host
         .collect(SILENCE, |bytes| contains(bytes, b"not my MAC"))
         .unwrap();
-    assert_eq!(strangers, Vec::<Vec<u8>>::new());
+    assert_eq!(unknown, Vec::<Vec<u8>>::new());
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub struct Scenario {
 pub const SCENARIOS: [Scenario; 14] = [
     // A game's packet from the TAP to the link's queue.
     scenario("client-up-small", 1185, client_up_small),
-    // A full frame, which travels as two halves.
+    // A full frame, which travels as two fragments.
     scenario("client-up-full", 1675, client_up_full),
     // A segment of a super-frame of 64 KiB.
     scenario("client-up-super", 1670, client_up_super),

@@ -61,8 +61,8 @@ pub struct Player {
     session: Session,
     mac: Option<MacAddr>,
     joined: Option<JoinInfo>,
-    /// How many times it got a place that was not its own before.
-    pub places: usize,
+    /// How many times it got a membership that was not its own before.
+    pub memberships: usize,
     /// How many times it heard that somebody left.
     pub leaves_heard: usize,
     /// How it ended, if it did.
@@ -70,7 +70,7 @@ pub struct Player {
 }
 
 impl Player {
-    /// Returns whether it has a place and a connection that carries it.
+    /// Returns whether it is a member and has a connection that carries it.
     pub fn is_joined(&self) -> bool {
         self.session.connection().is_some()
     }
@@ -191,7 +191,7 @@ impl Party {
             session,
             mac,
             joined: None,
-            places: 0,
+            memberships: 0,
             leaves_heard: 0,
             ended: None,
         });
@@ -236,7 +236,7 @@ impl Party {
             .send(Unsure::Up(id, datagram), &mut self.rng, self.now);
     }
 
-    /// Returns the connection that carries a player's place.
+    /// Returns the connection that carries a player's membership.
     pub fn conn_of(&self, player: usize) -> Option<ConnId> {
         let attempt = self.players.get(player)?.session.connection()?;
 
@@ -399,7 +399,7 @@ impl Party {
                 }
                 DesiredState::Joined(info) => {
                     if let Some(found) = self.players.get_mut(player) {
-                        found.places += usize::from(!info.same_membership);
+                        found.memberships += usize::from(!info.same_membership);
                         found.joined = Some(info);
                     }
                 }

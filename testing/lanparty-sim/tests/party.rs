@@ -68,7 +68,7 @@ fn on_a_clean_wire_everybody_hears_everything_once() {
     }
 }
 
-/// An hour with broken connections, lost, late and doubled datagrams: nobody ever hears a stranger or himself, and everybody is back.
+/// An hour with broken connections, lost, late and doubled datagrams: nobody ever hears another room or himself, and everybody is back.
 #[test]
 fn an_hour_of_party_on_bad_lines() {
     for seed in 0..4 {
@@ -113,8 +113,8 @@ fn an_hour_of_party_on_bad_lines() {
                 player.ended
             );
             assert_eq!(
-                player.places, 1,
-                "seed {seed}: player {number} lost its place"
+                player.memberships, 1,
+                "seed {seed}: player {number} lost its membership"
             );
             assert_eq!(
                 player.leaves_heard, 0,
@@ -170,7 +170,7 @@ fn ten_thousand_takeovers_and_no_new_connection_is_evicted_by_an_old_one() {
             origin: [192, 0, 2, 1].into(),
             token: u128::from(generation).to_be_bytes(),
         };
-        let place = switch.handle_hello(joiner, &hello, now).unwrap();
+        let membership = switch.handle_hello(joiner, &hello, now).unwrap();
         while let Some(output) = switch.poll_output() {
             if let Output::Send {
                 message: lanparty_ctrl::Message::Welcome(welcome),
@@ -182,7 +182,7 @@ fn ten_thousand_takeovers_and_no_new_connection_is_evicted_by_an_old_one() {
             }
         }
 
-        old.push(place);
+        old.push(membership);
         while old.len() > 1 && rng.chance(60) {
             let ended = old.remove(rng.below(old.len() - 1));
             if rng.chance(50) {

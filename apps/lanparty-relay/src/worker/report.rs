@@ -13,7 +13,7 @@ use super::outputs::link;
 #[derive(Debug)]
 pub(crate) struct WorkerReport {
     pub(crate) worker: u8,
-    /// Connections, those without a place included.
+    /// Connections, those that are no member included.
     pub(crate) connections: usize,
     pub(crate) totals: Totals,
     /// What the queues in front of members' links gave up.

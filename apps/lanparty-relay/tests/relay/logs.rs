@@ -81,7 +81,7 @@ fn every_decision_is_logged_with_who_and_why_if_that_is_asked_for() {
 
 #[test]
 fn a_frame_that_came_in_halves_is_logged_whole_also_where_it_is_dropped() {
-    let mut relay = Relay::start("halves", &["--log", "info,frames=trace"]);
+    let mut relay = Relay::start("fragments", &["--log", "info,frames=trace"]);
     let mut a = Member::join(&relay, Role::Client, "ROOM1", Some(A));
     let mut b = Member::join(&relay, Role::Client, "ROOM1", Some(B));
     let mut long = frame(B, B);

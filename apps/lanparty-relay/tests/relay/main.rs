@@ -28,7 +28,7 @@ fn members_of_a_room_hear_each_other_and_nobody_else() {
     let mut gateway = Member::join(&relay, Role::Gateway, "ROOM1", None);
     let mut a = Member::join(&relay, Role::Client, "ROOM1", Some(A));
     let mut b = Member::join(&relay, Role::Client, "ROOM1", Some(B));
-    let mut stranger = Member::join(&relay, Role::Client, "ROOM2", Some(A));
+    let mut outsider = Member::join(&relay, Role::Client, "ROOM2", Some(A));
 
     let everybody = frame(MacAddr::BROADCAST, A);
     a.send(&everybody);
@@ -38,7 +38,7 @@ fn members_of_a_room_hear_each_other_and_nobody_else() {
     b.send(&only_a);
 
     assert_eq!(a.receive(), only_a, "and not its own broadcast");
-    assert!(stranger.is_quiet());
+    assert!(outsider.is_quiet());
     assert!(gateway.is_quiet());
 }
 

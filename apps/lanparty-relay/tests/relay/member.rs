@@ -112,7 +112,7 @@ impl Member {
         Self::say_hello(relay, &hello)
     }
 
-    /// Takes up the place that `welcome` gave.
+    /// Takes up the membership that `welcome` gave.
     pub(crate) fn resume(relay: &Relay, room: &str, mac: MacAddr, welcome: &Welcome) -> Self {
         let token = welcome.resume.as_ref().map(|Resume { token, .. }| token);
         let hello = Hello {
@@ -165,13 +165,13 @@ impl Member {
         self.framed(frame, false)
     }
 
-    /// Sends `frame` as two halves.
+    /// Sends `frame` as two fragments.
     pub(crate) fn send_halves(&mut self, frame: &[u8]) {
         let total = u16::try_from(frame.len()).unwrap();
         let (first, second) = frame.split_at(first_half_len(frame.len()));
-        for (half, is_second) in [(first, false), (second, true)] {
-            let part = [&fragment_header(7, total, is_second)[..], half].concat();
-            let datagram = self.framed(&part, true);
+        for (payload, is_second) in [(first, false), (second, true)] {
+            let fragment = [&fragment_header(7, total, is_second)[..], payload].concat();
+            let datagram = self.framed(&fragment, true);
             self.send_raw(&datagram);
         }
     }

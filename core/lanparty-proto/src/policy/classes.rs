@@ -61,7 +61,7 @@ classes! {
     AppleTalk => "appletalk", true;
     /// Ad-hoc play of Sony's PSP (EtherType 0x88C8).
     PspAdhoc => "psp_adhoc", true;
-    /// Wake-on-LAN frames (EtherType 0x0842); closed, because a stranger need not switch on the party's machines.
+    /// Wake-on-LAN frames (EtherType 0x0842); closed, because a remote player need not switch on the party's machines.
     WakeOnLan => "wake_on_lan", false;
     /// The EtherType for local experiments (0x88B6) that the gateway's own probes do not use.
     LocalExperimental => "local_experimental", false;
@@ -117,7 +117,7 @@ pub enum KindError {
     Unknown,
     /// It is the reason of a refusal that keeps the LAN safe.
     #[error(
-        "{name} is always refused and no option opens it, because it would let a stranger break the LAN; the kinds are {names}",
+        "{name} is always refused and no option opens it, because it would let a remote player break the LAN; the kinds are {names}",
         name = .0.as_str(),
         names = names()
     )]

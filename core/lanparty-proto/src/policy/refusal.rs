@@ -149,7 +149,7 @@ impl Refusal {
     /// How many refusals there are.
     pub const COUNT: usize = Self::ALL.len();
 
-    /// Returns whether no option lifts it: what it refuses would let a stranger break or take over the LAN, or hides what it is.
+    /// Returns whether no option lifts it: what it refuses would let a remote player break or take over the LAN, or hides what it is.
     ///
     /// The others only say that a kind of protocol is not on the allow-list.
     pub const fn is_final(self) -> bool {

@@ -97,5 +97,9 @@ fn an_old_process_whose_successor_did_not_come_is_a_member_like_any_other() {
     bench.closed(attempt, ConnectionError::Reset);
     assert!(!bench.session.is_handed_over());
     bench.next_attempt();
-    assert_eq!(bench.session.hand_over(), None, "there is no place to give");
+    assert_eq!(
+        bench.session.hand_over(),
+        None,
+        "there is no membership to give"
+    );
 }

@@ -22,7 +22,7 @@ impl Bench {
     }
 
     /// Lets time pass, with the active gateway heard every second and every attempt turned away. Returns what was told, and how often
-    /// the place was asked for.
+    /// the gateway asked to take over.
     fn stand_by(&mut self, seconds: u32) -> (Vec<String>, u32) {
         let (mut told, mut asked) = (Vec::new(), 0);
         for tenth in 0..seconds * 10 {

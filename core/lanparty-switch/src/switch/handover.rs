@@ -2,7 +2,7 @@
 //!
 //! The old process tells everything that members know of their rooms ([`Switch::hand_over`]), the new one takes it
 //! ([`Switch::take_over`]): ids, MTU, mode and tokens stay the same, so that members take their memberships there as if a connection had
-//! broken. Until all of them are there ([`Switch::finish_arrival`]) strangers are asked to wait, for they would not hear who is still with the old one.
+//! broken. Until all of them are there ([`Switch::finish_arrival`]) newcomers are asked to wait, for they would not hear who is still with the old one.
 
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,7 @@ impl Switch {
         }));
     }
 
-    /// The old process is gone: strangers are welcome. A gateway that stands by is none as long as the room's own may be on its way.
+    /// The old process is gone: newcomers are welcome. A gateway that stands by is none as long as the room's own may be on its way.
     pub fn finish_arrival(&mut self, now: Instant) {
         let until = now.checked_add(GATEWAY_RETURN);
         for room in self.rooms.iter_mut().filter(|room| room.is_arriving) {
@@ -107,7 +107,7 @@ impl Switch {
         }
     }
 
-    /// Asks strangers to wait while the room's members are on their way.
+    /// Asks newcomers to wait while the room's members are on their way.
     pub(crate) fn check_arriving(&self, room_slot: usize) -> Result<(), Reject> {
         if self
             .rooms

@@ -6,7 +6,7 @@ use lanparty_proto::MacAddr;
 use lanparty_switch::{Fit, Verdict};
 
 use crate::party::{
-    A, B, C, Party, SERVER, client, datagram, defaults, frame, gateway, halves, native,
+    A, B, C, Party, SERVER, client, datagram, defaults, fragments, frame, gateway, native,
 };
 
 #[test]
@@ -120,8 +120,8 @@ fn r11_a_full_room_splits_for_a_narrow_target() {
 
     let fits: Vec<_> = forward.targets().iter().map(|t| (t.conn, t.fit)).collect();
     assert_eq!(fits, [(b.conn, Fit::Split), (c.conn, Fit::Whole)]);
-    let halves = lanparty_switch::split_datagram(&datagram, forward.split_sequence).unwrap();
-    assert!(halves.iter().all(|half| half.len() <= 1162));
+    let fragments = lanparty_switch::split_datagram(&datagram, forward.split_sequence).unwrap();
+    assert!(fragments.iter().all(|fragment| fragment.len() <= 1162));
 }
 
 #[test]
@@ -132,14 +132,14 @@ fn halves_leave_together_in_whatever_order_they_come() {
     let frame = frame(B, A, 1514);
 
     for (sequence, reorder) in [(1, false), (2, true)] {
-        let [mut first, mut second] = halves(&a, &frame, sequence);
+        let [mut first, mut second] = fragments(&a, &frame, sequence);
         if reorder {
             std::mem::swap(&mut first, &mut second);
         }
         assert_eq!(party.send_raw(&a, &first), Ok(vec![]));
         let verdict = party.switch.handle_datagram(a.at, &second, party.now);
         let Verdict::Forward(forward) = verdict else {
-            panic!("both halves are there");
+            panic!("both fragments are there");
         };
         assert_eq!(forward.held.as_deref(), Some(&first[..]));
         let to: Vec<_> = forward.targets().iter().map(|t| (t.conn, t.fit)).collect();
@@ -154,7 +154,7 @@ fn a_split_frame_hides_nothing_from_policy_and_rates() {
     let a = party.join(&client(A));
     party.join(&client(B));
     let whole = |party: &mut Party, frame: &[u8], sequence| {
-        let [first, second] = halves(&a, frame, sequence);
+        let [first, second] = fragments(&a, frame, sequence);
         party.send_raw(&a, &first).unwrap();
         party.send_raw(&a, &second)
     };
@@ -177,7 +177,7 @@ fn halves_that_never_meet_are_counted_and_bounded() {
     party.join(&client(B));
     let frame = frame(B, A, 1514);
     for sequence in 0..10_000 {
-        let [first, _] = halves(&a, &frame, sequence);
+        let [first, _] = fragments(&a, &frame, sequence);
         party.send_raw(&a, &first).unwrap();
     }
 

@@ -8,7 +8,7 @@ use lanparty_proto::{MacAddr, PeerId};
 use lanparty_switch::ConnId;
 
 use crate::party::{
-    A, B, C, Member, Party, SERVER, client, defaults, frame, gateway, halves, in_room,
+    A, B, C, Member, Party, SERVER, client, defaults, fragments, frame, gateway, in_room,
 };
 
 #[test]
@@ -17,7 +17,7 @@ fn r7_sends_every_kind_of_frame_to_whom_it_is_for_and_to_nobody_else() {
     let g = party.join(&gateway());
     let a = party.join(&client(A));
     let b = party.join(&client(B));
-    let stranger = party.join(&in_room(client(C), "ROOM2"));
+    let outsider = party.join(&in_room(client(C), "ROOM2"));
     let multicast = MacAddr([1, 0, 0x5e, 0, 0, 0xfb]);
 
     let mut sent = |from, to, source| party.send(from, &frame(to, source, 60));
@@ -39,7 +39,7 @@ fn r7_sends_every_kind_of_frame_to_whom_it_is_for_and_to_nobody_else() {
         "another room's member is nobody here"
     );
     assert_eq!(
-        sent(&stranger, SERVER, C),
+        sent(&outsider, SERVER, C),
         Err(DropReason::NoGateway),
         "another room's gateway is nobody there"
     );
@@ -94,7 +94,7 @@ fn r8_the_gateway_is_told_once_a_second_whose_frames_a_client_sends() {
     assert_eq!(foreign(&mut party, gate.conn), [a_sent, b_sent]);
 
     party.pass(Duration::from_secs(1));
-    let [first, second] = halves(&a, &frame(B, SERVER, 1500), 1);
+    let [first, second] = fragments(&a, &frame(B, SERVER, 1500), 1);
     party.send_raw(&a, &first).unwrap();
     party.send_raw(&a, &second).unwrap_err();
     assert_eq!(foreign(&mut party, gate.conn), [a_sent]);

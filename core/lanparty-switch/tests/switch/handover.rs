@@ -33,7 +33,7 @@ fn rooms_pass_to_the_next_process_with_everything_that_members_know_of_them() {
     assert_eq!(
         new.try_join(&client(C), MAX_BUDGET).unwrap_err(),
         RejectCode::ShuttingDown,
-        "strangers wait"
+        "newcomers wait"
     );
     let (new_a, new_gate) = (
         new.join(&resume(client(A), &a, 2)),
@@ -108,7 +108,7 @@ fn renewed() -> (Party, Member) {
     (new, gate)
 }
 
-/// Returns why a gateway that stands by does not get the place now.
+/// Returns why a gateway that stands by is not admitted now.
 fn standby_is_told(party: &mut Party) -> RejectCode {
     let standby = gateway();
     assert_eq!(party.switch.rival_of(&standby), None);

@@ -188,18 +188,18 @@ pub(crate) fn framed(from: &Member, payload: &[u8], is_part: bool) -> Vec<u8> {
     [&header[..], payload].concat()
 }
 
-pub(crate) fn halves(from: &Member, frame: &[u8], sequence: u32) -> [Vec<u8>; 2] {
+pub(crate) fn fragments(from: &Member, frame: &[u8], sequence: u32) -> [Vec<u8>; 2] {
     let total = u16::try_from(frame.len()).unwrap();
     let (first, second) = frame.split_at(first_half_len(frame.len()));
-    let part = |half: &[u8], is_second| {
+    let fragment = |payload: &[u8], is_second| {
         framed(
             from,
-            &[&fragment_header(sequence, total, is_second)[..], half].concat(),
+            &[&fragment_header(sequence, total, is_second)[..], payload].concat(),
             true,
         )
     };
 
-    [part(first, false), part(second, true)]
+    [fragment(first, false), fragment(second, true)]
 }
 
 pub(crate) fn defaults() -> Party {

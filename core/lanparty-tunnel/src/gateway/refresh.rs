@@ -35,7 +35,7 @@ impl Refresh {
         self.due = active.then(|| self.due.unwrap_or(now + REFRESH_INTERVAL));
     }
 
-    /// Takes whether another gateway may have the place. What is missed meanwhile is due at once
+    /// Takes whether another gateway may have taken over. What is missed meanwhile is due at once
     /// afterwards, so that no row of short doubts lets a switch forget.
     pub(crate) const fn set_paused(&mut self, is_paused: bool) {
         self.is_paused = is_paused;

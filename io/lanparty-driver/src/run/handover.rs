@@ -13,7 +13,7 @@ use crate::port::Port;
 
 /// The last moments of a process that another one follows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Departure {
+pub(super) struct Drain {
     /// When the port was given up.
     since: Instant,
     /// When the last datagram came.
@@ -55,11 +55,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Gives up the port as soon as the relay sends frames to the other process.
     pub(super) fn release(&mut self, now: Instant) {
-        if self.departure.is_some() || !self.config.session.is_handed_over() {
+        if self.drain.is_some() || !self.config.session.is_handed_over() {
             return;
         }
         self.port.set_reading(false);
-        self.departure = Some(Departure {
+        self.drain = Some(Drain {
             since: now,
             heard_at: now,
         });
@@ -71,11 +71,11 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Ends the process once its queues are empty. Nobody is told: the member is still there.
     pub(super) fn end_if_quiet(&mut self, now: Instant) {
-        let Some(departure) = self.departure else {
+        let Some(drain) = self.drain else {
             return;
         };
-        let is_over = now.saturating_duration_since(departure.heard_at) >= QUIET
-            || now.saturating_duration_since(departure.since) >= QUIET_PATIENCE;
+        let is_over = now.saturating_duration_since(drain.heard_at) >= QUIET
+            || now.saturating_duration_since(drain.since) >= QUIET_PATIENCE;
         if !is_over || self.end.is_some() {
             return;
         }
@@ -92,7 +92,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
     }
 
     /// Whether frames of the port are another process's to send.
-    pub(super) const fn is_departing(&self) -> bool {
-        self.departure.is_some()
+    pub(super) const fn is_draining(&self) -> bool {
+        self.drain.is_some()
     }
 }

@@ -82,8 +82,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
         let is_heard = was_heard || self.config.session.hears(connection.attempt);
         let is_ours = self.joined.is_some() && is_heard;
         while let Some((_, datagram)) = connection.endpoint.poll_datagram() {
-            if let Some(departure) = &mut self.departure {
-                departure.heard_at = now;
+            if let Some(drain) = &mut self.drain {
+                drain.heard_at = now;
             }
             if is_ours {
                 self.path.handle_datagram(&datagram, now, &mut self.outbox);

@@ -39,7 +39,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
             self.config.session.handle_neighbor(neighbor, now);
         }
         self.config.session.handle_timeout(now);
-        if !self.is_departing() {
+        if !self.is_draining() {
             self.path.handle_timeout(now, &mut self.outbox);
         }
         while let Some(line) = self.path.poll_status() {
@@ -54,7 +54,7 @@ impl<P: Port, D: DataPath> Member<P, D> {
 
     /// Hands over what the data path wants to outlive this process.
     fn remember(&mut self, now: Instant) {
-        let Some(file) = self.memory.as_ref().filter(|_| !self.is_departing()) else {
+        let Some(file) = self.memory.as_ref().filter(|_| !self.is_draining()) else {
             return;
         };
         if let Some(memory) = self.path.take_memory(now) {

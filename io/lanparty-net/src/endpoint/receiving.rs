@@ -1,4 +1,4 @@
-//! Packets in: from the socket to links, strangers at the door, events and datagrams to the owner.
+//! Packets in: from the socket to links, first packets of unvalidated peers, events and datagrams to the owner.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::trains::TrainSocket;
 use crate::transport::{self, End, IDLE_TIMEOUT};
 
 /// What came from somebody without a link.
-enum Stranger {
+enum FirstPacket {
     New(quinn_proto::Incoming),
     Answer(Transmit, Vec<u8>),
 }
@@ -32,7 +32,7 @@ impl Endpoint {
             contents,
             ..
         } = self;
-        let mut strangers = Vec::new();
+        let mut first_packets = Vec::new();
         let more = io.receive(|arrival, message| {
             let ecn = EcnCodepoint::from_bits(arrival.ecn);
             pool.packets(arrival, message, |packet| {
@@ -41,10 +41,10 @@ impl Endpoint {
                 let (handle, event) = match event {
                     Some(DatagramEvent::ConnectionEvent(handle, event)) => (handle, event),
                     Some(DatagramEvent::NewConnection(incoming)) => {
-                        return strangers.push(Stranger::New(incoming));
+                        return first_packets.push(FirstPacket::New(incoming));
                     }
                     Some(DatagramEvent::Response(transmit)) => {
-                        return strangers.push(Stranger::Answer(transmit, contents.clone()));
+                        return first_packets.push(FirstPacket::Answer(transmit, contents.clone()));
                     }
                     None => return,
                 };
@@ -55,13 +55,15 @@ impl Endpoint {
                 }
             });
         });
-        for stranger in strangers {
-            match stranger {
-                Stranger::Answer(transmit, contents) => answer(&mut self.io, &transmit, &contents),
-                Stranger::New(incoming) => self.admit(incoming, now),
+        for packet in first_packets {
+            match packet {
+                FirstPacket::Answer(transmit, contents) => {
+                    answer(&mut self.io, &transmit, &contents);
+                }
+                FirstPacket::New(incoming) => self.admit(incoming, now),
             }
         }
-        self.digest(now);
+        self.process_events(now);
 
         more
     }
@@ -123,7 +125,7 @@ impl Endpoint {
     }
 
     /// Lets every dirty link say what happened to it. Links stay dirty until they are flushed.
-    pub(super) fn digest(&mut self, now: Instant) {
+    pub(super) fn process_events(&mut self, now: Instant) {
         for index in 0..self.dirty.len() {
             if let Some(slot) = self.dirty.get(index).copied() {
                 self.digest_link(slot, now);
@@ -182,7 +184,7 @@ impl Endpoint {
     }
 }
 
-/// Answers a stranger. A lost answer is the stranger's to ask for again.
+/// Answers an unvalidated peer. The peer asks again for an answer that is lost.
 fn answer(io: &mut TrainSocket, transmit: &Transmit, contents: &[u8]) {
     if let Some(buffer) = io.buffer() {
         buffer.extend_from_slice(contents);

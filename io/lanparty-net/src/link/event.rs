@@ -14,7 +14,7 @@ pub struct LinkId {
 }
 
 impl LinkId {
-    /// Returns the number of the place that the link has in its endpoint: small, and used again once the link is gone.
+    /// Returns the number of the slot that the link has in its endpoint: small, and used again once the link is gone.
     pub const fn slot(self) -> usize {
         self.slot
     }

@@ -54,8 +54,8 @@ impl Inbox {
         let mut packets = 0_usize;
         while packets < wanted {
             let asked = self.messages;
-            let places = slices.get_mut(..asked).unwrap_or_default();
-            let Ok(count) = state.recv(UdpSockRef::from(socket), places, &mut meta) else {
+            let buffers = slices.get_mut(..asked).unwrap_or_default();
+            let Ok(count) = state.recv(UdpSockRef::from(socket), buffers, &mut meta) else {
                 return false;
             };
             let before = packets;

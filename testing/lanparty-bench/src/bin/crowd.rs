@@ -19,7 +19,7 @@ use lanparty_e2e::siege::Relay;
 const MAX_IDLE: u64 = 60 * 1024;
 
 /// Fills a relay of its own, with the limits it has by default, on the loopback of a network namespace, and prints what its members
-/// cost in resident memory. Fails if an idle one costs 60 KiB or more, or if anybody loses its place.
+/// cost in resident memory. Fails if an idle one costs 60 KiB or more, or if anybody loses its membership.
 #[derive(clap::Parser, Debug, Clone, Copy)]
 #[command(version)]
 struct Cli {

@@ -80,7 +80,7 @@ LAN sends is not behind this list. An option costs no time: a kind is one bit of
     text.push_str(
         "\n## What is refused
 
-What no option opens would let a stranger break or take over the LAN: a server's DHCP, a router's words, the names of others,
+What no option opens would let a remote player break or take over the LAN: a server's DHCP, a router's words, the names of others,
 what switches and gateways say to each other, and every frame that hides what it is.
 
 | what | from remote | from LAN | opened by | test |\n|---|---|---|---|---|\n",

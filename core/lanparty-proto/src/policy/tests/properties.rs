@@ -274,7 +274,7 @@ proptest! {
         // What a sender refuses, every receiver refuses, and for the same reason.
         let sender = at(Direction::FromRemote, mtu);
         prop_assert_eq!(sender, at(Direction::FromRemote, mtu));
-        // What may come from a stranger may come from the LAN; what fits a smaller room fits a larger one.
+        // What may come from a remote player may come from the LAN; what fits a smaller room fits a larger one.
         if sender.is_ok() {
             prop_assert_eq!(at(Direction::FromLan, mtu), Ok(()));
             prop_assert_eq!(at(Direction::FromRemote, 1500), Ok(()));
