@@ -115,6 +115,8 @@ pub(crate) struct Worker {
     waker: Arc<OwnedFd>,
     losses: Losses,
     tempo: Tempo,
+    /// How many members the directory was told of.
+    told_members: usize,
 }
 
 impl Worker {
@@ -153,6 +155,7 @@ impl Worker {
             waker,
             losses: Losses::default(),
             tempo: Tempo::default(),
+            told_members: 0,
         };
 
         Ok((worker, mailbox))
@@ -164,9 +167,7 @@ impl Worker {
             self.shared.directory.inherit(&room.code, self.number);
         }
         self.core.take_over(rooms, Instant::now());
-        self.shared
-            .directory
-            .set_members(self.number, self.core.members());
+        self.tell_members();
     }
 
     /// Works until it was told to end and everybody knows.

@@ -70,11 +70,20 @@ impl Relay {
     /// A member that reads so little has lost its connection for all purposes.
     pub fn handle_backlog(&mut self, conn: ConnId, now: Instant) {
         self.now = now;
-        if let Some(connection) = self.connections.get(conn) {
-            let remote = connection.remote;
-            self.tell(Event::Backlog { remote });
-            self.close(conn, close_code::PROTOCOL, "control messages pile up");
-        }
+        let Some(connection) = self.connections.get(conn) else {
+            return;
+        };
+        let remote = connection.remote;
+        let (code, reason) = match &connection.phase {
+            // What it was told last found no room, so the close has to say it.
+            Phase::Leaving { code, sentence } => (*code, sentence.clone()),
+            Phase::Silent | Phase::Settling(_) | Phase::Claiming(_) | Phase::Member(_) => {
+                let reason = "control messages pile up".to_owned();
+                (close_code::PROTOCOL, reason)
+            }
+        };
+        self.tell(Event::Backlog { remote });
+        self.close(conn, code, &reason);
     }
 
     /// Takes that a connection is gone; `code` is the one that the peer closed it with, if it did.

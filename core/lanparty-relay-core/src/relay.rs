@@ -75,9 +75,15 @@ impl Relay {
 
     /// Gives what has to be done, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.process_switch();
-
-        self.outputs.pop_front()
+        loop {
+            self.process_switch();
+            let output = self.outputs.pop_front()?;
+            // A hello that was answered meanwhile may have opened the room again.
+            let is_stale = matches!(&output, Output::Release(room) if self.switch.has_room(room));
+            if !is_stale {
+                return Some(output);
+            }
+        }
     }
 
     /// Returns when [`Relay::handle_timeout`] wants to be called.

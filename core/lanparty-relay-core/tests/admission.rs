@@ -204,11 +204,17 @@ fn no_connection_is_accepted_while_memory_is_scarce() {
     assert_eq!(gate.validated(1), Decision::Accept);
 
     assert!(gate.control.handle_memory(Some(801), gate.now));
-    assert_eq!(gate.validated(2), Decision::Refuse);
+    assert_eq!(
+        gate.validated(2),
+        Decision::Accept,
+        "free memory is given back first"
+    );
+    assert!(!gate.control.handle_memory(Some(801), gate.now));
+    assert_eq!(gate.validated(3), Decision::Refuse);
     assert_eq!(gate.reached(Limit::Memory), 1);
     gate.control.handle_memory(Some(800), gate.now);
 
-    assert_eq!(gate.validated(3), Decision::Accept);
+    assert_eq!(gate.validated(4), Decision::Accept);
 }
 
 #[test]

@@ -238,7 +238,7 @@ impl Room {
         Ok((To::One(target), is_known))
     }
 
-    /// Writes the targets of a frame into `targets`, and counts what becomes of it there.
+    /// Adds the targets of a frame to `targets`, and counts what becomes of it there.
     ///
     /// A function of its own: inside its caller, the loop over all members loses its registers (three
     /// instructions a member more, `cargo xtask ci budgets`).
@@ -256,7 +256,6 @@ impl Room {
             member.up.add(going.frame_len);
         }
 
-        targets.clear();
         let mut add = |member: &mut Member| {
             let Some(conn) = member.carrier() else {
                 return;

@@ -359,6 +359,7 @@ impl Switch {
     ) -> Verdict<'a> {
         let frame_len = going.frame_len;
         let mut counted = Counted::default();
+        self.targets.clear();
         // Most frames go whole, and need none.
         let mut split_sequence = RELAY_SEQUENCE;
         if let Some(room) = self.rooms.get_mut(from.room) {

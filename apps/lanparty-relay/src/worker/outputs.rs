@@ -42,7 +42,15 @@ impl Worker {
             }
         }
         if any {
-            let members = self.core.members();
+            self.tell_members();
+        }
+    }
+
+    /// Tells the other workers how many members there are, if that changed: they share a lock.
+    pub(super) fn tell_members(&mut self) {
+        let members = self.core.members();
+        if self.told_members != members {
+            self.told_members = members;
             self.shared.directory.set_members(self.number, members);
         }
     }

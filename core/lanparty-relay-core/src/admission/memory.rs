@@ -31,7 +31,8 @@ impl Memory {
 
     /// Takes a measurement of `resident` bytes against a limit, zero being none. Returns whether free
     /// memory is to be given back: a crowd has gone, so that a relay is no larger than its parties for
-    /// long; or memory is scarce, and would stay so with what a rush has left behind.
+    /// long; or memory is scarce, and would stay so with what a rush has left behind. Whether memory is
+    /// scarce is then decided by the measurement that follows.
     pub(super) fn handle_measured(
         &mut self,
         resident: Option<u64>,
@@ -39,7 +40,7 @@ impl Memory {
         connections: usize,
         now: Instant,
     ) -> bool {
-        self.is_scarce = limit > 0 && resident.is_some_and(|resident| resident > limit / 5 * 4);
+        let is_scarce = limit > 0 && resident.is_some_and(|resident| resident > limit / 5 * 4);
         let has_emptied = self.most >= CROWD && connections < self.most / 2;
         if has_emptied {
             self.most = connections;
@@ -47,9 +48,11 @@ impl Memory {
         let is_due = self
             .trimmed
             .is_none_or(|last| now.saturating_duration_since(last) >= TRIM_INTERVAL);
-        let is_trim_due = self.is_scarce && is_due;
+        let is_trim_due = is_scarce && is_due;
         if is_trim_due {
             self.trimmed = Some(now);
+        } else {
+            self.is_scarce = is_scarce;
         }
 
         has_emptied || is_trim_due

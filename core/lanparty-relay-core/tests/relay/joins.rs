@@ -7,7 +7,7 @@ use lanparty_ctrl::{
 };
 use lanparty_relay_core::{Claim, Ended, Event, Home, Output};
 
-use crate::stage::{A, B, Stage, client, in_room, remote, resume};
+use crate::stage::{A, B, DEFICIT, Stage, client, in_room, native, remote, resume};
 
 #[test]
 fn a_room_of_another_worker_is_answered_with_a_redirect() {
@@ -172,4 +172,26 @@ fn a_claim_for_a_connection_that_is_gone_is_given_back() {
 
     assert_eq!(stage.relay.poll_output(), Some(Output::Release(room)));
     assert_eq!(stage.relay.members(), 0);
+}
+
+/// Two hellos for one new room are due at once: the first is refused, the second opens the room.
+#[test]
+fn a_room_that_the_next_hello_opens_is_not_released_for_the_one_that_was_refused() {
+    let mut stage = Stage::new();
+    let [refused, admitted] = [500, 1200 + DEFICIT].map(|budget| stage.connect_with(budget));
+    for (conn, mac) in [(refused, A), (admitted, B)] {
+        stage.say(conn, &Message::Hello(native(client(mac))));
+    }
+
+    stage.pass(Duration::from_millis(500));
+
+    assert!(matches!(
+        &stage.take(refused)[..],
+        [Message::Reject(reject)] if reject.code == RejectCode::MtuTooSmall
+    ));
+    stage.member(admitted);
+    assert_eq!(
+        stage.directory.claim(&client(B).room, 1),
+        Home::Elsewhere(0)
+    );
 }

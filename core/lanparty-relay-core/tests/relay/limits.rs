@@ -161,6 +161,19 @@ fn a_member_of_which_control_messages_pile_up_has_lost_its_connection() {
 }
 
 #[test]
+fn a_connection_that_was_told_to_go_and_reads_nothing_hears_why_by_the_close() {
+    let mut stage = Stage::new();
+    let a = stage.join(&client(A));
+    stage.send_control(a.conn, b"no message");
+    let now = stage.now;
+
+    stage.relay.handle_backlog(a.conn, now);
+    stage.process_outputs();
+
+    assert_eq!(stage.closed[&a.conn].0, close_code::KICKED);
+}
+
+#[test]
 fn a_member_that_sends_garbage_is_removed_and_its_address_banned() {
     let mut stage = Stage::new();
     let a = stage.join(&client(A));
