@@ -147,7 +147,13 @@ impl Guard {
             let member = self.members.get_mut(&inquiry.member);
             let binding = member.and_then(|(member, _)| member.binding_mut(inquiry.address, now));
             match binding {
-                Some(binding) if inquiry.is_over() => binding.is_proven = true,
+                Some(binding) if inquiry.is_over() => {
+                    binding.is_proven = true;
+                    self.push(Event::Proven {
+                        member: inquiry.member,
+                        address: inquiry.address,
+                    });
+                }
                 Some(_) => self.inquiries.ask_again(inquiry, now),
                 // Somebody answered, or the member took too many others.
                 None => {}

@@ -124,6 +124,13 @@ pub enum Event {
         /// How it came to it.
         origin: Origin,
     },
+    /// The LAN was asked about a member's address, and nobody answered: the member may announce it.
+    Proven {
+        /// Whose it is.
+        member: MacAddr,
+        /// The address.
+        address: IpAddr,
+    },
     /// A member lost an address to a station on the LAN or to another member's lease.
     Lost {
         /// Whose it was.

@@ -514,3 +514,30 @@ fn a_new_connection_ends_the_doubt_about_the_old_one() {
 
     assert!(!said(&mut bench, Duration::ZERO).is_empty());
 }
+
+/// The first writing comes while the LAN is still being asked, and leaves the address out.
+#[test]
+fn an_address_is_written_down_as_soon_as_nobody_on_the_lan_has_answered_for_it() {
+    let mut bench = Bench::new(Mode::Full, 1500);
+    bench.path.take_memory(bench.now);
+    let address = [192, 168, 77, 40];
+    let mut announcement = frame(MacAddr([0xff; 6]), REMOTE, 0x0806, 60);
+    announcement[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
+    announcement[22..28].copy_from_slice(&REMOTE.0);
+    announcement[28..32].copy_from_slice(&address);
+    announcement[32..38].fill(0);
+    announcement[38..42].copy_from_slice(&address);
+    bench.now += Duration::from_secs(1);
+    bench.receive(CLIENT.id, &announcement);
+    bench.wake();
+    let asked = bench.path.take_memory(bench.now).unwrap();
+    assert!(!asked.contains("192.168.77.40"), "{asked}");
+
+    for _ in 0..8 {
+        bench.now += Duration::from_millis(250);
+        bench.wake();
+    }
+
+    let written = bench.path.take_memory(bench.now);
+    assert!(written.is_some_and(|written| written.contains("192.168.77.40")));
+}

@@ -254,7 +254,8 @@ impl<P: Port, D: DataPath> Member<P, D> {
         let deadlines = [
             self.connections.poll_timeout(),
             self.config.session.poll_timeout(),
-            self.path.poll_timeout(),
+            // What is due while the connection drains is the next process's to do.
+            self.path.poll_timeout().filter(|_| !self.is_draining()),
             Some(self.next_check),
         ];
         let deadline = deadlines.into_iter().flatten().min();

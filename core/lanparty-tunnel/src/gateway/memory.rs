@@ -43,7 +43,10 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn handle_event(&mut self, event: Event) {
-        self.has_changed |= matches!(event, Event::Bound { .. } | Event::Lost { .. });
+        self.has_changed |= matches!(
+            event,
+            Event::Bound { .. } | Event::Proven { .. } | Event::Lost { .. }
+        );
     }
 
     /// Returns whether it is time to write.

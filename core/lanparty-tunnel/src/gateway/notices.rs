@@ -56,7 +56,10 @@ impl Notices {
                 address,
                 owner: words(owner),
             }),
-            Event::Claim { .. } | Event::Bound { .. } | Event::Lost { .. } => {}
+            Event::Claim { .. }
+            | Event::Bound { .. }
+            | Event::Proven { .. }
+            | Event::Lost { .. } => {}
         }
     }
 
