@@ -15,7 +15,7 @@
 //! has `ceil(total / 2)` bytes of the frame and the second the rest, so fragments cannot overlap or
 //! leave a gap: a fragment of another length is refused.
 //!
-//! [`write`] makes fragments, at members and at the relay alike. A [`Reassembler`] joins those of
+//! [`write()`] makes fragments, at members and at the relay alike. A [`Reassembler`] joins those of
 //! one sender, a [`ReassemblyTable`] those of many.
 
 mod reassembly;

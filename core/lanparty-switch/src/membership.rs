@@ -38,7 +38,7 @@ pub struct Joiner {
     pub budget: usize,
     /// Where it comes from.
     pub origin: IpAddr,
-    /// Fresh random bytes, which become the member's [`Resume`] token.
+    /// Fresh random bytes, which become the member's resume token.
     pub token: Token,
 }
 
