@@ -16,8 +16,10 @@
 //!     Joined --> Moving: the relay has a successor
 //!     Probing --> Moving: the relay has a successor
 //!     Moving --> Prepared: welcome of the successor
+//!     Probing --> Prepared: welcome of the successor, by the second connection
 //!     Moving --> Joined: welcome, break first
 //!     Prepared --> Joined: move
+//!     Prepared --> Moving: the connection to the successor is lost
 //!     Joined --> Reconnecting: connection lost
 //!     Probing --> Reconnecting: connection lost
 //!     Moving --> Reconnecting: connection lost

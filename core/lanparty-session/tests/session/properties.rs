@@ -109,6 +109,7 @@ fn is_arrow(from: State, to: State) -> bool {
         State::Probing => &[
             State::Joined,
             State::Moving,
+            State::Prepared,
             State::Reconnecting,
             State::Standby,
         ],
@@ -118,7 +119,7 @@ fn is_arrow(from: State, to: State) -> bool {
             State::Reconnecting,
             State::Standby,
         ],
-        State::Prepared => &[State::Joined],
+        State::Prepared => &[State::Joined, State::Moving],
         State::Reconnecting => &[State::Joined, State::Standby],
         State::Standby => &[State::Joined, State::Reconnecting],
         State::HandedOver | State::Leaving | State::Ended => &[],

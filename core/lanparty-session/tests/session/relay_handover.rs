@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanparty_ctrl::{Message, PeerRef, Restarting, close_code};
 use lanparty_proto::PeerId;
-use lanparty_session::{ConnectionError, ConnectionId};
+use lanparty_session::{ConnectionError, ConnectionId, State};
 
 use crate::harness::{Bench, OTHER, RTT, SECOND, client, connect, joins, lines, said, welcome};
 
@@ -48,6 +48,16 @@ fn prepared() -> (Bench, ConnectionId, ConnectionId) {
     bench.say(new, Message::Welcome(welcome(5)));
 
     (bench, old, new)
+}
+
+#[test]
+fn a_connection_to_the_successor_that_is_lost_is_made_again() {
+    let (mut bench, _, new) = prepared();
+    assert_eq!(bench.session.state(), State::Prepared);
+
+    bench.closed(new, ConnectionError::TimedOut);
+
+    assert_eq!(bench.session.state(), State::Moving);
 }
 
 #[test]
